@@ -1,0 +1,1 @@
+//! A socket comes in: what did the client ask for?

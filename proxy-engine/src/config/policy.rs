@@ -1,0 +1,88 @@
+//! What decides where connections go. Made by the control plane, swapped whole, never edited.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::{Bypass, Ports, Upstream};
+use crate::intercept::InterfacePattern;
+
+/// Which destination goes where. It holds names of credentials, never their values, so that it may
+/// lie on disk and be shown.
+///
+/// A connection sees one policy from start to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// What holds for every destination that [`Policy::bypass`] does not name.
+    pub default: DefaultRoute,
+    /// Destinations that are dialled directly, beside the private ranges.
+    #[serde(default)]
+    pub bypass: Bypass,
+    /// Explicit listeners beside those of the configuration (the containers' address).
+    #[serde(default)]
+    pub listen: Vec<SocketAddr>,
+    /// Networks whose clients an explicit listener serves, beside loopback.
+    #[serde(default)]
+    pub clients: Vec<IpNet>,
+    /// What is brought here although it knows no proxy.
+    #[serde(default)]
+    pub intercept: Interception,
+    /// Why this policy came to be, for logs and people: `firefox: prefs.js`, `off`, …
+    #[serde(default)]
+    pub cause: String,
+}
+
+/// The route of a destination that no bypass entry names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum DefaultRoute {
+    /// There is no proxy here (home, or switched off): everything is dialled directly.
+    Direct,
+    /// Upstreams, tried in order.
+    Upstreams {
+        /// At least one.
+        upstreams: Vec<Upstream>,
+    },
+    /// There should be a proxy, but none is known: refused, with the reason shown to the client.
+    Refused {
+        /// One sentence for people.
+        reason: String,
+    },
+}
+
+/// Which traffic is intercepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interception {
+    /// Interfaces on which traffic arrives: bridges of containers and pods. Empty: nothing is
+    /// intercepted.
+    #[serde(default)]
+    pub interfaces: Vec<InterfacePattern>,
+    /// TCP destination ports.
+    #[serde(default)]
+    pub ports: Ports,
+}
+
+impl Policy {
+    /// Everything direct, nothing intercepted: what an engine does that was never told anything.
+    pub fn direct(cause: impl Into<String>) -> Self {
+        Self {
+            default: DefaultRoute::Direct,
+            bypass: Bypass::default(),
+            listen: Vec::new(),
+            clients: Vec::new(),
+            intercept: Interception::default(),
+            cause: cause.into(),
+        }
+    }
+
+    /// The upstreams in order; empty where the default route is not an upstream.
+    pub fn upstreams(&self) -> &[Upstream] {
+        match &self.default {
+            DefaultRoute::Upstreams { upstreams } => upstreams,
+            DefaultRoute::Direct | DefaultRoute::Refused { .. } => &[],
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The engine's local API: HTTP and JSON on a Unix socket.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/status` | [`Status`] |
+//! | `GET /v1/connections` | a list of [`Connection`] |
+//! | `PUT /v1/policy` | body [`crate::config::Policy`]; 204, or 422 with [`Problem`] |
+//! | `POST /v1/attach?user=NAME` | server-sent events that last as long as the agent does: first `lease` ([`Lease`]), then `status` ([`Status`]) at every change. When the stream ends, however it ends, everything lent under the lease is taken back. |
+//! | `PUT /v1/credentials` | body [`LentCredentials`]; 204. The lease must be alive. |
+//! | `DELETE /v1/credentials?lease=…` | takes back everything that was lent under the lease; 204 |
+//!
+//! Errors are `application/json` [`Problem`]s.
+
+mod api;
+
+pub use api::{
+    Connection, ConnectionCounts, InterceptionState, Lease, LentCredentials, ListenerState,
+    Problem, RouteTaken, Status, UpstreamState, Via,
+};

@@ -1,0 +1,181 @@
+//! The words of the API, shared by the server and its clients.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Interception, Policy, Upstream};
+
+/// What the engine is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The engine's version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// The policy in force.
+    pub policy: Policy,
+    /// Every listener, and whether it could be opened.
+    pub listeners: Vec<ListenerState>,
+    /// Each upstream of the policy, in its order.
+    pub upstreams: Vec<UpstreamState>,
+    /// Interception as it is in force, not as it was asked for.
+    pub interception: InterceptionState,
+    /// Who is attached: the agent's user, `None` when nobody is.
+    pub attached: Option<String>,
+    /// Connections by what became of them.
+    pub connections: ConnectionCounts,
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerState {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Explicit or transparent.
+    pub via: Via,
+    /// Why it does not listen, in one sentence that names the holder of the port where it is known.
+    pub error: Option<String>,
+}
+
+/// How a connection came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// The client knows that it speaks to a proxy.
+    Explicit,
+    /// The client believes that it speaks to where it was going.
+    Transparent,
+}
+
+/// What is known of one upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamState {
+    /// The upstream.
+    pub upstream: Upstream,
+    /// Whether credentials for it are lent at the moment.
+    pub credentials_lent: bool,
+    /// Why the last connection through it failed; `None` after one that succeeded, or before any.
+    pub last_error: Option<Problem>,
+}
+
+/// Interception in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum InterceptionState {
+    /// Nothing is intercepted.
+    Off,
+    /// Rules are in force.
+    On {
+        /// What they cover.
+        interception: Interception,
+    },
+    /// It was asked for and could not be had.
+    Failed {
+        /// What was asked for.
+        interception: Interception,
+        /// Why, and what to do.
+        problem: Problem,
+    },
+}
+
+/// Counters since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionCounts {
+    /// Open now.
+    pub open: u64,
+    /// Ended well, or still open.
+    pub accepted: u64,
+    /// Ended because no route could be had.
+    pub failed: u64,
+    /// Refused before a route was asked for: a client from elsewhere, a direct hit, a framing attack.
+    pub refused: u64,
+}
+
+/// One live (or just ended) connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Unique while the engine lives.
+    pub id: u64,
+    /// Who connected.
+    pub client: SocketAddr,
+    /// How it came in.
+    pub via: Via,
+    /// Where it was going, as the firewall remembers it; `None` on explicit connections.
+    pub original_dst: Option<SocketAddr>,
+    /// `host:port` as the client named it (CONNECT line, absolute form, server name, `Host`).
+    pub name: Option<String>,
+    /// The way it went; `None` while undecided.
+    pub route: Option<RouteTaken>,
+    /// Bytes from the client.
+    pub bytes_up: u64,
+    /// Bytes to the client.
+    pub bytes_down: u64,
+    /// Milliseconds since 1970 when it was accepted.
+    pub started_ms: u64,
+    /// Milliseconds since 1970 when it ended; `None` while it lives.
+    pub ended_ms: Option<u64>,
+    /// Why it failed.
+    pub error: Option<Problem>,
+}
+
+/// The way a connection went, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum RouteTaken {
+    /// Dialled directly.
+    Direct {
+        /// The rule that decided: `private network`, `bypass .corp.example`, `no proxy is set`.
+        reason: String,
+    },
+    /// Through an upstream.
+    Upstream {
+        /// Which.
+        upstream: Upstream,
+        /// The rule that decided.
+        reason: String,
+    },
+    /// Refused.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An error for people and for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Stable, `snake_case`: `upstream_unreachable`, `credentials_not_lent`, `credentials_refused`,
+    /// `connect_refused`, `upstream_timeout`, `origin_unreachable`, `port_in_use`, …
+    pub code: String,
+    /// What happened, where, and what to do; English, one line, no secret.
+    pub message: String,
+}
+
+/// The first event of an attachment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Unguessable; names this attachment in later requests.
+    pub lease: String,
+}
+
+/// Credentials lent for one upstream. They live in memory, as long as the lease.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LentCredentials {
+    /// The attachment's lease.
+    pub lease: String,
+    /// [`Upstream::authority`] of the only host that they may be sent to.
+    pub authority: String,
+    /// User name.
+    pub user: String,
+    /// Password: any characters.
+    pub password: String,
+}
+
+impl std::fmt::Debug for LentCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LentCredentials")
+            .field("authority", &self.authority)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1 @@
+//! A route becomes a connected stream.

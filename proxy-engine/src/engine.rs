@@ -1,0 +1,1 @@
+//! How the engine starts, swaps its policy and ends.

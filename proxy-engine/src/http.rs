@@ -1,0 +1,1 @@
+//! Request by request: hop-by-hop rules, absolute form, upgrades.

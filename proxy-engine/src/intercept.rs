@@ -1,0 +1,67 @@
+//! Linux: bring traffic here that knows no proxy; gone when the process is gone.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Interfaces on which traffic arrives: an exact name (`docker0`), or a prefix with `*` behind it
+/// (`br-*`), which also covers interfaces that appear later.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum InterfacePattern {
+    /// One interface.
+    Exact(String),
+    /// Every interface whose name begins so; never empty.
+    Prefix(String),
+}
+
+/// Why the name of an interface was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not an interface: write its name (docker0) or a prefix and a star (br-*), 15 bytes at most"
+)]
+pub struct InterfacePatternError(String);
+
+impl FromStr for InterfacePattern {
+    type Err = InterfacePatternError;
+
+    fn from_str(text: &str) -> Result<Self, InterfacePatternError> {
+        let name = text.strip_suffix('*').unwrap_or(text);
+        // IFNAMSIZ is 16 with the closing NUL.
+        let fits = (1..=15).contains(&name.len());
+        let plain = name
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"/:*?[]\"\\".contains(&b));
+        if !fits || !plain || name == "." || name == ".." {
+            return Err(InterfacePatternError(text.escape_debug().to_string()));
+        }
+        Ok(match text.strip_suffix('*') {
+            Some(prefix) => Self::Prefix(prefix.to_owned()),
+            None => Self::Exact(name.to_owned()),
+        })
+    }
+}
+
+impl TryFrom<String> for InterfacePattern {
+    type Error = InterfacePatternError;
+
+    fn try_from(text: String) -> Result<Self, InterfacePatternError> {
+        text.parse()
+    }
+}
+
+impl From<InterfacePattern> for String {
+    fn from(pattern: InterfacePattern) -> Self {
+        pattern.to_string()
+    }
+}
+
+impl fmt::Display for InterfacePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Prefix(prefix) => write!(f, "{prefix}*"),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Who is connected: the connection table, counters, events.

@@ -1,0 +1,1 @@
+//! Two streams, bytes, until both directions have ended.

@@ -1,0 +1,1 @@
+//! A destination becomes a route, with its reason.

@@ -1,0 +1,1 @@
+//! The loop: watch, decide, apply, verify.

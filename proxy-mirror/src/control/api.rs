@@ -1,0 +1,300 @@
+//! The words of the API. Every type here is complete (a page never meets an `Option` that it has to
+//! interpret, but where "none" is an answer of its own) and has a JSON schema in `schemas/`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{Mode, Style};
+use crate::source::SourceId;
+use crate::target::{TargetId, TargetState};
+
+/// The whole picture: source → engine → each target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// Version of the agent.
+    pub version: String,
+    /// Whether Gangway is on (a mode other than `off`).
+    pub on: bool,
+    /// The chosen mode.
+    pub mode: Mode,
+    /// The chosen style.
+    pub style: Style,
+    /// Every source, in rank order.
+    pub sources: Vec<SourceView>,
+    /// What follows from them.
+    pub policy: PolicyView,
+    /// The engine.
+    pub engine: EngineView,
+    /// Every target.
+    pub targets: Vec<TargetView>,
+    /// What a person should know or do, the most urgent first.
+    pub notices: Vec<Problem>,
+    /// The agent that answered: `None` when no agent runs and the command looked by itself.
+    pub agent_pid: Option<u32>,
+}
+
+/// One source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceView {
+    /// Which.
+    pub source: SourceId,
+    /// Whether the policy follows it.
+    pub chosen: bool,
+    /// File and key.
+    pub origin: String,
+    /// What it says, for people, without secrets: `http://proxy.corp:3128`, `no proxy`, `nothing`.
+    pub says: String,
+    /// Why it could not be read; its last good reading stands.
+    pub error: Option<String>,
+}
+
+/// The policy, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyView {
+    /// `direct`, `upstreams` or `refused`.
+    pub kind: PolicyKind,
+    /// The upstreams in order, without credentials.
+    pub upstreams: Vec<String>,
+    /// Directly dialled, beside the private ranges.
+    pub bypass: Vec<String>,
+    /// Why it is so.
+    pub cause: String,
+}
+
+/// The default route's kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyKind {
+    /// Everything direct.
+    Direct,
+    /// Through the upstreams.
+    Upstreams,
+    /// Refused, with the cause.
+    Refused,
+}
+
+/// The engine as the agent sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EngineView {
+    /// Where it runs.
+    pub runs: EngineRuns,
+    /// The relay's addresses that listen.
+    pub listening: Vec<String>,
+    /// Listeners that could not be opened, each in one sentence.
+    pub listen_errors: Vec<String>,
+    /// What is intercepted, for people: `docker0, br-1a2b (ports 80,443)`, or `nothing`.
+    pub intercepts: String,
+    /// Why interception failed.
+    pub intercept_error: Option<Problem>,
+    /// Each upstream's health.
+    pub upstreams: Vec<UpstreamView>,
+    /// Open connections now.
+    pub open_connections: u64,
+}
+
+/// Where the engine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineRuns {
+    /// As the system's service.
+    Service,
+    /// Inside the agent, as long as the agent.
+    Embedded,
+    /// The service is installed and does not answer.
+    Stopped,
+    /// There is none.
+    Absent,
+}
+
+/// One upstream's health.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UpstreamView {
+    /// `http://proxy.corp:3128`
+    pub upstream: String,
+    /// Whether it asks for credentials that we know of, and whether they are lent.
+    pub credentials: CredentialsState,
+    /// Why the last connection through it failed.
+    pub problem: Option<Problem>,
+}
+
+/// Credentials of an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialsState {
+    /// None are configured.
+    NotNeeded,
+    /// The engine has them in memory.
+    Lent,
+    /// A user is configured, and the engine has no password.
+    Missing,
+}
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetView {
+    /// Which.
+    pub id: TargetId,
+    /// For people: `Docker daemon`.
+    pub title: String,
+    /// Version, where there is one: `26.1.5`.
+    pub version: Option<String>,
+    /// The files it reads its settings from.
+    pub files: Vec<String>,
+    /// What it should be told: `http://127.0.0.1:3182`.
+    pub desired: Option<String>,
+    /// Whether that is so.
+    #[serde(flatten)]
+    pub state: TargetState,
+}
+
+/// The ordered list of changes, as a diff.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// Names exactly this plan: `apply` refuses when the machine has changed since.
+    pub id: String,
+    /// Steps in order; empty when everything is as it should be.
+    pub steps: Vec<PlanStep>,
+    /// All files of all steps as one unified diff that `patch -p1 -d /` accepts.
+    pub diff: String,
+    /// Whether a step needs root and the agent is not.
+    pub needs_root: bool,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanStep {
+    /// Whose.
+    pub target: TargetId,
+    /// What will be done.
+    pub what: String,
+    /// What undo will do.
+    pub undo: String,
+    /// Whether it restarts something (and what that does to running containers).
+    pub restarts: Option<String>,
+}
+
+/// Carry out the plan that was shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApplyRequest {
+    /// [`Plan::id`].
+    pub plan: String,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Applied {
+    /// The steps that were carried out, in order.
+    pub done: Vec<PlanStep>,
+    /// The targets afterwards, each asked.
+    pub targets: Vec<TargetView>,
+}
+
+/// What was given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Undone {
+    /// Files that are again what they were, byte for byte.
+    pub restored: Vec<String>,
+    /// Files that were not there before and are gone.
+    pub removed: Vec<String>,
+    /// Files that somebody else changed since: ours was taken out, theirs was kept.
+    pub merged: Vec<String>,
+    /// Units that were restarted.
+    pub restarted: Vec<String>,
+}
+
+/// What would happen to one URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Explanation {
+    /// The URL as it was understood.
+    pub url: String,
+    /// `direct`, `upstream` or `refused`.
+    pub route: RouteKind,
+    /// The upstream; `None` for the other routes.
+    pub upstream: Option<String>,
+    /// The rule that decided.
+    pub reason: String,
+    /// The source that the rule came from.
+    pub source: String,
+    /// Name of the credentials that would be used: `user@host:port`.
+    pub credentials: Option<String>,
+}
+
+/// The way a URL would go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteKind {
+    /// Dialled directly.
+    Direct,
+    /// Through an upstream.
+    Upstream,
+    /// Refused.
+    Refused,
+}
+
+/// The settings, as a page shows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SettingsView {
+    /// The file they are kept in.
+    pub file: String,
+    /// Where the proxy comes from.
+    pub mode: Mode,
+    /// What targets are told.
+    pub style: Style,
+    /// The manual upstream as a URL without password; empty when none was written.
+    pub upstream: String,
+    /// The PAC file's address; empty when none was written.
+    pub pac: String,
+    /// The user's bypass entries.
+    pub bypass: Vec<String>,
+    /// Whether a password is kept in the keychain for the manual upstream.
+    pub password_stored: bool,
+}
+
+/// A change of settings: what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SettingsChange {
+    /// Where the proxy comes from.
+    pub mode: Option<Mode>,
+    /// Shorthand for the toggle: `false` is mode `off`, `true` the last mode that was not.
+    pub on: Option<bool>,
+    /// What targets are told.
+    pub style: Option<Style>,
+    /// The manual upstream; a password in it goes to the keychain.
+    pub upstream: Option<String>,
+    /// The PAC file's address.
+    pub pac: Option<String>,
+    /// The user's bypass entries, all of them.
+    pub bypass: Option<Vec<String>>,
+}
+
+/// Credentials for the keychain.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StoreCredentials {
+    /// `host:port` of the upstream.
+    pub authority: String,
+    /// User name.
+    pub user: String,
+    /// Password: any characters.
+    pub password: String,
+}
+
+impl std::fmt::Debug for StoreCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreCredentials")
+            .field("authority", &self.authority)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An error or a notice: a stable code with arguments for the message catalogue, and the English
+/// sentence for logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// Stable, `snake_case`; the key in the message catalogue, prefixed there with `problem_`.
+    pub code: String,
+    /// What happened, where, and what to do.
+    pub message: String,
+    /// Arguments of the message, by name.
+    pub args: std::collections::BTreeMap<String, String>,
+}

@@ -1,0 +1,1 @@
+//! The engine as a system service: install, remove, ask.

@@ -1,0 +1,1 @@
+//! The message catalogue, in English and Japanese, that the window reads too.

@@ -1,0 +1,1 @@
+//! Sources and settings become the engine's policy.

@@ -1,0 +1,112 @@
+//! What the user chose: `settings.toml`.
+
+use ipnet::IpNet;
+use proxy_engine::config::{Bypass, Ports, Upstream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The user's choices. Raw and validated are one type: each field refuses what is wrong as it is
+/// read. Defaults stand in [`Settings::default`] and nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where the proxy comes from.
+    pub mode: Mode,
+    /// What targets are told: the engine's address, or the upstream itself.
+    pub style: Style,
+    /// The upstream of mode `manual`.
+    pub upstream: Option<Upstream>,
+    /// The address of mode `pac`: http, https or file.
+    pub pac: Option<String>,
+    /// Destinations that are dialled directly, beside those of the source and the private ranges.
+    pub bypass: Bypass,
+    /// The relay.
+    pub relay: RelaySettings,
+    /// Interception.
+    pub intercept: InterceptSettings,
+    /// Targets that Gangway leaves alone, by [`crate::target::TargetId`].
+    pub leave_alone: Vec<String>,
+}
+
+/// Where the proxy comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// What the system, the environment or a browser says, in that order.
+    #[default]
+    System,
+    /// What the user wrote.
+    Manual,
+    /// A PAC file's address that the user wrote.
+    Pac,
+    /// Everything direct; what the targets were told stays, so that switching on restarts nothing.
+    Off,
+}
+
+/// What targets are told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// The engine's address, once; what stands behind it changes live.
+    #[default]
+    Relay,
+    /// The upstream itself; for machines on which no engine shall run.
+    Mirror,
+}
+
+/// The relay's address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RelaySettings {
+    /// Port of the explicit listeners, on loopback and on the containers' address.
+    pub port: u16,
+    /// Networks whose clients are served beside loopback and this machine's container networks.
+    pub clients: Vec<IpNet>,
+}
+
+/// What is intercepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InterceptSettings {
+    /// Whether anything is.
+    pub enabled: bool,
+    /// Bridges beside those that Docker names: `cni0`, `br-*`.
+    pub interfaces: Vec<proxy_engine::intercept::InterfacePattern>,
+    /// TCP destination ports: `80,443` or `all`.
+    pub ports: Ports,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            style: Style::default(),
+            upstream: None,
+            pac: None,
+            bypass: Bypass::default(),
+            relay: RelaySettings::default(),
+            intercept: InterceptSettings::default(),
+            leave_alone: Vec::new(),
+        }
+    }
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        // Beside 3128, which Squid, Px and cntlm use: one of them may well be the upstream here.
+        Self {
+            port: 3182,
+            clients: Vec::new(),
+        }
+    }
+}
+
+impl Default for InterceptSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interfaces: Vec::new(),
+            ports: Ports::default(),
+        }
+    }
+}
