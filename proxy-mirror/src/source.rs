@@ -21,7 +21,7 @@ pub enum SourceId {
 }
 
 /// What one source says, and where it says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Reading {
     /// The source.
     pub source: SourceId,
