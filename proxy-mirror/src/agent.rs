@@ -1,1 +1,3 @@
 //! The loop: watch, decide, apply, verify.
+
+pub mod instance;

@@ -16,5 +16,11 @@
 //! Errors are [`Problem`]s, with 4xx or 5xx.
 
 mod api;
+pub mod client;
+mod door;
+mod peer;
+mod problem;
+pub mod server;
 
 pub use api::*;
+pub use door::Door;
