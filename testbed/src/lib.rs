@@ -1,1 +1,17 @@
-//! Skeleton.
+//! The machines that tests run against: a corporate network of network namespaces, its proxy, its
+//! origins, and a systemd + Docker workstation inside it.
+//!
+//! Everything here needs root on Linux. What is missing fails the test with a message that says
+//! so: a test that cannot run has not passed. Everything has a name of its own (process id and
+//! counter), so that tests run beside each other, and goes in `Drop`; what a killed test left
+//! behind, the next one removes.
+
+mod child;
+mod error;
+pub mod net;
+mod wait;
+
+pub use child::Child;
+pub use error::{Result, TestbedError};
+pub use net::{CorpNet, Netns};
+pub use wait::wait_for;
