@@ -1,0 +1,28 @@
+# All that a person types. `make run` and `make test` do their own set-up.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+TOOLS := $(CURDIR)/target/tools
+export PATH := $(TOOLS)/bin:$(TOOLS)/node_modules/.bin:$(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
+
+.PHONY: help run test lint bench ui
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: ## install what is missing (asks, unless YES=1), build, start Gangway
+	@installers/setup.sh run
+	@installers/stages.sh run
+
+test: ## install what the tests need, and run all of them
+	@installers/setup.sh test
+	@installers/stages.sh test
+
+lint: ## format, lints, licences
+	@installers/stages.sh lint
+
+bench: ## the engine beside its peers, into benches/results.md
+	@installers/stages.sh bench
+
+ui: ## the window's pages, into ui/dist
+	@installers/stages.sh ui

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# What `make` does, stage by stage, each with its title and the minutes it took.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+began=$SECONDS
+if [ ! -t 1 ]; then
+  export CARGO_TERM_PROGRESS_WHEN=never CARGO_TERM_COLOR=never NO_COLOR=1
+fi
+
+stage() { # title, command…
+  local title=$1 from=$SECONDS; shift
+  printf '\n== %s\n' "$title"
+  "$@" || { printf '== %s: FAILED after %d s\n' "$title" $((SECONDS - from)) >&2; exit 1; }
+  printf '== %s: done in %d s (%d s since the start)\n' "$title" $((SECONDS - from)) $((SECONDS - began))
+}
+
+ui_modules() { (cd ui && npm ci --no-audit --no-fund --loglevel=error); }
+ui_build() { (cd ui && npm run --silent build); }
+ui_test() { (cd ui && npm run --silent check && npm run --silent test); }
+
+build_ui() {
+  stage "the window's packages" ui_modules
+  stage "the window's pages" ui_build
+}
+
+lint() {
+  stage "format" cargo fmt --all --check
+  stage "lints" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+  stage "licences and sources of every crate" cargo deny --offline --log-level error check licenses bans sources
+}
+
+start() {
+  printf '\nTo see the idea in twenty seconds, without Docker and without a company:\n\n    sudo target/debug/gangway demo\n\n'
+  if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
+    exec target/debug/gangway-app
+  fi
+  echo "There is no display here: the agent runs in this terminal (Ctrl-C ends it)."
+  exec target/debug/gangway run
+}
+
+case "${1:?a stage}" in
+  run)
+    build_ui
+    stage "Gangway" cargo build --locked --package proxy-engine --package proxy-mirror --package gangway-app
+    start
+    ;;
+  test)
+    build_ui
+    stage "the window's tests" ui_test
+    lint
+    stage "the programs" cargo build --locked --workspace --all-targets --quiet
+    stage "tests" cargo nextest run --locked --workspace
+    stage "examples in the docs" cargo test --locked --doc --quiet --workspace
+    ;;
+  lint) build_ui; lint ;;
+  bench) stage "benchmarks" cargo run --locked --release --package benches ;;
+  ui) build_ui ;;
+  *) echo "stages.sh: no stage named $1" >&2; exit 2 ;;
+esac
