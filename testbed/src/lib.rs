@@ -6,12 +6,20 @@
 //! counter), so that tests run beside each other, and goes in `Drop`; what a killed test left
 //! behind, the next one removes.
 
+pub mod ca;
 mod child;
 mod error;
 pub mod net;
+pub mod origin;
+pub mod recorder;
+pub mod squid;
 mod wait;
 
+pub use ca::Ca;
 pub use child::Child;
 pub use error::{Result, TestbedError};
 pub use net::{CorpNet, Netns};
+pub use origin::Origin;
+pub use recorder::{Behaviour, Recorder};
+pub use squid::{BasicLogin, Squid};
 pub use wait::wait_for;

@@ -115,13 +115,30 @@ impl Netns {
     /// # Panics
     /// When `work` does.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        let entered = self.door()?.enter(work);
+        entered.map_err(TestbedError::io(format!("enter {}", self.path().display())))
+    }
+
+    /// A way in that a thread can keep.
+    pub(crate) fn door(&self) -> Result<Door> {
         let path = self.path();
-        let handle =
-            File::open(&path).map_err(TestbedError::io(format!("open {}", path.display())))?;
-        let entered = thread::scope(|scope| {
+        File::open(&path)
+            .map(Door)
+            .map_err(TestbedError::io(format!("open {}", path.display())))
+    }
+}
+
+/// An open handle of a network namespace.
+#[derive(Debug)]
+pub(crate) struct Door(File);
+
+impl Door {
+    /// Runs `work` on a new thread inside.
+    pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        thread::scope(|scope| {
             let inside = scope.spawn(move || {
-                // SAFETY: `handle` is an open namespace descriptor; only this thread moves.
-                match unsafe { libc::setns(handle.as_raw_fd(), libc::CLONE_NEWNET) } {
+                // SAFETY: the descriptor is an open namespace; only this new thread moves.
+                match unsafe { libc::setns(self.0.as_raw_fd(), libc::CLONE_NEWNET) } {
                     0 => Ok(work()),
                     _ => Err(io::Error::last_os_error()),
                 }
@@ -130,8 +147,7 @@ impl Netns {
                 Ok(answer) => answer,
                 Err(panic) => std::panic::resume_unwind(panic),
             }
-        });
-        entered.map_err(TestbedError::io(format!("enter {}", path.display())))
+        })
     }
 }
 
