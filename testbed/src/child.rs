@@ -43,6 +43,11 @@ impl Child {
         self.inner.id()
     }
 
+    /// Its standard input, when that was piped and not taken before.
+    pub fn stdin(&mut self) -> Option<std::process::ChildStdin> {
+        self.inner.stdin.take()
+    }
+
     /// Its standard output, when that was piped and not taken before.
     pub fn stdout(&mut self) -> Option<std::process::ChildStdout> {
         self.inner.stdout.take()

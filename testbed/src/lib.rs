@@ -12,6 +12,7 @@ mod error;
 pub mod net;
 pub mod origin;
 pub mod recorder;
+pub mod session;
 pub mod squid;
 mod wait;
 
@@ -21,5 +22,6 @@ pub use error::{Result, TestbedError};
 pub use net::{CorpNet, Netns};
 pub use origin::Origin;
 pub use recorder::{Behaviour, Recorder};
+pub use session::Session;
 pub use squid::{BasicLogin, Squid};
 pub use wait::wait_for;

@@ -68,3 +68,18 @@ fn a_thread_inside_has_the_addresses_of_the_namespace() {
     assert!(bound.is_ok());
     assert!(TcpListener::bind("10.244.0.2:0").is_err());
 }
+
+#[test]
+fn what_a_killed_test_left_goes_with_the_next_one() {
+    let mut short = std::process::Command::new("true").spawn().unwrap();
+    let dead = short.id();
+    short.wait().unwrap();
+    let name = format!("gw{dead}-0-inet");
+    let made = std::process::Command::new("ip")
+        .args(["netns", "add", &name])
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let _corp = CorpNet::new().unwrap();
+    assert!(!std::path::Path::new("/run/netns").join(name).exists());
+}

@@ -150,7 +150,9 @@ fn add(host: &Netns, interface: &str, address: &str) -> Result<()> {
         .map(drop)
 }
 
+/// Written by the shell: `sysctl` is a package of its own, and not everywhere.
 fn forward(host: &Netns) -> Result<()> {
-    host.sh("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+    host.sh("echo 1 > /proc/sys/net/ipv4/ip_forward; \
+         echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
         .map(drop)
 }
