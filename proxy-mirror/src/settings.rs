@@ -1,9 +1,18 @@
 //! What the user chose: `settings.toml`.
 
+mod change;
+mod error;
+mod file;
+mod keys;
+
 use ipnet::IpNet;
 use proxy_engine::config::{Bypass, Ports, Upstream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use change::{Changed, change, view};
+pub use error::SettingsError;
+pub use file::{load, save};
 
 /// The user's choices. Raw and validated are one type: each field refuses what is wrong as it is
 /// read. Defaults stand in [`Settings::default`] and nowhere else.
@@ -12,11 +21,14 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Where the proxy comes from.
     pub mode: Mode,
+    /// The mode that switching on returns to: the last one that was not `off`.
+    pub resume: Mode,
     /// What targets are told: the engine's address, or the upstream itself.
     pub style: Style,
     /// The upstream of mode `manual`.
     pub upstream: Option<Upstream>,
     /// The address of mode `pac`: http, https or file.
+    #[serde(deserialize_with = "pac_address")]
     pub pac: Option<String>,
     /// Destinations that are dialled directly, beside those of the source and the private ranges.
     pub bypass: Bypass,
@@ -80,6 +92,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             mode: Mode::default(),
+            resume: Mode::default(),
             style: Style::default(),
             upstream: None,
             pac: None,
@@ -110,3 +123,40 @@ impl Default for InterceptSettings {
         }
     }
 }
+
+/// Checks the address of a PAC file: http, https or file, without control characters, spaces or
+/// credentials.
+///
+/// # Errors
+/// A sentence for people; it does not hold the address, which may carry a password.
+pub(crate) fn checked_pac(address: &str) -> Result<String, &'static str> {
+    let address = address.trim();
+    if address.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("the PAC address holds a control character or a space");
+    }
+    let rest = ["http://", "https://", "file://"]
+        .iter()
+        .find_map(|scheme| {
+            let start = address.get(..scheme.len())?;
+            start
+                .eq_ignore_ascii_case(scheme)
+                .then(|| &address[scheme.len()..])
+        })
+        .filter(|rest| !rest.is_empty())
+        .ok_or("the PAC address is not one: write http://HOST/FILE, https:// or file:///PATH")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("the PAC address holds a user or password: leave them out");
+    }
+    Ok(address.to_owned())
+}
+
+fn pac_address<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    let address = Option::<String>::deserialize(input)?;
+    address
+        .map(|address| checked_pac(&address).map_err(serde::de::Error::custom))
+        .transpose()
+}
+
+#[cfg(test)]
+mod tests;

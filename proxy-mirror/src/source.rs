@@ -1,8 +1,25 @@
 //! Where proxy settings are read: kept apart, ranked, never blended.
 
+mod bypass;
+mod env;
+mod file;
+mod firefox;
+mod manual;
+mod system;
+mod watch;
+
 use proxy_engine::config::{Bypass, Upstream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::places::Places;
+
+pub use env::Environment;
+pub use firefox::Firefox;
+pub use manual::Manual;
+pub(crate) use manual::reading as of_settings;
+pub use system::System;
+pub use watch::watch;
 
 /// Which source.
 #[derive(
@@ -55,12 +72,48 @@ pub enum Says {
         /// Its address; `None` for automatic detection.
         url: Option<String>,
     },
+    /// A proxy that this version cannot speak to (SOCKS, HTTPS to the proxy, a script without an
+    /// address): no further source is asked, and nothing goes out beside it.
+    Unusable {
+        /// What it says, without secrets: `socks5://proxy.corp:1080`.
+        proxy: String,
+        /// Why it cannot be followed, in one sentence.
+        reason: String,
+    },
+}
+
+impl Reading {
+    /// A reading that says nothing, with the reason or place for people.
+    pub fn nothing(source: SourceId, origin: impl Into<String>) -> Self {
+        Self {
+            source,
+            origin: origin.into(),
+            says: Says::Nothing,
+            password: None,
+        }
+    }
+}
+
+impl std::fmt::Display for Says {
+    /// For people, without secrets: `http://proxy.corp:3128`, `no proxy`, `nothing`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Direct => f.write_str("no proxy"),
+            Self::Proxy { upstream, .. } => upstream.fmt(f),
+            Self::Pac { url: Some(url) } => write!(f, "PAC file {url}"),
+            Self::Pac { url: None } => f.write_str("automatic detection"),
+            Self::Unusable { proxy, .. } => f.write_str(proxy),
+        }
+    }
 }
 
 /// A source that could not be read. It is reported and passed over, and its last good reading stands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {message}")]
 pub struct SourceError {
+    /// Which source.
+    pub source_id: SourceId,
     /// File (with line and column where there are any) or interface.
     pub origin: String,
     /// What is wrong, and what to do.
@@ -80,4 +133,24 @@ pub trait Source: Send + Sync {
 
     /// Files and folders whose change may change the reading; watched by the agent.
     fn watched(&self) -> Vec<std::path::PathBuf>;
+}
+
+/// Every source of this machine, in rank order: in mode `system` the first one that says something
+/// is followed. The user's own entry ([`Manual`]) stands last; it is followed in mode `manual` alone.
+pub fn all(places: &Places) -> Vec<Box<dyn Source>> {
+    vec![
+        Box::new(System::default()),
+        Box::new(Environment::of_this_process()),
+        Box::new(Firefox::new(places)),
+        Box::new(Manual::new(&places.settings)),
+    ]
+}
+
+impl SourceError {
+    /// For the API: code `source_unreadable`.
+    pub fn problem(&self) -> crate::control::Problem {
+        crate::control::Problem::new("source_unreadable", self.to_string())
+            .with("origin", &self.origin)
+            .with("reason", &self.message)
+    }
 }

@@ -1,0 +1,86 @@
+use super::*;
+
+fn arguments(text: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = text
+        .split('{')
+        .skip(1)
+        .map(|part| part.split_once('}').expect("every { has its }").0)
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+#[test]
+fn both_languages_have_the_same_keys_and_arguments() {
+    let english = &Catalogue::of(Language::En).texts;
+    let japanese = &Catalogue::of(Language::Ja).texts;
+    let keys = |texts: &'static BTreeMap<String, String>| texts.keys().collect::<Vec<_>>();
+    assert_eq!(keys(english), keys(japanese));
+    for (key, text) in english {
+        assert_eq!(arguments(text), arguments(&japanese[key]), "{key}");
+        assert!(
+            !text.trim().is_empty() && !japanese[key].trim().is_empty(),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn keys_are_names_that_the_window_can_call() {
+    for key in Catalogue::of(Language::En).texts.keys() {
+        let plain = key
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        assert!(
+            plain && !key.starts_with(|c: char| c.is_ascii_digit()),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn the_language_follows_posix() {
+    let of = |vars: &[(&str, &str)]| {
+        Language::from_vars(|name| {
+            vars.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    };
+    assert_eq!(of(&[("LANG", "ja_JP.UTF-8")]), Language::Ja);
+    assert_eq!(
+        of(&[("LANG", "ja_JP.UTF-8"), ("LC_ALL", "C")]),
+        Language::En
+    );
+    assert_eq!(of(&[("LANG", "ja_JP.UTF-8"), ("LC_ALL", "")]), Language::Ja);
+    assert_eq!(of(&[]), Language::En);
+}
+
+#[test]
+fn a_problem_without_its_arguments_falls_back_to_its_own_sentence() {
+    let whole = Problem::new("not_carried_over", "english")
+        .with("origin", "prefs.js")
+        .with("what", "x");
+    assert!(
+        Catalogue::of(Language::Ja)
+            .problem(&whole)
+            .contains("prefs.js")
+    );
+    let partial = Problem::new("not_carried_over", "english").with("origin", "prefs.js");
+    assert_eq!(Catalogue::of(Language::Ja).problem(&partial), "english");
+    let unknown = Problem::new("no_such_code", "english");
+    assert_eq!(Catalogue::of(Language::Ja).problem(&unknown), "english");
+}
+
+#[test]
+fn an_argument_that_looks_like_a_place_is_not_filled_again() {
+    let problem = Problem::new("not_carried_over", "")
+        .with("origin", "{what}")
+        .with("what", "x");
+    assert!(
+        Catalogue::of(Language::En)
+            .problem(&problem)
+            .contains("{what}")
+    );
+}

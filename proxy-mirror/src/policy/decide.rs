@@ -1,0 +1,293 @@
+//! The decision, pure.
+
+use proxy_engine::config::{Bypass, DefaultRoute, Interception, Policy};
+use proxy_engine::intercept::InterfacePattern;
+
+use super::{Decision, Facts, SourceFacts, WantedCredentials};
+use crate::control::{PolicyKind, PolicyView, Problem, SourceView};
+use crate::settings::{Mode, Style};
+use crate::source::{self, Reading, Says, SourceId};
+
+/// The policy that follows from these facts. Pure: the same facts give the same policy.
+pub fn decide(facts: &Facts<'_>) -> Decision {
+    let sources: Vec<SourceFacts> = facts
+        .sources
+        .iter()
+        .map(|source| without_loop(of_settings(source, facts), facts))
+        .collect();
+    let follows = follow(facts, &sources);
+    let chosen = follows.reading.map(|reading| reading.source);
+    let mut notices = notices(&sources, follows.reading, facts.settings.mode);
+    if let DefaultRoute::Refused { reason } = &follows.default {
+        notices.insert(
+            0,
+            Problem::new("policy_refused", reason.clone()).with("reason", reason),
+        );
+    }
+    let source_bypass = match follows.reading.map(|reading| &reading.says) {
+        Some(Says::Proxy { bypass, .. }) => bypass.0.as_slice(),
+        _ => &[],
+    };
+    let mut bypass = Bypass(source_bypass.to_vec());
+    for rule in &facts.settings.bypass.0 {
+        if !bypass.0.contains(rule) {
+            bypass.0.push(rule.clone());
+        }
+    }
+    let policy = policy(facts, &follows, bypass);
+    Decision {
+        view: view(&policy),
+        wanted: wanted(&policy, follows.reading),
+        sources: sources.iter().map(|source| shown(source, chosen)).collect(),
+        chosen,
+        origin: follows.origin,
+        bypass_of_source: source_bypass.len(),
+        notices,
+        policy,
+    }
+}
+
+struct Follows<'a> {
+    default: DefaultRoute,
+    reading: Option<&'a Reading>,
+    origin: String,
+    cause: String,
+}
+
+/// The user's entry is read from the settings at hand, which may be newer than the file's reading.
+fn of_settings(source: &SourceFacts, facts: &Facts<'_>) -> SourceFacts {
+    let mut source = source.clone();
+    if source.source == SourceId::Manual {
+        source.reading = Some(source::of_settings(facts.settings));
+    }
+    source
+}
+
+/// A source that names our own relay says nothing: following it would be a loop. The desktop was
+/// told to go through Gangway, and so says what Gangway told it.
+fn without_loop(mut source: SourceFacts, facts: &Facts<'_>) -> SourceFacts {
+    if let Some(reading) = &mut source.reading
+        && let Says::Proxy { upstream, .. } = &reading.says
+        && facts.relay.is_itself(upstream)
+    {
+        let origin = format!(
+            "{} (names Gangway itself, {}: passed over)",
+            reading.origin,
+            upstream.authority()
+        );
+        *reading = Reading::nothing(reading.source, origin);
+    }
+    source
+}
+
+fn follow<'a>(facts: &Facts<'_>, sources: &'a [SourceFacts]) -> Follows<'a> {
+    let of_mode = |default, cause: &str| Follows {
+        default,
+        reading: None,
+        origin: "settings.toml: mode".to_owned(),
+        cause: cause.to_owned(),
+    };
+    match facts.settings.mode {
+        Mode::Off => of_mode(DefaultRoute::Direct, "switched off"),
+        Mode::Pac => of_mode(
+            no_pac(facts.settings.pac.as_deref()),
+            "a PAC file is chosen in the settings",
+        ),
+        Mode::Manual => match speaking(sources, |source| source == SourceId::Manual) {
+            Some(reading) => of_reading(reading),
+            None => of_mode(
+                DefaultRoute::Refused {
+                    reason: "mode manual is chosen and the settings name no usable upstream: set one, or choose another mode".to_owned(),
+                },
+                "mode manual without an upstream",
+            ),
+        },
+        Mode::System => match speaking(sources, |source| source != SourceId::Manual) {
+            Some(reading) => of_reading(reading),
+            None => unknown_or_nothing(sources),
+        },
+    }
+}
+
+/// The first of these sources that says something.
+fn speaking(sources: &[SourceFacts], which: impl Fn(SourceId) -> bool) -> Option<&Reading> {
+    sources
+        .iter()
+        // One that was never read could have said anything: those behind it are not asked.
+        .filter(|source| which(source.source))
+        .take_while(|source| source.reading.is_some())
+        .filter_map(|source| source.reading.as_ref())
+        .find(|reading| reading.says != Says::Nothing)
+}
+
+/// No source says anything: there is no proxy, unless one could not be read.
+fn unknown_or_nothing<'a>(sources: &[SourceFacts]) -> Follows<'a> {
+    let unread = sources
+        .iter()
+        .filter(|source| source.source != SourceId::Manual && source.reading.is_none())
+        .find_map(|source| source.error.as_ref());
+    match unread {
+        Some(error) => Follows {
+            default: DefaultRoute::Refused {
+                reason: format!(
+                    "whether there is a proxy is not known: {error}; mend it, or choose mode manual or off"
+                ),
+            },
+            reading: None,
+            origin: error.origin.clone(),
+            cause: "a source cannot be read".to_owned(),
+        },
+        None => Follows {
+            default: DefaultRoute::Direct,
+            reading: None,
+            origin: "settings.toml: mode".to_owned(),
+            cause: "no proxy is set anywhere".to_owned(),
+        },
+    }
+}
+
+fn of_reading(reading: &Reading) -> Follows<'_> {
+    let default = match &reading.says {
+        Says::Nothing | Says::Direct => DefaultRoute::Direct,
+        Says::Proxy { upstream, .. } => DefaultRoute::Upstreams {
+            upstreams: vec![upstream.clone()],
+        },
+        Says::Pac { url } => no_pac(url.as_deref()),
+        Says::Unusable { proxy, reason } => DefaultRoute::Refused {
+            reason: format!(
+                "{}: {proxy}: {reason}; choose mode manual or off",
+                reading.origin
+            ),
+        },
+    };
+    Follows {
+        default,
+        reading: Some(reading),
+        origin: reading.origin.clone(),
+        cause: reading.origin.clone(),
+    }
+}
+
+fn no_pac(url: Option<&str>) -> DefaultRoute {
+    let what = match url {
+        Some(url) => format!("the PAC file {url} should decide"),
+        None => "the proxy should be detected automatically".to_owned(),
+    };
+    DefaultRoute::Refused {
+        reason: format!(
+            "{what}, and this version does not evaluate PAC files: choose mode manual or off"
+        ),
+    }
+}
+
+fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
+    let settings = facts.settings;
+    let relay = settings.style == Style::Relay;
+    let served = facts.networks.iter().filter(|network| !network.internal);
+    let mut clients = settings.relay.clients.clone();
+    for subnet in served.clone().flat_map(|network| &network.subnets) {
+        if relay && !clients.contains(subnet) {
+            clients.push(*subnet);
+        }
+    }
+    let mut interfaces = Vec::new();
+    // Where everything is direct there is nothing to bring here: traffic flows as if not installed.
+    let needed = follows.default != DefaultRoute::Direct;
+    if relay && needed && settings.intercept.enabled {
+        interfaces.clone_from(&settings.intercept.interfaces);
+        let bridges = served.filter_map(|network| network.interface.parse().ok());
+        for bridge in bridges.filter(|bridge| matches!(bridge, InterfacePattern::Exact(_))) {
+            if !interfaces.contains(&bridge) {
+                interfaces.push(bridge);
+            }
+        }
+    }
+    Policy {
+        default: follows.default.clone(),
+        bypass,
+        listen: if relay {
+            facts.relay.for_containers().into_iter().collect()
+        } else {
+            Vec::new()
+        },
+        clients,
+        intercept: Interception {
+            interfaces,
+            ports: settings.intercept.ports.clone(),
+        },
+        cause: follows.cause.clone(),
+    }
+}
+
+fn view(policy: &Policy) -> PolicyView {
+    let (kind, cause) = match &policy.default {
+        DefaultRoute::Direct => (PolicyKind::Direct, policy.cause.clone()),
+        DefaultRoute::Upstreams { .. } => (PolicyKind::Upstreams, policy.cause.clone()),
+        DefaultRoute::Refused { reason } => (PolicyKind::Refused, reason.clone()),
+    };
+    PolicyView {
+        kind,
+        upstreams: policy.upstreams().iter().map(ToString::to_string).collect(),
+        bypass: policy.bypass.0.iter().map(ToString::to_string).collect(),
+        cause,
+    }
+}
+
+fn wanted(policy: &Policy, reading: Option<&Reading>) -> Vec<WantedCredentials> {
+    policy
+        .upstreams()
+        .iter()
+        .filter(|upstream| upstream.user().is_some())
+        .map(|upstream| WantedCredentials {
+            upstream: upstream.clone(),
+            password: reading.and_then(|reading| reading.password.clone()),
+        })
+        .collect()
+}
+
+fn shown(source: &SourceFacts, chosen: Option<SourceId>) -> SourceView {
+    let (origin, says) = match &source.reading {
+        Some(reading) => (reading.origin.clone(), reading.says.to_string()),
+        None => (
+            source
+                .error
+                .as_ref()
+                .map_or_else(String::new, |error| error.origin.clone()),
+            "not known".to_owned(),
+        ),
+    };
+    SourceView {
+        source: source.source,
+        chosen: chosen == Some(source.source),
+        origin,
+        says,
+        error: source.error.as_ref().map(ToString::to_string),
+    }
+}
+
+fn notices(sources: &[SourceFacts], followed: Option<&Reading>, mode: Mode) -> Vec<Problem> {
+    let asked = |source: SourceId| match mode {
+        Mode::System => source != SourceId::Manual,
+        Mode::Manual => source == SourceId::Manual,
+        Mode::Pac | Mode::Off => false,
+    };
+    let mut notices: Vec<Problem> = sources
+        .iter()
+        .filter(|source| asked(source.source))
+        .filter_map(|source| source.error.as_ref())
+        .map(source::SourceError::problem)
+        .collect();
+    if let Some(Reading {
+        says: Says::Proxy { lost, .. },
+        origin,
+        ..
+    }) = followed
+    {
+        notices.extend(lost.iter().map(|what| {
+            Problem::new("not_carried_over", format!("{origin}: {what}"))
+                .with("origin", origin)
+                .with("what", what)
+        }));
+    }
+    notices
+}

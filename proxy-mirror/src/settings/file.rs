@@ -1,0 +1,228 @@
+//! `settings.toml`: read whole, written without touching what did not change.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Document, DocumentMut, Item, Table, Value};
+
+use super::{Settings, SettingsError, keys};
+
+/// A settings file over this size is not one.
+const LARGEST: u64 = 1 << 20;
+
+/// The settings of `path`; the defaults where there is no such file.
+///
+/// # Errors
+/// [`SettingsError`], with line and column where the file is not what it should be.
+pub fn load(path: &Path) -> Result<Settings, SettingsError> {
+    match text(path)? {
+        Some(text) => parse(path, &text),
+        None => Ok(Settings::default()),
+    }
+}
+
+/// Writes what differs from the file, and nothing else: comments, order, line ends and every other
+/// byte stay. Atomic; a symbolic link stays one.
+///
+/// # Errors
+/// [`SettingsError`]; the file is as it was then. One that is malformed is not written over.
+pub fn save(path: &Path, settings: &Settings) -> Result<(), SettingsError> {
+    let failed = |source: io::Error| SettingsError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let old = text(path)?.unwrap_or_default();
+    let before = parse(path, &old)?;
+    if before == *settings && path.exists() {
+        return Ok(());
+    }
+    let new = edited(&old, &before, settings).map_err(|error| failed(io::Error::other(error)))?;
+    // What is written must read back as it was meant, or nothing is written.
+    if parse(path, &new)? != *settings {
+        return Err(failed(io::Error::other(
+            "the settings would not read back as they are",
+        )));
+    }
+    replace(path, &new).map_err(failed)
+}
+
+fn text(path: &Path) -> Result<Option<String>, SettingsError> {
+    let failed = |source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(failed(io::Error::other("it is larger than 1 MiB")));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+        malformed(path, &before, before.len(), "this is not UTF-8".to_owned())
+    })
+}
+
+fn parse(path: &Path, text: &str) -> Result<Settings, SettingsError> {
+    let document = Document::parse(text.to_owned()).map_err(|error| {
+        let at = error.span().map_or(text.len(), |span| span.start);
+        malformed(path, text, at, one_line(error.message()))
+    })?;
+    if let Some(found) = keys::unknown(document.as_table(), "") {
+        let (line, column) = position(text, found.at.start);
+        return Err(SettingsError::UnknownKey {
+            path: path.to_owned(),
+            line,
+            column,
+            key: found.key,
+            suggestion: found.suggestion,
+        });
+    }
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let at = error.span().map_or(0, |span| span.start);
+        malformed(path, text, at, one_line(error.message()))
+    })
+}
+
+fn malformed(path: &Path, text: &str, at: usize, what: String) -> SettingsError {
+    let (line, column) = position(text, at);
+    SettingsError::Malformed {
+        path: path.to_owned(),
+        line,
+        column,
+        what,
+    }
+}
+
+fn one_line(message: &str) -> String {
+    message
+        .lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Line and column, from 1, the column in characters.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = before.matches('\n').count() + 1;
+    (line, before[start..].chars().count() + 1)
+}
+
+/// The text with the values that differ set anew.
+fn edited(old: &str, before: &Settings, after: &Settings) -> Result<String, String> {
+    let mut document: DocumentMut = old.parse().map_err(|error| format!("{error}"))?;
+    let before = toml_edit::ser::to_document(before).map_err(|error| error.to_string())?;
+    let after = toml_edit::ser::to_document(after).map_err(|error| error.to_string())?;
+    for key in keys::KNOWN {
+        let (was, is) = (value(&before, key), value(&after, key));
+        if was.map(plain) == is.map(plain) {
+            continue;
+        }
+        match is {
+            Some(is) => set(&mut document, key, is.clone())?,
+            None => remove(&mut document, key),
+        }
+    }
+    let text = document.to_string();
+    // toml_edit writes LF alone.
+    Ok(if old.contains("\r\n") {
+        text.replace("\r\n", "\n").replace('\n', "\r\n")
+    } else {
+        text
+    })
+}
+
+fn plain(value: &Value) -> String {
+    value.clone().decorated("", "").to_string()
+}
+
+fn value<'a>(document: &'a DocumentMut, key: &str) -> Option<&'a Value> {
+    let mut item = document.as_item();
+    for part in key.split('.') {
+        item = item.get(part)?;
+    }
+    item.as_value()
+}
+
+fn set(document: &mut DocumentMut, key: &str, value: Value) -> Result<(), String> {
+    let (table, name) = match key.split_once('.') {
+        None => (
+            document.as_table_mut() as &mut dyn toml_edit::TableLike,
+            key,
+        ),
+        Some((table, name)) => {
+            // As an own `[table]`, not in one line.
+            let item = document
+                .as_table_mut()
+                .entry(table)
+                .or_insert_with(|| Item::Table(Table::new()));
+            let table = item
+                .as_table_like_mut()
+                .ok_or_else(|| format!("`{table}` is not a table"))?;
+            (table, name)
+        }
+    };
+    match table.get_mut(name).and_then(Item::as_value_mut) {
+        Some(old) => {
+            // The comment behind the value stays.
+            let decor = old.decor().clone();
+            *old = value;
+            *old.decor_mut() = decor;
+        }
+        None => {
+            table.insert(name, Item::Value(value.decorated(" ", "")));
+        }
+    }
+    Ok(())
+}
+
+fn remove(document: &mut DocumentMut, key: &str) {
+    match key.split_once('.') {
+        None => {
+            document.remove(key);
+        }
+        Some((table, name)) => {
+            if let Some(table) = document.get_mut(table).and_then(Item::as_table_like_mut) {
+                table.remove(name);
+            }
+        }
+    }
+}
+
+/// A new file takes the place of the old one at once, or not at all.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // Where a dotfile manager linked it, its target is replaced and the link stays.
+    let path = match fs::canonicalize(path) {
+        Ok(target) => target,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error),
+    };
+    let folder: PathBuf = path
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_owned);
+    fs::create_dir_all(&folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".settings-")
+        .tempfile_in(&folder)?;
+    file.write_all(text.as_bytes())?;
+    if let Ok(old) = fs::metadata(&path) {
+        file.as_file().set_permissions(old.permissions())?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error)?;
+    // The rename itself; a file system that cannot sync a folder has nothing better to offer.
+    if let Ok(folder) = fs::File::open(&folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}

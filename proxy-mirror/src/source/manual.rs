@@ -1,0 +1,58 @@
+//! What the user wrote into the settings.
+
+use std::path::{Path, PathBuf};
+
+use super::{Reading, Says, Source, SourceError, SourceId};
+use crate::settings::{self, Settings};
+
+/// The upstream of `settings.toml`.
+#[derive(Debug, Clone)]
+pub struct Manual {
+    file: PathBuf,
+}
+
+impl Manual {
+    /// Reads this settings file.
+    pub fn new(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+        }
+    }
+}
+
+/// What the settings say, whatever the mode.
+pub(crate) fn reading(settings: &Settings) -> Reading {
+    let Some(upstream) = &settings.upstream else {
+        return Reading::nothing(SourceId::Manual, "settings.toml: no `upstream`");
+    };
+    Reading {
+        source: SourceId::Manual,
+        origin: "settings.toml: upstream".to_owned(),
+        says: Says::Proxy {
+            upstream: upstream.clone(),
+            // The user's bypass entries hold in every mode; the policy adds them.
+            bypass: proxy_engine::config::Bypass::default(),
+            lost: Vec::new(),
+        },
+        password: None,
+    }
+}
+
+impl Source for Manual {
+    fn id(&self) -> SourceId {
+        SourceId::Manual
+    }
+
+    fn read(&self) -> Result<Reading, SourceError> {
+        let settings = settings::load(&self.file).map_err(|error| SourceError {
+            source_id: SourceId::Manual,
+            origin: error.place(&self.file),
+            message: error.what(),
+        })?;
+        Ok(reading(&settings))
+    }
+
+    fn watched(&self) -> Vec<PathBuf> {
+        vec![self.file.clone()]
+    }
+}

@@ -1,0 +1,270 @@
+//! The desktop's own settings: GNOME, KDE, a sandbox's portal, Windows, macOS.
+//!
+//! `proxy-watch` reads the stores; this is the wrapper that turns what it says into our words and
+//! keeps its types from going further.
+
+use std::path::PathBuf;
+
+use proxy_engine::config::{Bypass, BypassRule, Upstream};
+use proxy_watch::{
+    BypassRules, Host, HostPattern, ProxyConfigSource, ProxyEndpoint, ProxyMode, ProxyScheme,
+    Scheme,
+};
+
+use super::{Reading, Says, Source, SourceError, SourceId, bypass};
+
+/// The desktop's settings.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct System;
+
+impl Source for System {
+    fn id(&self) -> SourceId {
+        SourceId::System
+    }
+
+    fn read(&self) -> Result<Reading, SourceError> {
+        match proxy_watch::read() {
+            Ok(config) => match config.sources.into_iter().next() {
+                Some((store, mode)) => reading(store, mode),
+                None => Ok(Reading::nothing(
+                    SourceId::System,
+                    "the desktop's settings are untouched",
+                )),
+            },
+            // A server: no desktop keeps settings here.
+            Err(proxy_watch::Error::Unsupported) => Ok(Reading::nothing(
+                SourceId::System,
+                "no desktop settings on this machine",
+            )),
+            Err(error) => Err(SourceError {
+                source_id: SourceId::System,
+                origin: "desktop settings".to_owned(),
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    fn watched(&self) -> Vec<PathBuf> {
+        // Its changes are told by the desktop: see `source::watch`.
+        Vec::new()
+    }
+}
+
+fn reading(store: ProxyConfigSource, mode: ProxyMode) -> Result<Reading, SourceError> {
+    let origin = origin(store);
+    let failed = |message: String| SourceError {
+        source_id: SourceId::System,
+        origin: origin.to_owned(),
+        message,
+    };
+    let mut password = None;
+    let says = match mode {
+        // Windows and macOS cannot say "never asked": there, no proxy is what everyone has who
+        // set nothing, and the next source is asked. GNOME and KDE tell the two apart.
+        ProxyMode::Direct if cfg!(any(windows, target_os = "macos")) => Says::Nothing,
+        ProxyMode::Direct => Says::Direct,
+        ProxyMode::WpadAutoDetect => Says::Pac { url: None },
+        ProxyMode::Pac { url, .. } => Says::Pac {
+            url: Some(without_userinfo(url)),
+        },
+        ProxyMode::PacInline { .. } => Says::Unusable {
+            proxy: "PAC script in the settings".to_owned(),
+            reason: "this version does not evaluate PAC scripts".to_owned(),
+        },
+        ProxyMode::Manual { .. } => {
+            let (says, found) = manual(&mode).map_err(failed)?;
+            password = found;
+            says
+        }
+        // The crate may learn new modes; one that is not known here must not become "direct".
+        _ => {
+            return Err(failed(
+                "the settings say something this version does not know".to_owned(),
+            ));
+        }
+    };
+    Ok(Reading {
+        source: SourceId::System,
+        origin: origin.to_owned(),
+        says,
+        password,
+    })
+}
+
+fn origin(store: ProxyConfigSource) -> &'static str {
+    match store {
+        ProxyConfigSource::GSettings => "GNOME: org.gnome.system.proxy",
+        ProxyConfigSource::Kioslaverc => "KDE: kioslaverc",
+        ProxyConfigSource::KioslavercEnv => "KDE: environment variables named by kioslaverc",
+        ProxyConfigSource::Portal => "desktop portal",
+        ProxyConfigSource::Registry => "Windows: Internet Settings",
+        ProxyConfigSource::GroupPolicy => "Windows: group policy",
+        ProxyConfigSource::WinHttpDefault => "Windows: WinHTTP",
+        ProxyConfigSource::SystemConfigurationSetup
+        | ProxyConfigSource::SystemConfigurationState => "macOS: network settings",
+        _ => "desktop settings",
+    }
+}
+
+/// What static settings say, and the password beside the proxy.
+fn manual(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), String> {
+    let mut lost = Vec::new();
+    let http = mode
+        .entry_for(Scheme::Http)
+        .and_then(|entry| entry.endpoint());
+    let https = mode
+        .entry_for(Scheme::Https)
+        .and_then(|entry| entry.endpoint());
+    let (kind, endpoint) = match (https, http) {
+        (Some(https), http) => {
+            if http.is_some_and(|http| http.authority() != https.authority()) {
+                lost.push(
+                    "the proxy for HTTP is another one; that for HTTPS is followed".to_owned(),
+                );
+            }
+            (Scheme::Https, https)
+        }
+        (None, Some(http)) => {
+            lost.push("no proxy is set for HTTPS; that for HTTP serves both".to_owned());
+            (Scheme::Http, http)
+        }
+        (None, None) => return without_http(mode),
+    };
+    let spoken = match (endpoint.scheme_hint, kind) {
+        (None | Some(ProxyScheme::Http), _) => "http",
+        (Some(other), _) => other.as_str(),
+    };
+    if spoken != "http" {
+        return Ok((unusable(spoken, endpoint), None));
+    }
+    let (upstream, password) = upstream(endpoint)?;
+    let bypass = mode
+        .bypass()
+        .map_or_else(Bypass::default, |rules| translate(rules, &mut lost));
+    Ok((
+        Says::Proxy {
+            upstream,
+            bypass,
+            lost,
+        },
+        password,
+    ))
+}
+
+/// Settings that are "manual" without a proxy for the web: a SOCKS proxy, one that could not be
+/// read, or nothing at all.
+fn without_http(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), String> {
+    if let Some(socks) = mode
+        .entry_for(Scheme::Socks)
+        .and_then(|entry| entry.endpoint())
+    {
+        return Ok((unusable("socks5", socks), None));
+    }
+    match mode.rejected().and_then(<[_]>::first) {
+        Some(rejected) => Err(format!(
+            "the proxy `{}` is not one: write HOST and PORT",
+            rejected.redacted_input().escape_debug()
+        )),
+        None => Ok((Says::Direct, None)),
+    }
+}
+
+fn unusable(scheme: &str, endpoint: &ProxyEndpoint) -> Says {
+    Says::Unusable {
+        proxy: format!("{scheme}://{}", endpoint.authority()),
+        reason: format!("proxies of scheme `{scheme}` are not supported"),
+    }
+}
+
+fn upstream(endpoint: &ProxyEndpoint) -> Result<(Upstream, Option<secrecy::SecretString>), String> {
+    let upstream: Upstream = format!("http://{}", endpoint.authority())
+        .parse()
+        .map_err(|error: proxy_engine::config::UpstreamError| error.to_string())?;
+    let Some(auth) = &endpoint.auth else {
+        return Ok((upstream, None));
+    };
+    if auth.username().chars().any(char::is_control) {
+        return Err("the user name holds a control character".to_owned());
+    }
+    Ok((
+        upstream.with_user(Some(auth.username().to_owned())),
+        auth.password().map(Into::into),
+    ))
+}
+
+fn translate(rules: &BypassRules, lost: &mut Vec<String>) -> Bypass {
+    if rules.reversed_exceptions {
+        lost.push(
+            "the list names the only destinations for the proxy; all go to the proxy instead"
+                .to_owned(),
+        );
+        return Bypass::default();
+    }
+    for rejected in &rules.rejected {
+        lost.push(format!(
+            "the entry `{}` cannot be carried over",
+            rejected.redacted_input().escape_debug()
+        ));
+    }
+    let mut translated = Bypass::default();
+    for pattern in &rules.patterns {
+        match rule(pattern, lost) {
+            Some(rule) if translated.0.contains(&rule) => {}
+            Some(rule) => translated.0.push(rule),
+            None => {}
+        }
+    }
+    translated
+}
+
+fn rule(pattern: &HostPattern, lost: &mut Vec<String>) -> Option<BypassRule> {
+    let name = |text: &str| text.trim_start_matches('.').to_ascii_lowercase();
+    match pattern {
+        HostPattern::All => Some(BypassRule::All),
+        HostPattern::Cidr(network) => Some(BypassRule::Network(network.trunc())),
+        HostPattern::Exact { host, port } => Some(match host {
+            Host::Ipv4(ip) => BypassRule::Address {
+                ip: (*ip).into(),
+                port: *port,
+            },
+            Host::Ipv6(ip) => BypassRule::Address {
+                ip: (*ip).into(),
+                port: *port,
+            },
+            Host::Domain(host) => {
+                lost.push(format!("`{host}` covers the names below it too"));
+                BypassRule::Domain {
+                    name: name(host),
+                    port: *port,
+                }
+            }
+        }),
+        HostPattern::Domain {
+            suffix,
+            match_self: true,
+            port,
+        } => Some(BypassRule::Domain {
+            name: name(suffix),
+            port: *port,
+        }),
+        HostPattern::Domain { suffix, port, .. } => Some(BypassRule::Subdomains {
+            name: name(suffix),
+            port: *port,
+        }),
+        // The rest has no word of its own here: the text is tried, else it is said to be lost.
+        other => bypass::translate([other.to_string().as_str()], lost)
+            .0
+            .pop(),
+    }
+}
+
+fn without_userinfo(mut url: proxy_watch::Url) -> String {
+    // Cannot fail for the schemes a PAC file has; where it does there is no userinfo either.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests;

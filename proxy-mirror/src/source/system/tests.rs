@@ -1,0 +1,94 @@
+//! What the stores say is read by `proxy-watch` 0.3; the real stores are read in
+//! `tests/desktop_settings.rs`.
+
+use std::collections::HashMap;
+
+use proxy_watch::{ProxyEntry, parse};
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn mode(entries: &[(Scheme, &str)], bypass: BypassRules) -> ProxyMode {
+    let entries: HashMap<_, _> = entries
+        .iter()
+        .map(|(scheme, text)| {
+            let endpoint = ProxyEndpoint::parse(text, 8080).unwrap();
+            (*scheme, ProxyEntry::Use(endpoint))
+        })
+        .collect();
+    ProxyMode::manual(entries, bypass)
+}
+
+fn says(entries: &[(Scheme, &str)]) -> Says {
+    reading(
+        ProxyConfigSource::GSettings,
+        mode(entries, BypassRules::new()),
+    )
+    .unwrap()
+    .says
+}
+
+#[test]
+fn the_proxy_for_https_is_followed_and_another_for_http_is_said() {
+    let Says::Proxy { upstream, lost, .. } =
+        says(&[(Scheme::Http, "a.corp:1"), (Scheme::Https, "b.corp:2")])
+    else {
+        panic!();
+    };
+    assert_eq!(upstream.to_string(), "http://b.corp:2");
+    assert_eq!(lost.len(), 1);
+}
+
+#[test]
+fn credentials_are_split_off() {
+    let read = reading(
+        ProxyConfigSource::Kioslaverc,
+        mode(
+            &[(Scheme::Https, "http://ann:s3cret@p.corp:3128")],
+            BypassRules::new(),
+        ),
+    )
+    .unwrap();
+    assert_eq!(read.says.to_string(), "http://ann@p.corp:3128");
+    assert_eq!(read.password.unwrap().expose_secret(), "s3cret");
+}
+
+#[test]
+fn a_socks_proxy_alone_is_unusable_not_direct() {
+    assert!(matches!(
+        says(&[(Scheme::Socks, "p.corp:1080")]),
+        Says::Unusable { .. }
+    ));
+    assert!(matches!(
+        says(&[(Scheme::Https, "socks5://p.corp:1080")]),
+        Says::Unusable { .. }
+    ));
+    assert!(matches!(
+        says(&[(Scheme::Https, "https://p.corp:443")]),
+        Says::Unusable { .. }
+    ));
+}
+
+#[test]
+fn every_bypass_dialect_becomes_ours() {
+    let mut lost = Vec::new();
+    let windows = parse::proxy_override("*.lab.example;10.*;intranet;<local>");
+    let translated = translate(&windows, &mut lost);
+    assert_eq!(translated.to_string(), ".lab.example,10.0.0.0/8,intranet");
+    assert_eq!(lost.len(), 2, "{lost:?}");
+
+    let mut lost = Vec::new();
+    let unix = parse::no_proxy("corp.example,.lab.example,192.168.0.0/16,::1,h.example:8080");
+    assert_eq!(
+        translate(&unix, &mut lost).to_string(),
+        "corp.example,.lab.example,192.168.0.0/16,::1,h.example:8080"
+    );
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[test]
+fn a_pac_address_is_shown_without_credentials() {
+    let url = "http://ann:s3cret@wpad.corp/proxy.pac".parse().unwrap();
+    let read = reading(ProxyConfigSource::GSettings, ProxyMode::pac(url)).unwrap();
+    assert_eq!(read.says.to_string(), "PAC file http://wpad.corp/proxy.pac");
+}
