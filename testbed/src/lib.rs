@@ -9,19 +9,23 @@
 pub mod ca;
 mod child;
 mod error;
+mod machine;
 pub mod net;
 pub mod origin;
 pub mod recorder;
 pub mod session;
 pub mod squid;
 mod wait;
+mod workstation;
 
 pub use ca::Ca;
 pub use child::Child;
 pub use error::{Result, TestbedError};
+pub use machine::{Machine, state};
 pub use net::{CorpNet, Netns};
 pub use origin::Origin;
 pub use recorder::{Behaviour, Recorder};
 pub use session::Session;
 pub use squid::{BasicLogin, Squid};
 pub use wait::wait_for;
+pub use workstation::{WORKSTATION, WORKSTATION_V6, Workstation};
