@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ca::Ca;
-use crate::net::{CorpNet, ORIGIN, ORIGIN_V6, OTHER_NAME, WEB_NAME, WEB6_NAME};
+use crate::net::{CorpNet, Netns, ORIGIN, ORIGIN_V6, OTHER_NAME, WEB_NAME, WEB6_NAME};
 use crate::{Result, TestbedError};
 
 /// One request as the origin saw it.
@@ -54,22 +54,34 @@ impl Origin {
     /// [`TestbedError::Io`] when a port cannot be had.
     pub fn start(corp: &CorpNet, ca: &Ca) -> Result<Self> {
         let addresses = [IpAddr::V4(ORIGIN), IpAddr::V6(ORIGIN_V6)];
-        let listeners = corp.inet.enter(|| {
-            let ports = [80, 443];
-            let all = addresses
+        Self::inside(
+            &corp.inet,
+            &addresses,
+            &[WEB_NAME, OTHER_NAME, WEB6_NAME],
+            ca,
+        )
+    }
+
+    /// Serves at addresses that `host` has, with a certificate for them and for `names`.
+    ///
+    /// # Errors
+    /// [`TestbedError::Io`] when a port cannot be had.
+    pub fn inside(host: &Netns, addresses: &[IpAddr], names: &[&str], ca: &Ca) -> Result<Self> {
+        let bound = host.enter(|| {
+            let sockets = addresses
                 .iter()
-                .flat_map(|ip| ports.map(|port| SocketAddr::new(*ip, port)));
-            all.map(TcpListener::bind)
+                .flat_map(|ip| [80, 443].map(|port| (*ip, port).into()));
+            sockets
+                .map(|at: SocketAddr| TcpListener::bind(at))
                 .collect::<std::io::Result<Vec<_>>>()
         })?;
-        let listeners = listeners.map_err(TestbedError::io("listen as the origin"))?;
-        let names = [
-            WEB_NAME,
-            OTHER_NAME,
-            WEB6_NAME,
-            "203.0.113.10",
-            "2001:db8:113::10",
-        ];
+        let listeners = bound.map_err(TestbedError::io("listen as the origin"))?;
+        let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let names: Vec<&str> = names
+            .iter()
+            .copied()
+            .chain(texts.iter().map(String::as_str))
+            .collect();
         Self::serve(listeners, &ca.issue(&names)?)
     }
 
