@@ -1,4 +1,42 @@
 //! Linux: bring traffic here that knows no proxy; gone when the process is gone.
+//!
+//! [`Interceptor`] is the door: it puts an [`Interception`](crate::config::Interception) in force,
+//! either [through the broker](Interceptor::through_broker), so that the engine needs no
+//! privilege, or [in this process](Interceptor::in_process). The kernel removes every rule when
+//! the process that holds them dies.
+//!
+//! On other systems than Linux every call says [`InterceptError::Unsupported`].
+
+pub mod broker;
+mod error;
+
+#[cfg(target_os = "linux")]
+mod addresses;
+#[cfg(target_os = "linux")]
+mod capabilities;
+#[cfg(target_os = "linux")]
+mod holder;
+#[cfg(target_os = "linux")]
+mod interceptor;
+mod listener;
+#[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
+mod nftables;
+#[cfg(target_os = "linux")]
+mod original_dst;
+#[cfg(not(target_os = "linux"))]
+mod other;
+
+#[cfg(target_os = "linux")]
+pub use capabilities::drop_capabilities;
+pub use error::InterceptError;
+#[cfg(target_os = "linux")]
+pub use interceptor::Interceptor;
+#[cfg(target_os = "linux")]
+pub use original_dst::original_dst;
+#[cfg(not(target_os = "linux"))]
+pub use other::{Interceptor, drop_capabilities, original_dst};
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,6 +78,16 @@ impl FromStr for InterfacePattern {
             Some(prefix) => Self::Prefix(prefix.to_owned()),
             None => Self::Exact(name.to_owned()),
         })
+    }
+}
+
+impl InterfacePattern {
+    /// Whether `interface` is one of those it names.
+    pub fn matches(&self, interface: &str) -> bool {
+        match self {
+            Self::Exact(name) => name == interface,
+            Self::Prefix(prefix) => interface.starts_with(prefix.as_str()),
+        }
     }
 }
 

@@ -1,0 +1,267 @@
+//! The broker's loop: one thread that waits for everything at once.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SocketFlags, accept_with, sockopt};
+
+use super::activation::{self, BrokerSocket};
+use super::packet::{self, Packet};
+use super::protocol::{Answer, Request, Wish};
+use super::{BrokerError, BrokerOptions, OnLoss, engine_user, signals};
+use crate::control::{InterceptionState, Problem};
+use crate::intercept::holder::Holder;
+use crate::intercept::{InterceptError, listener};
+
+/// How long the rules outlive an engine that went away: long enough for a restart, short enough
+/// that nobody reaches for the power button.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// See [`super::serve`].
+pub(super) fn serve(options: &BrokerOptions) -> Result<(), BrokerError> {
+    let system = |what| move |source| BrokerError::System { what, source };
+    let (uid, group) = engine_user::resolve(&options.engine)?;
+    let end = signals::end_signals().map_err(system("catching signals"))?;
+    let mut broker = Broker {
+        holder: Holder::open()?,
+        socket: activation::open(&options.socket, group)?,
+        uid,
+        on_loss: options.on_loss,
+        engine: None,
+        orphaned: None,
+        told: InterceptionState::Off,
+    };
+    activation::notify("READY=1");
+    tracing::info!(socket = %options.socket.display(), uid, "the broker serves");
+    while !broker.turn(&end).map_err(system("waiting"))? {}
+    activation::notify("STOPPING=1");
+    broker.holder.remove()?;
+    Ok(())
+}
+
+struct Broker {
+    holder: Holder,
+    socket: BrokerSocket,
+    uid: u32,
+    on_loss: OnLoss,
+    engine: Option<OwnedFd>,
+    /// Since when rules are in force that no living engine asked for.
+    orphaned: Option<Instant>,
+    /// The state that the engine knows of.
+    told: InterceptionState,
+}
+
+impl Broker {
+    /// Waits for one event and deals with it. True: it is time to end.
+    fn turn(&mut self, end: &OwnedFd) -> io::Result<bool> {
+        let (ended, connecting, changed, spoken) = {
+            let addresses = self.holder.addresses();
+            let mut fds = vec![
+                PollFd::new(end, PollFlags::IN),
+                PollFd::new(&self.socket.fd, PollFlags::IN),
+                PollFd::from_borrowed_fd(addresses, PollFlags::IN),
+            ];
+            fds.extend(self.engine.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            let timeout = self.timeout().and_then(|t| Timespec::try_from(t).ok());
+            match poll(&mut fds, timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+            (ready(0), ready(1), ready(2), ready(3))
+        };
+        if ended {
+            return Ok(true);
+        }
+        if changed {
+            self.holder.addresses_changed();
+        }
+        // The old engine's end comes before the new one's beginning.
+        if spoken {
+            self.hear();
+        }
+        if connecting {
+            self.admit();
+        }
+        self.release_if_orphaned();
+        self.holder.tick();
+        self.tell_changes();
+        Ok(false)
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let release = self
+            .orphaned
+            .map(|since| GRACE.saturating_sub(since.elapsed()));
+        match (release, self.holder.next_tick()) {
+            (Some(release), Some(tick)) => Some(release.min(tick)),
+            (release, tick) => release.or(tick),
+        }
+    }
+
+    fn release_if_orphaned(&mut self) {
+        if self.orphaned.is_some_and(|since| since.elapsed() >= GRACE) {
+            self.orphaned = None;
+            tracing::warn!("the engine is gone: interception is withdrawn");
+            if let Err(error) = self.holder.withdraw() {
+                // The last means: the table goes with the process, and systemd starts a new one.
+                tracing::error!(%error, "cannot withdraw");
+                std::process::exit(1);
+            }
+        }
+    }
+
+    /// A new connection: who is it, and is there one already?
+    fn admit(&mut self) {
+        let Ok(peer) = accept_with(&self.socket.fd, SocketFlags::CLOEXEC) else {
+            return; // it went away again
+        };
+        let Ok(credentials) = sockopt::socket_peercred(&peer) else {
+            return;
+        };
+        let uid = credentials.uid.as_raw();
+        if uid != self.uid && uid != 0 {
+            tracing::warn!(uid, "refused: not the engine's user");
+            self.hang_up(
+                &peer,
+                "not_the_engine",
+                "only the engine's user may speak to the broker",
+            );
+        } else if self.engine.is_some() {
+            self.hang_up(
+                &peer,
+                "engine_running",
+                "another engine is connected to the broker: stop it first",
+            );
+        } else {
+            self.engine = Some(peer);
+            self.told = self.holder.state();
+            // It has as long to take the rules over as it had to come.
+            self.orphaned = self.orphaned.map(|_| Instant::now());
+        }
+    }
+
+    /// A message of the engine, or its end.
+    fn hear(&mut self) {
+        let Some(engine) = self.engine.take() else {
+            return;
+        };
+        let bytes = match packet::receive(&engine) {
+            Ok(Packet::Whole(bytes, _)) => bytes,
+            Ok(Packet::TooLong) => {
+                self.hang_up(&engine, "invalid_request", "the message is too long");
+                return self.lost();
+            }
+            Ok(Packet::End) => return self.lost(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.engine = Some(engine);
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the engine's socket failed");
+                return self.lost();
+            }
+        };
+        let request = match serde_json::from_slice::<Request>(&bytes) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::warn!(%error, "the engine spoke of something unknown");
+                self.hang_up(&engine, "invalid_request", &error.to_string());
+                return self.lost();
+            }
+        };
+        let (refused, descriptor) = match self.grant(&request.wish) {
+            Ok(descriptor) => (None, descriptor),
+            Err(error) => (Some(error.problem()), None),
+        };
+        let told = self.answer(&engine, request.id, refused, descriptor.as_ref());
+        self.engine = Some(engine);
+        if let Err(error) = told {
+            tracing::warn!(%error, "cannot answer the engine");
+            self.engine = None;
+            self.lost();
+        }
+    }
+
+    fn grant(&mut self, wish: &Wish) -> Result<Option<OwnedFd>, InterceptError> {
+        wish.check().map_err(InterceptError::Invalid)?;
+        match wish {
+            Wish::State {} => {}
+            Wish::Probe {} => self.holder.probe()?,
+            Wish::OpenListener { address } => {
+                let opened = listener::open(*address).map_err(|source| InterceptError::Listen {
+                    address: *address,
+                    source,
+                })?;
+                return Ok(Some(opened.into()));
+            }
+            Wish::Intercept {
+                interception,
+                listener,
+            } => {
+                let applied = self.holder.apply(interception, *listener);
+                if matches!(applied, Ok(()) | Err(InterceptError::NoAddress)) {
+                    self.orphaned = None;
+                }
+                applied?;
+            }
+            Wish::Withdraw {} => {
+                self.holder.withdraw()?;
+                self.orphaned = None;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The engine is gone.
+    fn lost(&mut self) {
+        let capturing = self.holder.state() != InterceptionState::Off;
+        if capturing && self.on_loss == OnLoss::Release {
+            self.orphaned = Some(Instant::now());
+        }
+    }
+
+    /// Tells the engine what changed by itself.
+    fn tell_changes(&mut self) {
+        let state = self.holder.state();
+        if let Some(engine) = self.engine.take() {
+            // One that does not read is told with its next answer.
+            if state != self.told && self.answer(&engine, 0, None, None).is_err() {
+                tracing::debug!("the engine does not read");
+            }
+            self.engine = Some(engine);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        to: &OwnedFd,
+        id: u64,
+        refused: Option<Problem>,
+        descriptor: Option<&OwnedFd>,
+    ) -> io::Result<()> {
+        let state = self.holder.state();
+        let answer = Answer {
+            id,
+            refused,
+            state: state.clone(),
+        };
+        let bytes = serde_json::to_vec(&answer)?;
+        packet::send(to, &bytes, descriptor.map(AsFd::as_fd))?;
+        self.told = state;
+        Ok(())
+    }
+
+    fn hang_up(&mut self, peer: &OwnedFd, code: &str, message: &str) {
+        let problem = Problem {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        };
+        let told = self.told.clone();
+        // It is hung up on in any case.
+        let _ = self.answer(peer, 0, Some(problem), None);
+        self.told = told;
+    }
+}

@@ -1,0 +1,239 @@
+//! Who holds the table: its socket, what was asked for, and the addresses that it follows.
+
+mod flows;
+mod thread;
+
+pub(super) use thread::HolderThread;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use super::addresses::{AddressWatch, Addresses};
+use super::nftables::{self, Capture, NftSocket, Targets};
+use super::{InterceptError, InterfacePattern, capabilities};
+use crate::config::{Interception, Ports};
+use crate::control::InterceptionState;
+
+/// How often a table that captures nothing more looks whether its last connection is gone.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Holds the table. When it is dropped, however that happens, the kernel removes the table.
+///
+/// Not thread-safe and never blocking: its owner waits for [`Holder::addresses`] to be readable,
+/// calls [`Holder::addresses_changed`] then, and [`Holder::tick`] after [`Holder::next_tick`].
+#[derive(Debug)]
+pub(super) struct Holder {
+    socket: NftSocket,
+    watch: AddressWatch,
+    table: String,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// There is no table.
+    Empty,
+    /// The table captures.
+    Capturing(InForce),
+    /// The table captures nothing more and serves what was captured.
+    Inert { listener: u16 },
+}
+
+/// What the table was filled from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct InForce {
+    interception: Interception,
+    listener: u16,
+    local: BTreeSet<IpAddr>,
+    targets: Targets,
+    problem: Option<crate::control::Problem>,
+}
+
+impl Holder {
+    /// Opens the sockets and asks the kernel whether it would take the table.
+    ///
+    /// # Errors
+    /// [`InterceptError::NotPermitted`], [`InterceptError::MissingFeature`], …
+    pub(super) fn open() -> Result<Self, InterceptError> {
+        let socket = NftSocket::open()?;
+        let mut holder = Self {
+            table: socket.table_name(),
+            watch: AddressWatch::open()?,
+            socket,
+            stage: Stage::Empty,
+        };
+        holder.probe()?;
+        Ok(holder)
+    }
+
+    /// Asks the kernel whether it would take the table, every part of it. Nothing changes.
+    pub(super) fn probe(&mut self) -> Result<(), InterceptError> {
+        let table = format!("{}-probe", self.table);
+        let capture = Capture {
+            interfaces: &[InterfacePattern::Prefix("gangway".to_owned())],
+            ports: &Ports::default(),
+            listener: 3183,
+            local: &BTreeSet::new(),
+            targets: Targets {
+                v4: Some(std::net::Ipv4Addr::LOCALHOST),
+                v6: Some(std::net::Ipv6Addr::LOCALHOST),
+            },
+        };
+        self.socket.check(nftables::install(&table, &capture))
+    }
+
+    /// Captures what `interception` names for the listener on port `listener`, in place of what
+    /// was captured before. No connection that lives is touched.
+    ///
+    /// # Errors
+    /// What the kernel refused: then everything is as before. [`InterceptError::NoAddress`]: it is
+    /// in force, and captures as soon as there is an address to send to.
+    pub(super) fn apply(
+        &mut self,
+        interception: &Interception,
+        listener: u16,
+    ) -> Result<(), InterceptError> {
+        if interception.interfaces.is_empty() {
+            return self.withdraw();
+        }
+        let current = match &self.stage {
+            Stage::Capturing(now) => now.targets,
+            Stage::Empty | Stage::Inert { .. } => Targets::default(),
+        };
+        let addresses = Addresses::read()?;
+        let wanted = InForce {
+            interception: interception.clone(),
+            listener,
+            local: addresses.local(),
+            targets: addresses.targets(&interception.interfaces, current),
+            problem: None,
+        };
+        self.fill(wanted)?;
+        match &self.stage {
+            Stage::Capturing(now) if now.targets == Targets::default() => {
+                Err(InterceptError::NoAddress)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fill(&mut self, wanted: InForce) -> Result<(), InterceptError> {
+        if matches!(&self.stage, Stage::Capturing(now) if *now == wanted) {
+            return Ok(());
+        }
+        let capture = Capture {
+            interfaces: &wanted.interception.interfaces,
+            ports: &wanted.interception.ports,
+            listener: wanted.listener,
+            local: &wanted.local,
+            targets: wanted.targets,
+        };
+        let batch = match self.stage {
+            Stage::Empty => nftables::install(&self.table, &capture),
+            Stage::Capturing(_) | Stage::Inert { .. } => nftables::replace(&self.table, &capture),
+        };
+        commit(&mut self.socket, batch)?;
+        self.stage = Stage::Capturing(wanted);
+        Ok(())
+    }
+
+    /// Captures nothing more. Connections that were captured live on.
+    pub(super) fn withdraw(&mut self) -> Result<(), InterceptError> {
+        if let Stage::Capturing(now) = &self.stage {
+            let listener = now.listener;
+            commit(&mut self.socket, nftables::inert(&self.table, listener))?;
+            self.stage = Stage::Inert { listener };
+            self.tick();
+        }
+        Ok(())
+    }
+
+    /// Removes the table at once, and with it what keeps captured connections alive.
+    pub(super) fn remove(&mut self) -> Result<(), InterceptError> {
+        if !matches!(self.stage, Stage::Empty) {
+            commit(&mut self.socket, nftables::remove(&self.table))?;
+            self.stage = Stage::Empty;
+        }
+        Ok(())
+    }
+
+    /// What is in force.
+    pub(super) fn state(&self) -> InterceptionState {
+        let Stage::Capturing(now) = &self.stage else {
+            return InterceptionState::Off;
+        };
+        let interception = now.interception.clone();
+        let nowhere =
+            (now.targets == Targets::default()).then(|| InterceptError::NoAddress.problem());
+        match now.problem.clone().or(nowhere) {
+            Some(problem) => InterceptionState::Failed {
+                interception,
+                problem,
+            },
+            None => InterceptionState::On { interception },
+        }
+    }
+
+    /// Readable when addresses changed.
+    pub(super) fn addresses(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+
+    /// Follows the addresses of this namespace. What cannot be followed shows in
+    /// [`Holder::state`].
+    pub(super) fn addresses_changed(&mut self) {
+        let followed = self.follow_addresses();
+        if let Stage::Capturing(now) = &mut self.stage {
+            now.problem = followed.err().map(|error| {
+                tracing::warn!(%error, "cannot follow a change of addresses");
+                error.problem()
+            });
+        }
+    }
+
+    fn follow_addresses(&mut self) -> Result<(), InterceptError> {
+        if !self.watch.changed()? {
+            return Ok(());
+        }
+        let Stage::Capturing(now) = &self.stage else {
+            return Ok(());
+        };
+        let addresses = Addresses::read()?;
+        let wanted = InForce {
+            local: addresses.local(),
+            targets: addresses.targets(&now.interception.interfaces, now.targets),
+            problem: None,
+            ..now.clone()
+        };
+        self.fill(wanted)
+    }
+
+    /// When [`Holder::tick`] wants to be called; `None`: never.
+    pub(super) fn next_tick(&self) -> Option<Duration> {
+        matches!(self.stage, Stage::Inert { .. }).then_some(LINGER)
+    }
+
+    /// Removes a table that captures nothing more once its last connection is gone.
+    pub(super) fn tick(&mut self) {
+        if let Stage::Inert { listener } = self.stage
+            && !flows::any(listener)
+            && let Err(error) = self.remove()
+        {
+            tracing::warn!(%error, "cannot remove a table that serves nothing any more");
+        }
+    }
+}
+
+fn commit(
+    socket: &mut NftSocket,
+    batch: Vec<super::netlink::Message>,
+) -> Result<(), InterceptError> {
+    socket.commit(batch).map_err(|error| match error {
+        InterceptError::NotPermitted if capabilities::were_dropped() => {
+            InterceptError::CapabilitiesDropped
+        }
+        error => error,
+    })
+}

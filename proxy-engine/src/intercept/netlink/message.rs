@@ -1,0 +1,93 @@
+//! Writing a netlink message.
+
+use super::{REQUEST, aligned};
+
+/// `NLA_F_NESTED`: the attribute holds attributes.
+const NESTED: u16 = 0x8000;
+
+/// A netlink message as it grows: a header of 16 bytes, a fixed part, attributes.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    bytes: Vec<u8>,
+    what: String,
+    parts: Vec<(usize, &'static str)>,
+}
+
+impl Message {
+    /// A message of type `kind` with the fixed part `head` of its family. `what` names it in
+    /// errors: `the rule that …`.
+    pub(crate) fn new(kind: u16, flags: u16, head: &[u8], what: impl Into<String>) -> Self {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(&0_u32.to_ne_bytes()); // length: in `finish`
+        bytes.extend_from_slice(&kind.to_ne_bytes());
+        bytes.extend_from_slice(&(flags | REQUEST).to_ne_bytes());
+        bytes.extend_from_slice(&0_u32.to_ne_bytes()); // sequence number: in `finish`
+        bytes.extend_from_slice(&0_u32.to_ne_bytes()); // port: the kernel knows ours
+        bytes.extend_from_slice(head);
+        bytes.resize(aligned(bytes.len()), 0);
+        Self {
+            bytes,
+            what: what.into(),
+            parts: Vec::new(),
+        }
+    }
+
+    /// Adds an attribute.
+    pub(crate) fn put(&mut self, kind: u16, value: &[u8]) {
+        let length =
+            u16::try_from(value.len() + 4).expect("attributes are short: sets are chunked");
+        self.bytes.extend_from_slice(&length.to_ne_bytes());
+        self.bytes.extend_from_slice(&kind.to_ne_bytes());
+        self.bytes.extend_from_slice(value);
+        self.bytes.resize(aligned(self.bytes.len()), 0);
+    }
+
+    /// Adds a number as netfilter writes them: most significant byte first.
+    pub(crate) fn put_u32(&mut self, kind: u16, value: u32) {
+        self.put(kind, &value.to_be_bytes());
+    }
+
+    /// Adds a string with its closing NUL.
+    pub(crate) fn put_str(&mut self, kind: u16, value: &str) {
+        let mut bytes = value.as_bytes().to_vec();
+        bytes.push(0);
+        self.put(kind, &bytes);
+    }
+
+    /// Adds an attribute that holds those which `fill` adds.
+    pub(crate) fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+        let start = self.bytes.len();
+        self.put(kind | NESTED, &[]);
+        fill(self);
+        let length = u16::try_from(self.bytes.len() - start)
+            .expect("attributes are short: sets are chunked");
+        self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+    }
+
+    /// Notes that the next attribute is `name`, so that an error can say so.
+    pub(crate) fn mark(&mut self, name: &'static str) {
+        self.parts.push((self.bytes.len(), name));
+    }
+
+    /// The part of the message that an error at `offset` concerns.
+    pub(crate) fn part_at(&self, offset: usize) -> Option<&'static str> {
+        self.parts
+            .iter()
+            .take_while(|(start, _)| *start <= offset)
+            .last()
+            .map(|(_, name)| *name)
+    }
+
+    /// What the message is for, in errors.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The bytes to send.
+    pub(crate) fn finish(&mut self, sequence: u32) -> &[u8] {
+        let length = u32::try_from(self.bytes.len()).expect("a message is far below 4 GiB");
+        self.bytes[0..4].copy_from_slice(&length.to_ne_bytes());
+        self.bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
+        &self.bytes
+    }
+}

@@ -1,0 +1,267 @@
+//! What a rule is made of: small steps over registers, in the kernel's encoding.
+
+use std::net::IpAddr;
+
+use super::constants::{
+    DATA_VALUE, DATA_VERDICT, IPV4, IPV6, LIST_ELEMENT, VERDICT_CHAIN, VERDICT_CODE, rule,
+};
+use crate::intercept::InterfacePattern;
+use crate::intercept::netlink::Message;
+
+/// `NFT_REG_1`: the register that every step reads what the last one loaded.
+const FIRST: u32 = 1;
+/// `NFT_REG_2`: the port of a translation.
+const SECOND: u32 = 2;
+/// `NFT_REG_VERDICT`.
+const VERDICT: u32 = 0;
+
+/// `NFT_CMP_EQ`.
+const EQUAL: u32 = 0;
+/// `NFT_CMP_NEQ`.
+const NOT_EQUAL: u32 = 1;
+
+/// The expressions of one rule, in order. A rule ends at the first that does not hold.
+pub(super) struct Expressions<'a>(pub(super) &'a mut Message);
+
+impl Expressions<'_> {
+    /// Adds the expression `name` with the attributes that `fill` adds.
+    fn add(&mut self, name: &'static str, fill: impl FnOnce(&mut Message)) -> &mut Self {
+        self.0.mark(name);
+        self.0.nest(LIST_ELEMENT, |message| {
+            message.put_str(rule::EXPRESSION_NAME, name);
+            message.nest(rule::EXPRESSION_DATA, fill);
+        });
+        self
+    }
+
+    /// `meta KEY` into the first register.
+    fn meta(&mut self, key: u32) -> &mut Self {
+        self.add("meta", |message| {
+            message.put_u32(1, FIRST);
+            message.put_u32(2, key);
+        })
+    }
+
+    fn compare(&mut self, operator: u32, value: &[u8]) -> &mut Self {
+        self.add("cmp", |message| {
+            message.put_u32(1, FIRST);
+            message.put_u32(2, operator);
+            message.nest(3, |data| data.put(DATA_VALUE, value));
+        })
+    }
+
+    /// Keeps the bits of `mask` in the first register.
+    fn mask(&mut self, mask: &[u8]) -> &mut Self {
+        let length = u32::try_from(mask.len()).expect("a register has 16 bytes");
+        self.add("bitwise", |message| {
+            message.put_u32(1, FIRST);
+            message.put_u32(2, FIRST);
+            message.put_u32(3, length);
+            message.nest(4, |data| data.put(DATA_VALUE, mask));
+            message.nest(5, |data| data.put(DATA_VALUE, &vec![0; mask.len()]));
+        })
+    }
+
+    /// `length` bytes of the packet into the first register: `base` 1 is the network header, 2 the
+    /// transport header.
+    fn payload(&mut self, base: u32, offset: u32, length: u32) -> &mut Self {
+        self.add("payload", |message| {
+            message.put_u32(1, FIRST);
+            message.put_u32(2, base);
+            message.put_u32(3, offset);
+            message.put_u32(4, length);
+        })
+    }
+
+    /// The packet came in by an interface that `pattern` names.
+    pub(super) fn from_interface(&mut self, pattern: &InterfacePattern) -> &mut Self {
+        /// `NFT_META_IIFNAME`.
+        const INTERFACE_NAME: u32 = 6;
+        /// `IFNAMSIZ`.
+        const SIZE: usize = 16;
+        self.meta(INTERFACE_NAME);
+        match pattern {
+            InterfacePattern::Exact(name) => {
+                let mut padded = name.clone().into_bytes();
+                padded.resize(SIZE, 0);
+                self.compare(EQUAL, &padded)
+            }
+            InterfacePattern::Prefix(prefix) => self.compare(EQUAL, prefix.as_bytes()),
+        }
+    }
+
+    /// The packet is of the family of `ip`.
+    pub(super) fn family(&mut self, family: Family) -> &mut Self {
+        /// `NFT_META_NFPROTO`.
+        const PROTOCOL: u32 = 15;
+        self.meta(PROTOCOL).compare(EQUAL, &[family.number()])
+    }
+
+    /// The packet carries the transport protocol with the IANA number `number`.
+    pub(super) fn transport(&mut self, number: u8) -> &mut Self {
+        /// `NFT_META_L4PROTO`.
+        const PROTOCOL: u32 = 16;
+        self.meta(PROTOCOL).compare(EQUAL, &[number])
+    }
+
+    /// The destination address is in the set `set`. The family must have been asked before.
+    pub(super) fn destination_in(&mut self, family: Family, set: &str) -> &mut Self {
+        match family {
+            Family::V4 => self.payload(1, 16, 4),
+            Family::V6 => self.payload(1, 24, 16),
+        };
+        self.look_up(set)
+    }
+
+    /// The destination port is in the set `set`. The transport must have been asked before.
+    pub(super) fn port_in(&mut self, set: &str) -> &mut Self {
+        self.payload(2, 2, 2).look_up(set)
+    }
+
+    /// The destination port is `port`. The transport must have been asked before.
+    pub(super) fn port(&mut self, port: u16) -> &mut Self {
+        self.payload(2, 2, 2).compare(EQUAL, &port.to_be_bytes())
+    }
+
+    fn look_up(&mut self, set: &str) -> &mut Self {
+        self.add("lookup", |message| {
+            message.put_str(1, set);
+            message.put_u32(2, FIRST);
+        })
+    }
+
+    /// The TCP segment is no opening one: of FIN, SYN, RST and ACK it has not SYN alone.
+    pub(super) fn not_opening(&mut self) -> &mut Self {
+        self.payload(2, 13, 1)
+            .mask(&[0x17])
+            .compare(NOT_EQUAL, &[0x02])
+    }
+
+    /// The packet goes the way of the connection's first one.
+    pub(super) fn original_direction(&mut self) -> &mut Self {
+        /// `NFT_CT_DIRECTION`.
+        const DIRECTION: u32 = 1;
+        self.connection(DIRECTION).compare(EQUAL, &[0])
+    }
+
+    /// The connection's destination was translated.
+    pub(super) fn destination_translated(&mut self) -> &mut Self {
+        /// `NFT_CT_STATUS`.
+        const STATUS: u32 = 2;
+        /// `IPS_DST_NAT`; this register holds a number of this machine's byte order.
+        const TRANSLATED: u32 = 1 << 5;
+        self.connection(STATUS)
+            .mask(&TRANSLATED.to_ne_bytes())
+            .compare(NOT_EQUAL, &0_u32.to_ne_bytes())
+    }
+
+    fn connection(&mut self, key: u32) -> &mut Self {
+        self.add("ct", |message| {
+            message.put_u32(1, FIRST);
+            message.put_u32(2, key);
+        })
+    }
+
+    /// Goes on in `chain` and comes back.
+    pub(super) fn jump(&mut self, chain: &str) {
+        const JUMP: i32 = -3;
+        self.verdict(JUMP, Some(chain));
+    }
+
+    /// Goes back to the calling chain.
+    pub(super) fn leave(&mut self) {
+        const RETURN: i32 = -5;
+        self.verdict(RETURN, None);
+    }
+
+    /// Lets the packet pass this chain.
+    pub(super) fn accept(&mut self) {
+        const ACCEPT: i32 = 1;
+        self.verdict(ACCEPT, None);
+    }
+
+    fn verdict(&mut self, code: i32, chain: Option<&str>) {
+        self.add("immediate", |message| {
+            message.put_u32(1, VERDICT);
+            message.nest(2, |data| {
+                data.nest(DATA_VERDICT, |verdict| {
+                    verdict.put(VERDICT_CODE, &code.to_be_bytes());
+                    if let Some(chain) = chain {
+                        verdict.put_str(VERDICT_CHAIN, chain);
+                    }
+                });
+            });
+        });
+    }
+
+    /// Sends the connection to `ip` and `port`.
+    pub(super) fn translate_destination(&mut self, ip: IpAddr, port: u16) {
+        /// `NFT_NAT_DNAT`.
+        const DESTINATION: u32 = 1;
+        let family = Family::of(ip);
+        match ip {
+            IpAddr::V4(ip) => self.load(FIRST, &ip.octets()),
+            IpAddr::V6(ip) => self.load(FIRST, &ip.octets()),
+        };
+        self.load(SECOND, &port.to_be_bytes());
+        self.add("nat", |message| {
+            message.put_u32(1, DESTINATION);
+            message.put_u32(2, u32::from(family.number()));
+            message.put_u32(3, FIRST);
+            message.put_u32(5, SECOND);
+        });
+    }
+
+    fn load(&mut self, register: u32, value: &[u8]) -> &mut Self {
+        self.add("immediate", |message| {
+            message.put_u32(1, register);
+            message.nest(2, |data| data.put(DATA_VALUE, value));
+        })
+    }
+
+    /// Answers with a TCP reset.
+    pub(super) fn reset(&mut self) {
+        /// `NFT_REJECT_TCP_RST`.
+        const TCP_RESET: u32 = 1;
+        self.add("reject", |message| {
+            message.put_u32(1, TCP_RESET);
+            message.put(2, &[0]);
+        });
+    }
+
+    /// Answers that nobody listens on that port, by ICMP of either family.
+    pub(super) fn port_unreachable(&mut self) {
+        /// `NFT_REJECT_ICMPX_UNREACH`.
+        const ICMPX: u32 = 2;
+        /// `NFT_REJECT_ICMPX_PORT_UNREACH`.
+        const PORT: u8 = 1;
+        self.add("reject", |message| {
+            message.put_u32(1, ICMPX);
+            message.put(2, &[PORT]);
+        });
+    }
+}
+
+/// IPv4 or IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(super) fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// `NFPROTO_*`.
+    fn number(self) -> u8 {
+        match self {
+            Self::V4 => IPV4,
+            Self::V6 => IPV6,
+        }
+    }
+}
