@@ -21,6 +21,7 @@ use crate::{Result, TestbedError, wait_for};
 
 use disk::Disk;
 pub use disk::state;
+pub(crate) use disk::{root, script};
 
 /// Longer than any boot or shutdown that will ever succeed, on a machine that does other things.
 const BOOT: Duration = Duration::from_mins(1);
@@ -44,7 +45,6 @@ impl Machine {
     pub(crate) fn new(role: &str) -> Result<Self> {
         crate::net::require_root()?;
         for (program, package) in [
-            ("debootstrap", "debootstrap"),
             ("unshare", "util-linux"),
             ("nsenter", "util-linux"),
             ("findmnt", "util-linux"),
@@ -72,10 +72,10 @@ impl Machine {
             Some(host) => {
                 let mut enter = Command::new("nsenter");
                 enter.args(["-p", "-t", &host.pid1.to_string(), "--"]);
-                enter.arg(disk::script("launch"));
+                enter.arg(script("launch"));
                 enter
             }
-            None => Command::new(disk::script("launch")),
+            None => Command::new(script("launch")),
         };
         command
             .args([self.disk.root(), self.disk.path()])

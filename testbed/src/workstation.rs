@@ -7,9 +7,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 
-use crate::Result;
 use crate::machine::Machine;
-use crate::net::{CorpNet, RESOLVER};
+use crate::net::{CorpNet, REGISTRY_NAME, RESOLVER};
+use crate::{Ca, Result};
 
 /// The workstation on the office LAN.
 pub const WORKSTATION: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 20);
@@ -65,6 +65,19 @@ impl<'net> Workstation<'net> {
     pub fn power_cycle(&mut self) -> Result<()> {
         self.machine.cut_power()?;
         self.boot()
+    }
+
+    /// Makes its programs trust `ca`, and its Docker the registry that shows a certificate by it.
+    ///
+    /// # Errors
+    /// [`crate::TestbedError::Io`], or what `update-ca-certificates` printed.
+    pub fn trust(&self, ca: &Ca) -> Result<()> {
+        self.write(
+            &format!("/etc/docker/certs.d/{REGISTRY_NAME}/ca.crt"),
+            ca.pem(),
+        )?;
+        self.write("/usr/local/share/ca-certificates/testbed.crt", ca.pem())?;
+        self.sh("update-ca-certificates").map(drop)
     }
 
     fn boot(&mut self) -> Result<()> {

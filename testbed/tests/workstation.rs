@@ -1,7 +1,9 @@
 //! The workstation keeps its promises.
 
 mod workstation {
-    use testbed::{CorpNet, Workstation};
+    use std::time::Duration;
+
+    use testbed::{APP_IMAGE, Ca, CorpNet, Origin, Registry, Squid, Workstation};
 
     #[test]
     fn docker_runs_and_nothing_gets_out() {
@@ -18,6 +20,46 @@ mod workstation {
             .exec("curl", &["-sS", "-m", "5", "http://web.example.test/"])
             .unwrap();
         assert!(!direct.status.success());
+    }
+
+    #[test]
+    fn only_the_companys_proxy_leads_to_the_registry() {
+        let corp = CorpNet::new().unwrap();
+        let ca = Ca::new().unwrap();
+        let _registry = Registry::start(&corp, &ca).unwrap();
+        let _origin = Origin::start(&corp, &ca).unwrap();
+        let squid = Squid::start(&corp).unwrap();
+        let ws = Workstation::start(&corp).unwrap();
+        ws.trust(&ca).unwrap();
+        let pull = ["pull", "-q", APP_IMAGE];
+        assert!(!ws.exec("docker", &pull).unwrap().status.success());
+
+        let proxies = format!(
+            r#"{{"proxies":{{"https-proxy":"http://{}"}}}}"#,
+            squid.address()
+        );
+        ws.write("/etc/docker/daemon.json", proxies).unwrap();
+        ws.sh("systemctl restart docker").unwrap();
+        let pulled = ws.exec("docker", &pull).unwrap();
+        assert!(pulled.status.success(), "{pulled:?}");
+        squid
+            .logged("CONNECT registry.example.test:443", Duration::from_secs(5))
+            .unwrap();
+
+        let fetch = format!(
+            "docker run --rm -e http_proxy=http://{0} -e https_proxy=http://{0} {APP_IMAGE} \
+             curl -sS -m 10 http://web.example.test/hello https://web.example.test/hello",
+            squid.address()
+        );
+        let fetched = ws.sh(&fetch).unwrap();
+        assert!(
+            fetched.contains("hello from http://web.example.test"),
+            "{fetched}"
+        );
+        assert!(
+            fetched.contains("hello from https://web.example.test"),
+            "{fetched}"
+        );
     }
 
     #[test]

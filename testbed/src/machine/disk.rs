@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::cgroup;
 use crate::child::run;
+use crate::net::require;
 use crate::{Result, TestbedError};
 
 /// One machine's disk; removed when dropped.
@@ -19,17 +20,15 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// A fresh one named `gwPID-N-ROLE`. Builds the root first where there is none yet: about a
-    /// minute, once a machine; tests that start meanwhile wait for it.
+    /// A fresh one named `gwPID-N-ROLE`. Builds the root first where there is none yet: a minute
+    /// or two, once; tests that start meanwhile wait for it.
     pub(super) fn new(role: &str) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let machines = state().join("machines");
         fs::create_dir_all(&machines)
             .map_err(TestbedError::io(format!("create {}", machines.display())))?;
         sweep(&machines);
-        let mut build = Command::new(script("build-root"));
-        build.arg(state());
-        let root = PathBuf::from(run(build)?.trim());
+        let root = root()?;
         loop {
             let n = NEXT.fetch_add(1, Ordering::Relaxed);
             let path = machines.join(format!("gw{}-{n}-{role}", std::process::id()));
@@ -82,8 +81,16 @@ impl Drop for Disk {
     }
 }
 
+/// The file system that every machine boots from; built when it is not there yet.
+pub(crate) fn root() -> Result<PathBuf> {
+    require("debootstrap", "debootstrap")?;
+    let mut build = Command::new(script("build-root"));
+    build.arg(state());
+    run(build).map(|printed| printed.trim().into())
+}
+
 /// A script of `testbed/workstation`.
-pub(super) fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("workstation")
         .join(name)
