@@ -21,6 +21,7 @@ mod door;
 mod peer;
 mod problem;
 pub mod server;
+mod verdict;
 
 pub use api::*;
 pub use door::Door;

@@ -32,6 +32,8 @@ pub struct Settings {
     pub pac: Option<String>,
     /// Destinations that are dialled directly, beside those of the source and the private ranges.
     pub bypass: Bypass,
+    /// Who the user is at upstreams that a source names without one: `http://ann@proxy.corp:3128`.
+    pub logins: Vec<Upstream>,
     /// The relay.
     pub relay: RelaySettings,
     /// Interception.
@@ -97,6 +99,7 @@ impl Default for Settings {
             upstream: None,
             pac: None,
             bypass: Bypass::default(),
+            logins: Vec::new(),
             relay: RelaySettings::default(),
             intercept: InterceptSettings::default(),
             leave_alone: Vec::new(),

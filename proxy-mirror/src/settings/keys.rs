@@ -5,13 +5,14 @@ use std::ops::Range;
 use toml_edit::TableLike;
 
 /// Every key. A test holds this list against what [`super::Settings`] reads.
-pub(super) const KNOWN: [&str; 12] = [
+pub(super) const KNOWN: [&str; 13] = [
     "mode",
     "resume",
     "style",
     "upstream",
     "pac",
     "bypass",
+    "logins",
     "relay.port",
     "relay.clients",
     "intercept.enabled",

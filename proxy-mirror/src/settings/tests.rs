@@ -237,6 +237,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         1u16..,
         prop::option::of("[^\\x00-\\x1f\\x7f-\\x9f]{1,9}"),
     ));
+    let login = "http://[a-z]{1,9}@[a-z]{1,9}:[1-9][0-9]{0,3}";
     let rule = prop_oneof![
         Just("*".to_owned()),
         "[a-z]{1,9}\\.example",
@@ -261,9 +262,22 @@ fn settings() -> impl Strategy<Value = Settings> {
         any::<bool>(),
         ports,
         prop::collection::vec("\\PC{0,12}", 0..3),
+        prop::collection::vec(login, 0..3),
     )
         .prop_map(
-            |(mode, resume, mirror, upstream, pac, bypass, port, enabled, ports, leave_alone)| {
+            |(
+                mode,
+                resume,
+                mirror,
+                upstream,
+                pac,
+                bypass,
+                port,
+                enabled,
+                ports,
+                leave_alone,
+                logins,
+            )| {
                 Settings {
                     mode,
                     resume,
@@ -276,6 +290,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                     }),
                     pac,
                     bypass: Bypass(bypass.iter().map(|rule| rule.parse().unwrap()).collect()),
+                    logins: logins.iter().map(|url| url.parse().unwrap()).collect(),
                     relay: RelaySettings {
                         port,
                         clients: Vec::new(),

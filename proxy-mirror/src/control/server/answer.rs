@@ -72,8 +72,8 @@ fn status_of(problem: &Problem) -> StatusCode {
         "bad_request" | "url_invalid" => StatusCode::BAD_REQUEST,
         "body_too_long" => StatusCode::PAYLOAD_TOO_LARGE,
         "plan_changed" => StatusCode::CONFLICT,
-        "settings_invalid" => StatusCode::UNPROCESSABLE_ENTITY,
         "too_many_listeners" => StatusCode::SERVICE_UNAVAILABLE,
+        code if code.starts_with("setting") => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
