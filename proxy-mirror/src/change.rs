@@ -1,9 +1,35 @@
 //! The only room that touches the disk or restarts anything: typed changes, journaled before the
 //! first byte, undone exactly.
+//!
+//! A [`Change`] says what should be; [`render`] makes bytes of it and says how to take them out
+//! again; a [`Desk`] (one machine, one journal) writes the before-image and then the file; a
+//! [`plan`] shows all of it as a diff first. What needs root goes through [`helper`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+mod desk;
+mod diff;
+mod dropin;
+mod error;
+mod fingerprint;
+pub mod helper;
+pub mod host;
+mod journal;
+pub mod json;
+pub mod plan;
+mod profile;
+pub mod render;
+mod undo;
+mod validate;
+
+pub use desk::Desk;
+pub use error::ChangeError;
+pub use fingerprint::Fingerprint;
+pub use journal::{Journal, Record};
+pub use plan::{PlannedChanges, Step, execute};
+pub use undo::{Desks, undo};
 
 /// One typed edit or restart. The side that carries it out renders the text and validates every
 /// value again.
@@ -31,11 +57,29 @@ pub enum Change {
         /// Names and values; validated and quoted as they are rendered.
         environment: Vec<(String, String)>,
     },
+    /// A file whose whole text this program carries in itself: a unit of the engine's.
+    InstallFile {
+        /// The file.
+        file: FileId,
+    },
     /// Make systemd read changed units again, then restart one, once.
     RestartUnit {
         /// The unit.
         unit: UnitId,
     },
+}
+
+impl Change {
+    /// The file that it edits; `None` for a restart.
+    pub fn file(&self) -> Option<&FileId> {
+        match self {
+            Self::SetJsonKeys { file, .. }
+            | Self::WriteEnvironmentDropIn { file, .. }
+            | Self::WriteProfile { file, .. }
+            | Self::InstallFile { file } => Some(file),
+            Self::RestartUnit { .. } => None,
+        }
+    }
 }
 
 /// A file that Gangway may change. Nothing else can be named, by whoever.
@@ -53,12 +97,96 @@ pub enum FileId {
         /// Absolute path of the file.
         path: PathBuf,
     },
+    /// `/usr/local/lib/gangway/proxy-engine`
+    EngineBinary,
+    /// `/etc/systemd/system/gangway-engine.service`
+    EngineUnit,
+    /// `/etc/systemd/system/gangway-broker.service`
+    BrokerUnit,
+    /// `/etc/sysusers.d/gangway.conf`
+    EngineUser,
 }
 
-/// A unit that Gangway may restart.
+/// Whose a file is: that decides who may write it, and what is checked on the way to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// The machine's: written by root, no symbolic link on the way, every folder root's alone.
+    System,
+    /// The user's: links of dotfile managers are followed, somebody else's file is refused.
+    User,
+}
+
+impl FileId {
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        Path::new(match self {
+            Self::DockerDaemonJson => "/etc/docker/daemon.json",
+            Self::DockerDropIn => "/etc/systemd/system/docker.service.d/gangway.conf",
+            Self::ProfileD => "/etc/profile.d/gangway.sh",
+            Self::DockerCliConfig { path } => return path,
+            Self::EngineBinary => "/usr/local/lib/gangway/proxy-engine",
+            Self::EngineUnit => "/etc/systemd/system/gangway-engine.service",
+            Self::BrokerUnit => "/etc/systemd/system/gangway-broker.service",
+            Self::EngineUser => "/etc/sysusers.d/gangway.conf",
+        })
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::DockerCliConfig { .. } => Owner::User,
+            Self::DockerDaemonJson
+            | Self::DockerDropIn
+            | Self::ProfileD
+            | Self::EngineBinary
+            | Self::EngineUnit
+            | Self::BrokerUnit
+            | Self::EngineUser => Owner::System,
+        }
+    }
+
+    /// Whether it belongs to the engine service, which `engine remove` takes away, not `undo`.
+    pub fn is_engine_service(&self) -> bool {
+        match self {
+            Self::EngineBinary | Self::EngineUnit | Self::BrokerUnit | Self::EngineUser => true,
+            Self::DockerDaemonJson
+            | Self::DockerDropIn
+            | Self::ProfileD
+            | Self::DockerCliConfig { .. } => false,
+        }
+    }
+
+    /// Permission bits that the file gets where it was not there before.
+    pub fn mode(&self) -> u32 {
+        match self {
+            // Docker's own: it may hold registry passwords.
+            Self::DockerCliConfig { .. } => 0o600,
+            Self::EngineBinary => 0o755,
+            _ => 0o644,
+        }
+    }
+}
+
+/// A unit that Gangway may start, stop or restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitId {
     /// `docker.service`
     Docker,
+    /// `gangway-engine.service`
+    Engine,
+    /// `gangway-broker.service`
+    Broker,
+}
+
+impl UnitId {
+    /// The unit's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker.service",
+            Self::Engine => "gangway-engine.service",
+            Self::Broker => "gangway-broker.service",
+        }
+    }
 }

@@ -1,7 +1,40 @@
 //! Something settings are pushed into: one file a target.
+//!
+//! ```text
+//! detect   is it here, which version, what is in force now?
+//! desired  what should it be told, for this policy and world?
+//! plan     the changes from now to desired
+//! verify   ask the thing itself, not the file
+//! ```
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, join_all};
+use proxy_engine::config::Policy;
+use proxy_engine::control::InterceptionState;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::change::host::Machine;
+use crate::change::plan::Proposal;
+use crate::change::{Change, ChangeError, Desks, PlannedChanges};
+use crate::control::{EngineRuns, TargetView};
+use crate::settings::Settings;
+use crate::world::Relay;
+
+pub mod clusters;
+mod daemon;
+mod desired;
+mod docker_cli;
+mod docker_daemon;
+mod profile;
+mod wsl;
+
+pub use daemon::{Daemon, DaemonError, DaemonSays};
+pub use desired::Proxies;
+pub use docker_cli::DockerCli;
+pub use docker_daemon::DockerDaemon;
 
 /// Stable name of a target: `docker-daemon`, `docker-cli`, `clusters`, `wsl:Ubuntu/docker-daemon`.
 #[derive(
@@ -43,4 +76,199 @@ pub enum TargetState {
         /// What is missing, and the command that gets it.
         reason: String,
     },
+}
+
+/// What every target is asked under: one picture of the machine.
+#[derive(Clone)]
+pub struct Context {
+    /// The user's choices.
+    pub settings: Settings,
+    /// What follows from sources and settings.
+    pub policy: Policy,
+    /// The relay's addresses.
+    pub relay: Relay,
+    /// Where the engine runs.
+    pub engine: EngineRuns,
+    /// What the engine intercepts, as it says.
+    pub interception: InterceptionState,
+    /// The machine's Docker daemon ([`Daemon::local`]).
+    pub docker: Daemon,
+    /// Its networks ([`clusters::networks`]); empty where there is no daemon.
+    pub networks: Vec<clusters::Network>,
+    /// Where changes are carried out.
+    pub desks: Desks,
+    /// The docker CLI's file ([`docker_cli_config`]).
+    pub docker_cli: PathBuf,
+}
+
+/// What was found of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detected {
+    /// It is here.
+    Here(Here),
+    /// It is not, or cannot be asked.
+    Not(TargetState),
+}
+
+/// A target that is here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Here {
+    /// Its version, where there is one.
+    pub version: Option<String>,
+    /// The files it reads its settings from.
+    pub files: Vec<PathBuf>,
+    /// What it says is in force; `None` where it has no say of its own.
+    pub in_force: Option<Proxies>,
+    /// Whether systemd runs it, so that it can be restarted.
+    pub systemd: bool,
+}
+
+/// Something settings are pushed into.
+pub trait Target: Send + Sync {
+    /// Its stable name.
+    fn id(&self) -> TargetId;
+
+    /// For people.
+    fn title(&self) -> String;
+
+    /// Where its files are.
+    fn machine(&self) -> Machine {
+        Machine::Local
+    }
+
+    /// Whether it is here, and what is in force there.
+    fn detect(&self) -> BoxFuture<'_, Detected>;
+
+    /// What it should be told; or why nothing can be asked of it.
+    ///
+    /// # Errors
+    /// The state that it is in without: untouched, or blocked by what is missing.
+    fn desired(&self) -> Result<Proxies, TargetState>;
+
+    /// The changes from now to desired. Those that are in the files already fall out later.
+    fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change>;
+
+    /// Asks the thing itself.
+    fn verify<'a>(&'a self, now: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState>;
+}
+
+/// Every target of this machine and of the WSL distros that run on it.
+pub async fn all(context: &Arc<Context>) -> Vec<Box<dyn Target>> {
+    let mut targets: Vec<Box<dyn Target>> = vec![
+        Box::new(DockerDaemon::local(Arc::clone(context))),
+        Box::new(DockerCli::local(Arc::clone(context))),
+        Box::new(clusters::Clusters::new(Arc::clone(context))),
+    ];
+    targets.extend(wsl::targets(context).await);
+    targets
+}
+
+/// Every target as people see it, each asked.
+pub async fn views(context: &Context, targets: &[Box<dyn Target>]) -> Vec<TargetView> {
+    join_all(targets.iter().map(|target| view(context, target.as_ref()))).await
+}
+
+async fn view(context: &Context, target: &dyn Target) -> TargetView {
+    let detected = target.detect().await;
+    let mut view = TargetView {
+        id: target.id(),
+        title: target.title(),
+        version: None,
+        files: Vec::new(),
+        desired: None,
+        state: TargetState::Untouched,
+    };
+    let here = match detected {
+        Detected::Here(here) => here,
+        Detected::Not(state) => {
+            view.state = state;
+            return view;
+        }
+    };
+    view.version.clone_from(&here.version);
+    view.files = here
+        .files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    if context.leaves_alone(&view.id) {
+        return view;
+    }
+    view.state = match target.desired() {
+        Ok(desired) => {
+            view.desired = Some(desired.proxy.clone());
+            target.verify(&here, &desired).await
+        }
+        Err(state) => state,
+    };
+    view
+}
+
+/// The plan of every target that is here and wants something. Reads, and writes nothing.
+///
+/// # Errors
+/// The first file that cannot be understood; nothing is planned then.
+pub async fn plan(
+    context: &Context,
+    targets: &[Box<dyn Target>],
+) -> Result<PlannedChanges, ChangeError> {
+    let mut proposals = Vec::new();
+    for target in targets
+        .iter()
+        .filter(|target| !context.leaves_alone(&target.id()))
+    {
+        if let (Ok(desired), Detected::Here(here)) = (target.desired(), target.detect().await) {
+            proposals.push(Proposal {
+                target: target.id(),
+                machine: target.machine(),
+                changes: target.plan(&here, &desired),
+            });
+        }
+    }
+    let desks = context.desks.clone();
+    off_thread(move || crate::change::plan::build(&desks, proposals)).await
+}
+
+/// The docker CLI's file: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+pub fn docker_cli_config(home: &std::path::Path) -> PathBuf {
+    std::env::var_os("DOCKER_CONFIG")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .unwrap_or_else(|| home.join(".docker"))
+        .join("config.json")
+}
+
+impl Context {
+    fn leaves_alone(&self, id: &TargetId) -> bool {
+        self.settings.leave_alone.iter().any(|left| *left == id.0)
+    }
+}
+
+/// Runs what blocks off the runtime's threads.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // The runtime cancels blocking work only before it begins, when it shuts down itself.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Whether the files already say what `changes` would write.
+async fn files_say(
+    desks: &Desks,
+    machine: Machine,
+    changes: Vec<Change>,
+) -> Result<bool, ChangeError> {
+    let desks = desks.clone();
+    let changes = changes
+        .into_iter()
+        .filter(|change| change.file().is_some())
+        .collect();
+    let proposal = Proposal {
+        target: TargetId(String::new()),
+        machine,
+        changes,
+    };
+    let planned = off_thread(move || crate::change::plan::build(&desks, vec![proposal])).await?;
+    Ok(planned.view.steps.is_empty())
 }

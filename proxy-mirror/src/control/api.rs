@@ -190,7 +190,7 @@ pub struct Applied {
 }
 
 /// What was given back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Undone {
     /// Files that are again what they were, byte for byte.
     pub restored: Vec<String>,

@@ -1,0 +1,191 @@
+//! Where changes are carried out: one machine and the journal that its images go to.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::host::{Command, FileImage, Host, Place};
+use super::journal::{Before, Journal, Record};
+use super::render::{inverse, render, take_back};
+use super::validate::validate;
+use super::{Change, ChangeError, FileId, Fingerprint, UnitId};
+
+/// One machine, and the journal of what it was.
+#[derive(Clone)]
+pub struct Desk {
+    /// The machine.
+    pub host: Arc<dyn Host>,
+    /// The journal.
+    pub journal: Journal,
+}
+
+/// What a change would make of a file.
+pub(super) struct Draft {
+    /// Where the file really lies.
+    pub(super) path: PathBuf,
+    /// What is there.
+    pub(super) current: Option<FileImage>,
+    /// What would be.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Draft {
+    pub(super) fn changes_something(&self) -> bool {
+        self.current
+            .as_ref()
+            .is_none_or(|current| current.bytes != self.bytes)
+    }
+
+    /// By which the file is recognised until the change is carried out.
+    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.current
+            .as_ref()
+            .map(|current| Fingerprint::of(&current.bytes))
+    }
+}
+
+impl Desk {
+    /// What `change` would make of `file`. Reads, and writes nothing.
+    pub(super) fn draft(&self, change: &Change, file: &FileId) -> Result<Draft, ChangeError> {
+        validate(change)?;
+        let place = Place::of(file);
+        let path = self.host.resolve(place)?;
+        let current = self.host.read(place.at(&path))?;
+        let carried = match change {
+            Change::InstallFile { file } => Some(crate::engine_service::carried(file)?),
+            _ => None,
+        };
+        let before = current.as_ref().map(|image| image.bytes.as_slice());
+        let bytes = render(change, &path, before, carried.as_deref())?;
+        Ok(Draft {
+            path,
+            current,
+            bytes,
+        })
+    }
+
+    /// Carries out one change. `restarts` are the units that the plan restarts for it.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; the file is then either as it was, or changed with its record in the journal.
+    pub fn carry_out(&self, change: &Change, restarts: &[UnitId]) -> Result<(), ChangeError> {
+        match change {
+            Change::RestartUnit { unit } => {
+                validate(change)?;
+                self.restart(*unit)
+            }
+            _ => match change.file() {
+                Some(file) => self.write(change, file, restarts),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn write(
+        &self,
+        change: &Change,
+        file: &FileId,
+        restarts: &[UnitId],
+    ) -> Result<(), ChangeError> {
+        let draft = self.draft(change, file)?;
+        if !draft.changes_something() {
+            return Ok(());
+        }
+        let place = Place::of(file);
+        let place = place.at(&draft.path);
+        let record = self.record(change, file, &draft, restarts)?;
+        // From here on undo is exact, whatever happens.
+        self.journal.save(&record)?;
+        for folder in self.host.missing_folders(place)? {
+            self.host.make_folder(place.at(&folder))?;
+        }
+        let image = match draft.current {
+            Some(current) => FileImage {
+                bytes: draft.bytes,
+                ..current
+            },
+            None => {
+                let (uid, gid) = self.host.new_owner(place)?;
+                FileImage {
+                    bytes: draft.bytes,
+                    mode: file.mode(),
+                    uid,
+                    gid,
+                }
+            }
+        };
+        self.host.replace(place, &image)
+    }
+
+    fn record(
+        &self,
+        change: &Change,
+        file: &FileId,
+        draft: &Draft,
+        restarts: &[UnitId],
+    ) -> Result<Record, ChangeError> {
+        let place = Place::of(file);
+        let earlier = self.journal.find(self.host.machine(), &draft.path)?;
+        let ours = |image: &FileImage| earlier.as_ref().is_some_and(|e| e.is_ours(&image.bytes));
+        let before = match (&earlier, &draft.current) {
+            (Some(earlier), Some(current)) if ours(current) => earlier.image()?,
+            // Somebody else wrote since: what they wrote is now part of what was there before.
+            (Some(earlier), Some(current)) => {
+                take_back(&earlier.inverse, &draft.path, &current.bytes)?
+                    .map(|bytes| FileImage {
+                        bytes,
+                        ..current.clone()
+                    })
+                    .or_else(|| {
+                        earlier
+                            .before
+                            .as_ref()
+                            .and_then(|_| earlier.image().ok().flatten())
+                    })
+            }
+            (_, current) => current.clone(),
+        };
+        let mut record = Record {
+            machine: self.host.machine().clone(),
+            file: file.clone(),
+            path: draft.path.clone(),
+            since: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            inverse: inverse(
+                change,
+                &draft.path,
+                before.as_ref().map(|image| image.bytes.as_slice()),
+                &draft.bytes,
+                earlier.as_ref().map(|earlier| &earlier.inverse),
+            )?,
+            before: before.as_ref().map(Before::from),
+            wrote: Vec::new(),
+            folders: self.host.missing_folders(place.at(&draft.path))?,
+            units: restarts.to_vec(),
+        };
+        if let Some(current) = draft.current.as_ref().filter(|current| ours(current)) {
+            record.wrote.push(Fingerprint::of(&current.bytes));
+        }
+        record.wrote.push(Fingerprint::of(&draft.bytes));
+        if let Some(earlier) = earlier {
+            record.since = earlier.since;
+            record.folders = [earlier.folders, record.folders].concat();
+            record.folders.dedup();
+            record.units.extend(earlier.units);
+            record.units.sort_unstable();
+            record.units.dedup();
+        }
+        Ok(record)
+    }
+
+    /// Reads changed units again and restarts one, once.
+    pub(super) fn restart(&self, unit: UnitId) -> Result<(), ChangeError> {
+        let run = |command: Command| self.host.run(command)?.checked(command);
+        run(Command::DaemonReload)?;
+        // Docker's unit allows three starts a minute; ours are not failures of it. A unit that has
+        // none to forget is no error.
+        let _ = self.host.run(Command::ResetFailed(unit));
+        run(Command::Restart(unit)).map(drop)
+    }
+}

@@ -1,0 +1,259 @@
+//! A machine whose files may be changed: this one, or a WSL distro.
+
+mod local;
+mod process;
+mod wsl;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ChangeError, FileId, Owner, UnitId};
+
+pub use local::Local;
+pub use wsl::{DefaultUser, Distro, NetworkingMode, WSL_EXE, Wsl, running_distros};
+
+/// Which machine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Machine {
+    /// The one that this program runs on.
+    Local,
+    /// A WSL2 distro of it.
+    Wsl(Distro),
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Wsl(distro) => write!(f, "wsl:{distro}"),
+        }
+    }
+}
+
+impl From<Machine> for String {
+    fn from(machine: Machine) -> Self {
+        machine.to_string()
+    }
+}
+
+impl TryFrom<String> for Machine {
+    type Error = ChangeError;
+
+    fn try_from(text: String) -> Result<Self, ChangeError> {
+        match text.strip_prefix("wsl:") {
+            Some(name) => name.parse().map(Self::Wsl),
+            None if text == "local" => Ok(Self::Local),
+            None => Err(ChangeError::Value {
+                what: "the name of a machine".into(),
+                reason: "it is neither `local` nor `wsl:NAME`".into(),
+            }),
+        }
+    }
+}
+
+/// A file as it lies there: everything that undo gives back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileImage {
+    /// Content.
+    pub bytes: Vec<u8>,
+    /// Permission bits (`0o644`).
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// A file's place, and whose it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Absolute.
+    pub path: &'a Path,
+    /// Decides what is checked on the way.
+    pub owner: Owner,
+    /// Bytes above which the file is refused.
+    pub limit: u64,
+}
+
+impl<'a> Place<'a> {
+    /// No settings file that a person writes comes near it.
+    pub const SETTINGS_LIMIT: u64 = 1 << 20;
+    /// A debug build of the engine has 200 MB.
+    pub const BINARY_LIMIT: u64 = 512 << 20;
+
+    /// The place of a settings file.
+    pub fn new(path: &'a Path, owner: Owner) -> Self {
+        Self {
+            path,
+            owner,
+            limit: Self::SETTINGS_LIMIT,
+        }
+    }
+
+    /// The place of one of our files.
+    pub fn of(file: &'a FileId) -> Self {
+        let limit = match file {
+            FileId::EngineBinary => Self::BINARY_LIMIT,
+            _ => Self::SETTINGS_LIMIT,
+        };
+        Self {
+            path: file.path(),
+            owner: file.owner(),
+            limit,
+        }
+    }
+
+    /// The same checks for another path: a folder above, or what a link led to.
+    #[must_use]
+    pub fn at<'b>(&self, path: &'b Path) -> Place<'b> {
+        Place {
+            path,
+            owner: self.owner,
+            limit: self.limit,
+        }
+    }
+}
+
+/// One of the few commands that may be run. Nothing else can be, by whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// `systemctl daemon-reload`
+    DaemonReload,
+    /// `systemctl reset-failed UNIT`: forgets how often it was started lately.
+    ResetFailed(UnitId),
+    /// `systemctl restart UNIT`
+    Restart(UnitId),
+    /// `systemctl enable --now UNIT`
+    EnableNow(UnitId),
+    /// `systemctl disable --now UNIT`
+    DisableNow(UnitId),
+    /// `systemctl show --property=Result,ExecMainStatus UNIT`
+    Status(UnitId),
+    /// `docker info --format '{{json .}}'`
+    DockerInfo,
+    /// `systemd-sysusers /etc/sysusers.d/gangway.conf`
+    MakeUser,
+    /// `useradd --system … gangway`: where there is no systemd-sysusers.
+    AddUser,
+    /// `getent passwd gangway`
+    LookUpUser,
+    /// `userdel gangway`
+    RemoveUser,
+}
+
+impl Command {
+    /// Program and arguments.
+    pub fn argv(self) -> Vec<&'static str> {
+        match self {
+            Self::DaemonReload => vec!["systemctl", "daemon-reload"],
+            Self::ResetFailed(unit) => vec!["systemctl", "reset-failed", unit.name()],
+            Self::Restart(unit) => vec!["systemctl", "restart", unit.name()],
+            Self::EnableNow(unit) => vec!["systemctl", "enable", "--now", unit.name()],
+            Self::DisableNow(unit) => vec!["systemctl", "disable", "--now", unit.name()],
+            Self::Status(unit) => {
+                vec![
+                    "systemctl",
+                    "show",
+                    "--property=Result,ExecMainStatus",
+                    unit.name(),
+                ]
+            }
+            Self::DockerInfo => vec!["docker", "info", "--format", "{{json .}}"],
+            Self::MakeUser => vec!["systemd-sysusers", "/etc/sysusers.d/gangway.conf"],
+            Self::AddUser => vec![
+                "useradd",
+                "--system",
+                "--user-group",
+                "--no-create-home",
+                "--home-dir=/var/lib/gangway/engine",
+                "--shell=/usr/sbin/nologin",
+                "gangway",
+            ],
+            Self::LookUpUser => vec!["getent", "passwd", "gangway"],
+            Self::RemoveUser => vec!["userdel", "gangway"],
+        }
+    }
+}
+
+/// What a command left behind.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Exit status; `None` where the program was not found, or a signal ended it.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Whether it exited with 0.
+    pub fn success(&self) -> bool {
+        self.status == Some(0)
+    }
+
+    /// Whether the program is not there (also what a shell says then).
+    pub fn not_found(&self) -> bool {
+        matches!(self.status, None | Some(127))
+    }
+
+    /// An error where it did not succeed.
+    pub(crate) fn checked(self, command: Command) -> Result<Self, ChangeError> {
+        if self.success() {
+            return Ok(self);
+        }
+        let said = [&self.stderr, &self.stdout]
+            .into_iter()
+            .find(|text| !text.trim().is_empty());
+        Err(ChangeError::Command {
+            command: command.argv().join(" "),
+            message: said.map_or_else(
+                || {
+                    self.status
+                        .map_or("not found".into(), |status| format!("exit status {status}"))
+                },
+                |text| text.trim().to_owned(),
+            ),
+        })
+    }
+}
+
+/// A machine whose files may be changed. Everything blocks: call it off the runtime's threads.
+pub trait Host: Send + Sync {
+    /// Which machine.
+    fn machine(&self) -> &Machine;
+
+    /// The user's files may lie behind links; this is where such a file really is. The machine's
+    /// files are where they are.
+    fn resolve(&self, place: Place<'_>) -> Result<PathBuf, ChangeError>;
+
+    /// The file with mode and owner; `None` where there is none.
+    fn read(&self, place: Place<'_>) -> Result<Option<FileImage>, ChangeError>;
+
+    /// Replaces or creates the file, atomically and durably, with exactly this mode and owner.
+    fn replace(&self, place: Place<'_>, image: &FileImage) -> Result<(), ChangeError>;
+
+    /// Removes the file; one that is not there is no error.
+    fn remove(&self, place: Place<'_>) -> Result<(), ChangeError>;
+
+    /// The folders above the file that are not there, the outermost first.
+    fn missing_folders(&self, place: Place<'_>) -> Result<Vec<PathBuf>, ChangeError>;
+
+    /// Makes one folder; one that is there already is no error.
+    fn make_folder(&self, place: Place<'_>) -> Result<(), ChangeError>;
+
+    /// Removes one folder if it is empty; says whether it did.
+    fn remove_empty_folder(&self, place: Place<'_>) -> Result<bool, ChangeError>;
+
+    /// Owner and group that a new file at this place gets.
+    fn new_owner(&self, place: Place<'_>) -> Result<(u32, u32), ChangeError>;
+
+    /// Whether systemd runs there as the system's manager.
+    fn has_systemd(&self) -> bool;
+
+    /// Runs one of the few commands.
+    fn run(&self, command: Command) -> Result<Output, ChangeError>;
+}

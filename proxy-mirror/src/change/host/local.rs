@@ -1,0 +1,341 @@
+//! This machine's own files.
+//!
+//! The machine's files are opened one folder at a time with `openat2(2)` and
+//! `RESOLVE_NO_SYMLINKS`; every folder must be root's and writable by root alone, so that nobody can
+//! exchange what root is about to write. The user's files may lie behind links.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::{Command, FileImage, Host, Machine, Output, Place};
+use crate::change::{ChangeError, Owner};
+
+/// This machine, or a root of another system below a folder (an image that is being built, a test).
+#[derive(Debug, Clone)]
+pub struct Local {
+    root: PathBuf,
+    machine: Machine,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self::at("/")
+    }
+}
+
+impl Local {
+    /// The system whose root folder is `root`: the machine's files are looked for below it, and
+    /// commands run in it (`chroot`). The user's files are where they are.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            machine: Machine::Local,
+        }
+    }
+
+    /// Opens the folder that holds the file; `None` where it is not there.
+    fn folder(&self, place: Place<'_>) -> Result<Option<OwnedFd>, ChangeError> {
+        match place.owner {
+            Owner::System => self.system_folder(place.path.parent().unwrap_or(Path::new("/"))),
+            Owner::User => {
+                let parent = place.path.parent().unwrap_or(Path::new("/"));
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                match rustix::fs::open(parent, flags, Mode::empty()) {
+                    Ok(folder) => Ok(Some(folder)),
+                    Err(Errno::NOENT) => Ok(None),
+                    Err(error) => Err(ChangeError::io("open", parent)(error.into())),
+                }
+            }
+        }
+    }
+
+    fn system_folder(&self, path: &Path) -> Result<Option<OwnedFd>, ChangeError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut folder = rustix::fs::open(&self.root, flags, Mode::empty())
+            .map_err(|error| ChangeError::io("open", &self.root)(error.into()))?;
+        let mut walked = PathBuf::from("/");
+        root_alone(&folder, &walked)?;
+        for component in path.components() {
+            let name = match component {
+                Component::RootDir => continue,
+                Component::Normal(name) => name,
+                Component::Prefix(_) | Component::CurDir | Component::ParentDir => {
+                    return Err(unsafe_path(path, "the path is not absolute and plain"));
+                }
+            };
+            walked.push(name);
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let resolve =
+                ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
+            folder = match rustix::fs::openat2(&folder, name, flags, Mode::empty(), resolve) {
+                Ok(folder) => folder,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(Errno::LOOP | Errno::NOTDIR) => {
+                    return Err(unsafe_path(
+                        &walked,
+                        "it is a symbolic link or no folder; root writes only through real folders: replace it by one",
+                    ));
+                }
+                Err(error) => return Err(ChangeError::io("open", &walked)(error.into())),
+            };
+            root_alone(&folder, &walked)?;
+        }
+        Ok(Some(folder))
+    }
+
+    fn existing_folder(&self, place: Place<'_>) -> Result<OwnedFd, ChangeError> {
+        self.folder(place)?.ok_or_else(|| {
+            ChangeError::io("open the folder of", place.path)(std::io::ErrorKind::NotFound.into())
+        })
+    }
+}
+
+fn unsafe_path(path: &Path, reason: &str) -> ChangeError {
+    ChangeError::Unsafe {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn root_alone(folder: impl AsFd, path: &Path) -> Result<(), ChangeError> {
+    let stat = rustix::fs::fstat(folder).map_err(|e| ChangeError::io("look at", path)(e.into()))?;
+    if stat.st_uid != 0 {
+        return Err(unsafe_path(
+            path,
+            "the folder is not root's: `chown root` it",
+        ));
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return Err(unsafe_path(
+            path,
+            "others than root may write the folder: `chmod go-w` it",
+        ));
+    }
+    Ok(())
+}
+
+fn file_name(path: &Path) -> Result<&std::ffi::OsStr, ChangeError> {
+    path.file_name()
+        .ok_or_else(|| unsafe_path(path, "it names no file"))
+}
+
+/// Beside the file, so that the rename stays in one file system. One name, so that what a crash
+/// left behind is found and removed by the next change.
+fn fresh_name(path: &Path) -> Result<std::ffi::OsString, ChangeError> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(file_name(path)?);
+    name.push(".gangway-new");
+    Ok(name)
+}
+
+fn unlink(folder: impl AsFd, name: &std::ffi::OsStr) -> Result<(), Errno> {
+    match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Host for Local {
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn resolve(&self, place: Place<'_>) -> Result<PathBuf, ChangeError> {
+        if place.owner == Owner::System {
+            return Ok(place.path.to_owned());
+        }
+        match place.path.canonicalize() {
+            Ok(real) => return Ok(real),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(ChangeError::io("resolve", place.path)(error)),
+        }
+        if place.path.symlink_metadata().is_ok() {
+            return Err(unsafe_path(
+                place.path,
+                "it is a link to a file that does not exist: make that file or remove the link",
+            ));
+        }
+        // A file that is not there yet, in a folder that may be a link.
+        let name = file_name(place.path)?;
+        match place.path.parent().map(Path::canonicalize) {
+            Some(Ok(parent)) => Ok(parent.join(name)),
+            _ => Ok(place.path.to_owned()),
+        }
+    }
+
+    fn read(&self, place: Place<'_>) -> Result<Option<FileImage>, ChangeError> {
+        let Some(folder) = self.folder(place)? else {
+            return Ok(None);
+        };
+        // NONBLOCK: a FIFO in the file's place must not hold us up.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let name = file_name(place.path)?;
+        let mut file = match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => {
+                return Err(unsafe_path(
+                    place.path,
+                    "it is a symbolic link; root writes only real files: replace it by one",
+                ));
+            }
+            Err(error) => return Err(ChangeError::io("read", place.path)(error.into())),
+        };
+        let stat = rustix::fs::fstat(&file)
+            .map_err(|e| ChangeError::io("look at", place.path)(e.into()))?;
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
+            return Err(unsafe_path(place.path, "it is not a regular file"));
+        }
+        let wanted = match place.owner {
+            Owner::System => 0,
+            Owner::User => rustix::process::geteuid().as_raw(),
+        };
+        if stat.st_uid != wanted {
+            return Err(unsafe_path(
+                place.path,
+                &format!(
+                    "it belongs to user id {}, not {wanted}: `chown` it, or run gangway as its owner",
+                    stat.st_uid
+                ),
+            ));
+        }
+        let mut bytes = Vec::new();
+        (&mut file)
+            .take(place.limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(ChangeError::io("read", place.path))?;
+        if bytes.len() as u64 > place.limit {
+            return Err(ChangeError::Content {
+                path: place.path.to_owned(),
+                message: format!("it has more than {} bytes", place.limit),
+            });
+        }
+        Ok(Some(FileImage {
+            bytes,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+        }))
+    }
+
+    fn replace(&self, place: Place<'_>, image: &FileImage) -> Result<(), ChangeError> {
+        let folder = self.existing_folder(place)?;
+        let name = file_name(place.path)?;
+        let fresh = fresh_name(place.path)?;
+        let written = || -> std::io::Result<()> {
+            unlink(&folder, &fresh)?;
+            let flags =
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mut file = File::from(rustix::fs::openat(
+                &folder,
+                &fresh,
+                flags,
+                Mode::from_raw_mode(0o600),
+            )?);
+            file.write_all(&image.bytes)?;
+            let now = rustix::fs::fstat(&file)?;
+            if (now.st_uid, now.st_gid) != (image.uid, image.gid) {
+                std::os::unix::fs::fchown(&file, Some(image.uid), Some(image.gid))?;
+            }
+            // After the owner: chown takes set-id bits away.
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(image.mode))?;
+            file.sync_all()?;
+            rustix::fs::renameat(&folder, &fresh, &folder, name)?;
+            rustix::fs::fsync(&folder)?;
+            Ok(())
+        }();
+        written.map_err(|error| {
+            // The file itself is untouched; what was begun beside it goes, if it can.
+            let _ = unlink(&folder, &fresh);
+            ChangeError::io("replace", place.path)(error)
+        })
+    }
+
+    fn remove(&self, place: Place<'_>) -> Result<(), ChangeError> {
+        let Some(folder) = self.folder(place)? else {
+            return Ok(());
+        };
+        let (name, fresh) = (file_name(place.path)?, fresh_name(place.path)?);
+        unlink(&folder, &fresh)
+            .and_then(|()| unlink(&folder, name))
+            .and_then(|()| rustix::fs::fsync(&folder))
+            .map_err(|error| ChangeError::io("remove", place.path)(error.into()))
+    }
+
+    fn missing_folders(&self, place: Place<'_>) -> Result<Vec<PathBuf>, ChangeError> {
+        let mut missing = Vec::new();
+        for folder in place.path.ancestors().skip(1) {
+            let inside = folder.join("x");
+            if self.folder(place.at(&inside))?.is_some() {
+                break;
+            }
+            missing.push(folder.to_owned());
+        }
+        missing.reverse();
+        Ok(missing)
+    }
+
+    fn make_folder(&self, place: Place<'_>) -> Result<(), ChangeError> {
+        let parent = self.existing_folder(place)?;
+        let mode = match place.owner {
+            Owner::System => 0o755,
+            Owner::User => 0o700,
+        };
+        match rustix::fs::mkdirat(&parent, file_name(place.path)?, Mode::from_raw_mode(mode)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(ChangeError::io("make", place.path)(error.into())),
+        }
+        rustix::fs::fsync(&parent).map_err(|e| ChangeError::io("make", place.path)(e.into()))
+    }
+
+    fn remove_empty_folder(&self, place: Place<'_>) -> Result<bool, ChangeError> {
+        let Some(parent) = self.folder(place)? else {
+            return Ok(false);
+        };
+        match rustix::fs::unlinkat(&parent, file_name(place.path)?, AtFlags::REMOVEDIR) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+            Err(error) => Err(ChangeError::io("remove", place.path)(error.into())),
+        }
+    }
+
+    fn new_owner(&self, place: Place<'_>) -> Result<(u32, u32), ChangeError> {
+        match place.owner {
+            Owner::System => Ok((0, 0)),
+            Owner::User => Ok((
+                rustix::process::geteuid().as_raw(),
+                rustix::process::getegid().as_raw(),
+            )),
+        }
+    }
+
+    fn has_systemd(&self) -> bool {
+        // sd_booted(3)
+        self.root.join("run/systemd/system").is_dir()
+    }
+
+    fn run(&self, command: Command) -> Result<Output, ChangeError> {
+        let argv = command.argv();
+        let mut process = if self.root == Path::new("/") {
+            let mut process = std::process::Command::new(argv[0]);
+            process.args(&argv[1..]);
+            process
+        } else {
+            let mut process = std::process::Command::new("chroot");
+            process.arg(&self.root).args(&argv);
+            process
+        };
+        process.env("LC_ALL", "C");
+        super::process::finish(process, &[])
+            .map(super::process::Ended::into_output)
+            .map_err(|error| ChangeError::Command {
+                command: argv.join(" "),
+                message: error.to_string(),
+            })
+    }
+}

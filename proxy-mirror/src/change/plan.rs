@@ -1,0 +1,253 @@
+//! The ordered list of changes, shown as a diff before it runs.
+
+use std::path::PathBuf;
+
+use super::desk::Draft;
+use super::diff::diff;
+use super::host::Machine;
+use super::{Change, ChangeError, Desks, FileId, Fingerprint, Owner, UnitId, helper};
+use crate::control::{Plan, PlanStep};
+use crate::target::TargetId;
+
+/// What one target wants done.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// Whose.
+    pub target: TargetId,
+    /// Where.
+    pub machine: Machine,
+    /// In order.
+    pub changes: Vec<Change>,
+}
+
+/// A plan, and what it takes to carry it out.
+#[derive(Debug, Clone)]
+pub struct PlannedChanges {
+    /// As people see it.
+    pub view: Plan,
+    steps: Vec<Planned>,
+}
+
+#[derive(Debug, Clone)]
+struct Planned {
+    view: PlanStep,
+    machine: Machine,
+    change: Change,
+    restarts: Vec<UnitId>,
+    /// The file and its fingerprint at the time of the plan; `None` for a restart.
+    seen: Option<(PathBuf, Option<Fingerprint>)>,
+}
+
+/// One step of [`execute`], told before it is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// From 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// What is being done.
+    pub what: String,
+}
+
+/// Makes the plan: what is already so falls out, a unit is restarted at most once on each machine,
+/// after everything else there. Reads files and writes none; blocks.
+///
+/// # Errors
+/// [`ChangeError`] where a file cannot be understood or a value must not be written.
+pub fn build(desks: &Desks, proposals: Vec<Proposal>) -> Result<PlannedChanges, ChangeError> {
+    let mut steps: Vec<Planned> = Vec::new();
+    let mut restarts: Vec<Planned> = Vec::new();
+    let mut diffs = String::new();
+    for proposal in proposals {
+        let units: Vec<UnitId> = proposal.changes.iter().filter_map(unit).collect();
+        for change in &proposal.changes {
+            let Some(file) = change.file() else {
+                let again = |planned: &Planned| {
+                    planned.machine == proposal.machine && planned.change == *change
+                };
+                if !restarts.iter().any(again) {
+                    restarts.push(restart(&proposal, change));
+                }
+                continue;
+            };
+            let draft = desks
+                .desk(&proposal.machine, file.owner())
+                .draft(change, file)?;
+            if !draft.changes_something() {
+                continue;
+            }
+            let before = draft.current.as_ref().map(|image| image.bytes.as_slice());
+            diffs.push_str(&diff(
+                &proposal.machine,
+                file,
+                &draft.path,
+                before,
+                &draft.bytes,
+            ));
+            steps.push(Planned {
+                view: describe(&proposal, change, file, &draft),
+                machine: proposal.machine.clone(),
+                change: change.clone(),
+                restarts: units.clone(),
+                seen: Some((draft.path.clone(), draft.fingerprint())),
+            });
+        }
+    }
+    steps.extend(restarts);
+    let needs_root = steps.iter().any(|step| match step.change.file() {
+        Some(file) => desks.needs_helper(&step.machine, file.owner()),
+        None => desks.needs_helper(&step.machine, Owner::System),
+    });
+    Ok(PlannedChanges {
+        view: Plan {
+            id: id(&steps),
+            steps: steps.iter().map(|step| step.view.clone()).collect(),
+            diff: diffs,
+            needs_root,
+        },
+        steps,
+    })
+}
+
+/// Carries out a plan. Nothing is begun when a file has changed since the plan was made. Blocks.
+///
+/// # Errors
+/// [`ChangeError::Stale`] before the first step; any other in the midst, with everything that was
+/// done in the journal.
+pub fn execute(
+    desks: &Desks,
+    planned: &PlannedChanges,
+    progress: &mut dyn FnMut(Step),
+) -> Result<Vec<PlanStep>, ChangeError> {
+    for step in &planned.steps {
+        fresh(desks, step)?;
+    }
+    let (by_helper, own): (Vec<_>, Vec<_>) = planned.steps.iter().partition(|step| {
+        let owner = step.change.file().map_or(Owner::System, FileId::owner);
+        desks.needs_helper(&step.machine, owner)
+    });
+    let of = planned.steps.len();
+    let mut done = Vec::new();
+    if !by_helper.is_empty() {
+        for step in &by_helper {
+            done.push(step.view.clone());
+            progress(Step {
+                number: done.len(),
+                of,
+                what: step.view.what.clone(),
+            });
+        }
+        helper::carry_out(by_helper.iter().map(|step| helper::Errand {
+            change: step.change.clone(),
+            restarts: step.restarts.clone(),
+            seen: step.seen.as_ref().and_then(|(_, seen)| seen.clone()),
+        }))?;
+    }
+    for step in own {
+        progress(Step {
+            number: done.len() + 1,
+            of,
+            what: step.view.what.clone(),
+        });
+        let owner = step.change.file().map_or(Owner::System, FileId::owner);
+        desks
+            .desk(&step.machine, owner)
+            .carry_out(&step.change, &step.restarts)?;
+        done.push(step.view.clone());
+    }
+    Ok(done)
+}
+
+fn fresh(desks: &Desks, step: &Planned) -> Result<(), ChangeError> {
+    let (Some(file), Some((path, seen))) = (step.change.file(), &step.seen) else {
+        return Ok(());
+    };
+    let now = desks
+        .desk(&step.machine, file.owner())
+        .draft(&step.change, file)?;
+    if now.path == *path && now.fingerprint() == *seen {
+        return Ok(());
+    }
+    Err(ChangeError::Stale { path: path.clone() })
+}
+
+fn unit(change: &Change) -> Option<UnitId> {
+    match change {
+        Change::RestartUnit { unit } => Some(*unit),
+        _ => None,
+    }
+}
+
+fn restart(proposal: &Proposal, change: &Change) -> Planned {
+    let name = unit(change).map_or("", UnitId::name);
+    let place = on(&proposal.machine);
+    Planned {
+        view: PlanStep {
+            target: proposal.target.clone(),
+            what: format!("restart {name}{place}, once"),
+            undo: format!("restart {name}{place}, once"),
+            restarts: Some(format!(
+                "{name} restarts{place}: its containers stop unless `live-restore` is set, and those with a restart policy start again"
+            )),
+        },
+        machine: proposal.machine.clone(),
+        change: change.clone(),
+        restarts: Vec::new(),
+        seen: None,
+    }
+}
+
+fn describe(proposal: &Proposal, change: &Change, file: &FileId, draft: &Draft) -> PlanStep {
+    let place = on(&proposal.machine);
+    let path = draft.path.display();
+    let names = |names: Vec<String>| names.join(", ");
+    let what = match change {
+        Change::SetJsonKeys { keys, .. } => {
+            format!(
+                "set {} in {path}{place}",
+                names(keys.iter().map(|(k, _)| k.join(".")).collect())
+            )
+        }
+        Change::WriteEnvironmentDropIn { environment, .. }
+        | Change::WriteProfile { environment, .. } => {
+            let variables = names(environment.iter().map(|(name, _)| name.clone()).collect());
+            format!("write {path}{place} with {variables}")
+        }
+        Change::InstallFile { .. } | Change::RestartUnit { .. } => format!("write {path}{place}"),
+    };
+    let owner = match file.owner() {
+        Owner::System => "root's",
+        Owner::User => "yours",
+    };
+    PlanStep {
+        target: proposal.target.clone(),
+        what,
+        undo: match draft.current {
+            Some(_) => format!(
+                "{path}{place} is again what it was, byte for byte, mode and owner ({owner})"
+            ),
+            None => format!("{path}{place} goes away again"),
+        },
+        restarts: None,
+    }
+}
+
+fn on(machine: &Machine) -> String {
+    match machine {
+        Machine::Local => String::new(),
+        Machine::Wsl(distro) => format!(" in WSL distro {distro}"),
+    }
+}
+
+/// Names exactly these changes of exactly these files.
+fn id(steps: &[Planned]) -> String {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    for step in steps {
+        parts.push(step.machine.to_string().into_bytes());
+        parts.push(serde_json::to_vec(&step.change).unwrap_or_default());
+        parts.push(serde_json::to_vec(&step.seen).unwrap_or_default());
+    }
+    Fingerprint::over(parts.iter().map(Vec::as_slice))
+        .short()
+        .to_owned()
+}

@@ -1,0 +1,210 @@
+//! From a typed change to bytes, and what takes them out again.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::json::Document;
+use super::{Change, ChangeError, dropin, profile};
+
+/// How a change is taken out of a file that somebody else has changed since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Inverse {
+    /// These members get back what they were.
+    JsonKeys {
+        /// Every member that was ever set or removed.
+        keys: Vec<KeyBefore>,
+        /// Objects that were made on the way, the outermost first.
+        made: Vec<Vec<String>>,
+    },
+    /// These lines go.
+    Lines {
+        /// Without their line ends.
+        lines: Vec<String>,
+    },
+    /// The file is a part of this program: what was there before comes back whatever it is now.
+    Whole,
+}
+
+/// One member of a JSON file, before us and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyBefore {
+    /// Names from the root.
+    pub path: Vec<String>,
+    /// What it was; `None` where it was not there.
+    pub was: Option<Value>,
+    /// What we left there; `None` where we removed it.
+    pub wrote: Option<Value>,
+}
+
+/// The file's bytes with the change in them. `carried` is the text of files that are part of this
+/// program.
+///
+/// # Errors
+/// [`ChangeError::Json`] and [`ChangeError::Content`] for a file that is not what it should be,
+/// [`ChangeError::Value`] for a value that must not come into it.
+pub fn render(
+    change: &Change,
+    path: &Path,
+    current: Option<&[u8]>,
+    carried: Option<&[u8]>,
+) -> Result<Vec<u8>, ChangeError> {
+    match change {
+        Change::SetJsonKeys { keys, .. } => {
+            let document = Document::parse(path, current.unwrap_or_default())?;
+            for (names, value) in keys {
+                document.set(names, value)?;
+            }
+            Ok(document.into_bytes())
+        }
+        Change::WriteEnvironmentDropIn { environment, .. } => {
+            ours(path, current)?;
+            dropin::render(environment).map(String::into_bytes)
+        }
+        Change::WriteProfile { environment, .. } => {
+            ours(path, current)?;
+            profile::render(environment).map(String::into_bytes)
+        }
+        Change::InstallFile { .. } => {
+            carried
+                .map(<[u8]>::to_vec)
+                .ok_or_else(|| ChangeError::Content {
+                    path: path.to_owned(),
+                    message: "this program carries no such file".into(),
+                })
+        }
+        Change::RestartUnit { .. } => Ok(current.unwrap_or_default().to_vec()),
+    }
+}
+
+/// What takes `change` out of `after` again, so that what it touched is as in `before`. `earlier` is
+/// the inverse of changes that are still in the file.
+///
+/// # Errors
+/// Those of [`Document::parse`].
+pub fn inverse(
+    change: &Change,
+    path: &Path,
+    before: Option<&[u8]>,
+    after: &[u8],
+    earlier: Option<&Inverse>,
+) -> Result<Inverse, ChangeError> {
+    let Change::SetJsonKeys { keys, .. } = change else {
+        return Ok(match change {
+            Change::InstallFile { .. } => Inverse::Whole,
+            _ => Inverse::Lines {
+                lines: String::from_utf8_lossy(after)
+                    .lines()
+                    .map(str::to_owned)
+                    .collect(),
+            },
+        });
+    };
+    let before = Document::parse(path, before.unwrap_or_default())?;
+    let after = Document::parse(path, after)?;
+    let mut paths: Vec<Vec<String>> = match earlier {
+        Some(Inverse::JsonKeys { keys, .. }) => keys.iter().map(|key| key.path.clone()).collect(),
+        _ => Vec::new(),
+    };
+    for (names, _) in keys {
+        if !paths.contains(names) {
+            paths.push(names.clone());
+        }
+    }
+    let mut made: Vec<Vec<String>> = Vec::new();
+    for names in &paths {
+        for depth in 1..names.len() {
+            let parent = names[..depth].to_vec();
+            if before.get(&parent).is_none() && !made.contains(&parent) {
+                made.push(parent);
+            }
+        }
+    }
+    let keys = paths
+        .into_iter()
+        .map(|path| KeyBefore {
+            was: before.get(&path),
+            wrote: after.get(&path),
+            path,
+        })
+        .collect();
+    Ok(Inverse::JsonKeys { keys, made })
+}
+
+/// Takes ours out of a file that somebody else changed since, and keeps theirs; `None` where
+/// nothing is left. A member that they gave another value stays theirs.
+///
+/// # Errors
+/// Those of [`Document::parse`].
+pub fn take_back(
+    inverse: &Inverse,
+    path: &Path,
+    current: &[u8],
+) -> Result<Option<Vec<u8>>, ChangeError> {
+    match inverse {
+        Inverse::JsonKeys { keys, made } => {
+            let document = Document::parse(path, current)?;
+            for key in keys.iter().rev() {
+                if document.get(&key.path) == key.wrote {
+                    document.set(&key.path, key.was.as_ref().unwrap_or(&Value::Null))?;
+                }
+            }
+            for parent in made.iter().rev() {
+                if document.is_empty_object(parent) {
+                    document.remove(parent);
+                }
+            }
+            Ok((!document.is_empty()).then(|| document.into_bytes()))
+        }
+        Inverse::Lines { lines } => {
+            let text = String::from_utf8_lossy(current);
+            let kept: String = text
+                .split_inclusive('\n')
+                .filter(|line| {
+                    let line = line.trim_end_matches(['\r', '\n']);
+                    // A section header of ours may serve their lines, too.
+                    line.starts_with('[') || !lines.iter().any(|ours| ours == line)
+                })
+                .collect();
+            let holds = |line: &str| {
+                let line = line.trim();
+                !line.is_empty() && !line.starts_with(['#', ';', '['])
+            };
+            Ok(kept.lines().any(holds).then(|| kept.into_bytes()))
+        }
+        Inverse::Whole => Ok(None),
+    }
+}
+
+/// Refuses to overwrite a whole file that somebody else wrote.
+fn ours(path: &Path, current: Option<&[u8]>) -> Result<(), ChangeError> {
+    match current {
+        Some(bytes) if !bytes.is_empty() && !bytes.starts_with(dropin::HEADER.as_bytes()) => {
+            Err(ChangeError::Content {
+                path: path.to_owned(),
+                message: "it is there and was not written by Gangway: move it away first".into(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses names that are no variable, and values that could end their line or string.
+pub(super) fn plain_value(name: &str, value: &str) -> Result<(), ChangeError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || name.as_bytes()[0].is_ascii_digit() || !name.bytes().all(plain) {
+        return Err(ChangeError::Value {
+            what: "a variable".into(),
+            reason: "its name is not made of letters, digits and `_`".into(),
+        });
+    }
+    if value.chars().any(char::is_control) {
+        return Err(ChangeError::Value {
+            what: name.to_owned(),
+            reason: "it holds a control character (a newline, a NUL, …)".into(),
+        });
+    }
+    Ok(())
+}

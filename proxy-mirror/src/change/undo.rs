@@ -1,0 +1,230 @@
+//! Giving everything back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::host::{FileImage, Host, Machine, Place, Wsl};
+use super::journal::{Journal, Record};
+use super::render::{Inverse, take_back};
+use super::{ChangeError, Desk, FileId, Owner, UnitId, helper};
+use crate::control::Undone;
+
+/// Every machine that changes are made on, and both journals.
+#[derive(Clone)]
+pub struct Desks {
+    /// This machine.
+    pub local: Arc<dyn Host>,
+    /// The user's journal: their own files, and those of WSL distros.
+    pub user_journal: PathBuf,
+    /// Root's journal: this machine's system files.
+    pub machine_journal: PathBuf,
+    /// Whether this process may write system files itself.
+    pub root: bool,
+}
+
+impl Desks {
+    /// The desks of this process: the real machine, its journals at these folders.
+    pub fn new(user_journal: impl Into<PathBuf>, machine_journal: impl Into<PathBuf>) -> Self {
+        Self {
+            local: Arc::new(super::host::Local::default()),
+            user_journal: user_journal.into(),
+            machine_journal: machine_journal.into(),
+            root: rustix::process::geteuid().is_root(),
+        }
+    }
+
+    /// The desk for files of `owner` on `machine`.
+    pub fn desk(&self, machine: &Machine, owner: Owner) -> Desk {
+        match (machine, owner) {
+            (Machine::Local, Owner::System) => self.machine_desk(),
+            (Machine::Local, Owner::User) => Desk {
+                host: Arc::clone(&self.local),
+                journal: Journal::at(&self.user_journal),
+            },
+            (Machine::Wsl(distro), _) => Desk {
+                host: Arc::new(Wsl::new(distro.clone())),
+                journal: Journal::at(&self.user_journal),
+            },
+        }
+    }
+
+    /// The desk of this machine's system files.
+    pub fn machine_desk(&self) -> Desk {
+        Desk {
+            host: Arc::clone(&self.local),
+            journal: Journal::at(&self.machine_journal),
+        }
+    }
+
+    /// Whether files of `owner` on `machine` are out of this process's reach.
+    pub(super) fn needs_helper(&self, machine: &Machine, owner: Owner) -> bool {
+        !self.root && *machine == Machine::Local && owner == Owner::System
+    }
+}
+
+/// Gives back what targets were told: the user's files here, the machine's through the privileged
+/// helper where this process is not root. Blocks.
+///
+/// # Errors
+/// The first [`ChangeError`]; what could be given back has been, and what could not is still in the
+/// journal.
+pub fn undo(desks: &Desks) -> Result<Undone, ChangeError> {
+    let mut undone = Undone::default();
+    let mut first_error = None;
+    let mut note = |result: Result<Undone, ChangeError>| match result {
+        Ok(more) => {
+            undone.restored.extend(more.restored);
+            undone.removed.extend(more.removed);
+            undone.merged.extend(more.merged);
+            undone.restarted.extend(more.restarted);
+        }
+        Err(error) => first_error = first_error.take().or(Some(error)),
+    };
+    // Root's journal cannot be read by others; that it is there says that it holds something.
+    if desks.root {
+        note(desks.machine_desk().undo());
+    } else if desks.machine_journal.exists() {
+        note(helper::undo());
+    }
+    match machines(&desks.user_journal) {
+        Ok(machines) => {
+            for machine in machines {
+                note(desks.desk(&machine, Owner::User).undo());
+            }
+        }
+        Err(error) => note(Err(error)),
+    }
+    match first_error {
+        Some(error) => Err(error),
+        None => Ok(undone),
+    }
+}
+
+fn machines(journal: &Path) -> Result<Vec<Machine>, ChangeError> {
+    let mut machines: Vec<Machine> = Vec::new();
+    for record in Journal::at(journal).records()? {
+        if !machines.contains(&record.machine) {
+            machines.push(record.machine);
+        }
+    }
+    Ok(machines)
+}
+
+enum GivenBack {
+    Restored,
+    Removed,
+    Merged,
+}
+
+impl Desk {
+    /// Gives back every file of this machine that the journal knows, then restarts what had been
+    /// restarted for them, once each, and forgets.
+    ///
+    /// # Errors
+    /// The first [`ChangeError`]; records of what could not be given back stay.
+    pub fn undo(&self) -> Result<Undone, ChangeError> {
+        let mut undone = Undone::default();
+        let mut units: Vec<UnitId> = Vec::new();
+        let mut given: Vec<Record> = Vec::new();
+        let mut first_error = None;
+        let ours = |record: &Record| record.machine == *self.host.machine();
+        for record in self.journal.records()?.into_iter().filter(ours) {
+            match self.give_back(&record) {
+                Ok(how) => {
+                    let name = match &record.machine {
+                        Machine::Local => record.path.display().to_string(),
+                        Machine::Wsl(distro) => format!("wsl:{distro}:{}", record.path.display()),
+                    };
+                    match how {
+                        GivenBack::Restored => undone.restored.push(name),
+                        GivenBack::Removed => undone.removed.push(name),
+                        GivenBack::Merged => undone.merged.push(name),
+                    }
+                    units.extend(&record.units);
+                    given.push(record);
+                }
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        units.sort_unstable();
+        units.dedup();
+        for unit in units {
+            self.restart(unit)?;
+            undone.restarted.push(unit.name().to_owned());
+        }
+        // Last: a crash before this line finds the files given back, and restarts once more.
+        for record in &given {
+            self.journal.forget(record)?;
+        }
+        first_error.map_or(Ok(undone), Err)
+    }
+
+    fn give_back(&self, record: &Record) -> Result<GivenBack, ChangeError> {
+        self.is_plausible(record)?;
+        let place = Place::of(&record.file);
+        let place = place.at(&record.path);
+        let current = self.host.read(place)?;
+        let before = record.image()?;
+        let ours = match &current {
+            Some(current) => {
+                record.is_ours(&current.bytes)
+                    || before
+                        .as_ref()
+                        .is_some_and(|before| before.bytes == current.bytes)
+                    || record.inverse == Inverse::Whole
+            }
+            // Nothing is there: nothing was yet (a crash), or somebody took it away.
+            None => before.is_none(),
+        };
+        let how = match (ours, before, current) {
+            (true, Some(before), current) => {
+                if current.as_ref() != Some(&before) {
+                    self.host.replace(place, &before)?;
+                }
+                GivenBack::Restored
+            }
+            (true, None, _) => {
+                self.host.remove(place)?;
+                GivenBack::Removed
+            }
+            // They took the file away: that stays so.
+            (false, _, None) => GivenBack::Merged,
+            (false, before, Some(current)) => {
+                match take_back(&record.inverse, &record.path, &current.bytes)? {
+                    Some(bytes) => self.host.replace(place, &FileImage { bytes, ..current })?,
+                    None => match before {
+                        Some(before) => self.host.replace(place, &before)?,
+                        None => self.host.remove(place)?,
+                    },
+                }
+                GivenBack::Merged
+            }
+        };
+        for folder in record.folders.iter().rev() {
+            self.host.remove_empty_folder(place.at(folder))?;
+        }
+        Ok(how)
+    }
+
+    /// A record is believed only about files that could have been changed.
+    fn is_plausible(&self, record: &Record) -> Result<(), ChangeError> {
+        let fixed = match &record.file {
+            FileId::DockerCliConfig { .. } => true,
+            file => file.path() == record.path,
+        };
+        let above = record
+            .folders
+            .iter()
+            .all(|folder| record.path.starts_with(folder));
+        if fixed && above && record.path.is_absolute() {
+            return Ok(());
+        }
+        Err(ChangeError::Journal {
+            path: self.journal.folder().to_owned(),
+            message: format!(
+                "it names {}, which Gangway never changes",
+                record.path.display()
+            ),
+        })
+    }
+}

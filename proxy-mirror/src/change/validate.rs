@@ -1,0 +1,117 @@
+//! The same door for plan and privileged helper: only these names, only these values.
+
+use proxy_engine::config::{Bypass, Upstream};
+use serde_json::Value;
+
+use super::{Change, ChangeError, FileId, UnitId};
+
+/// Members of `daemon.json` that may be set.
+const DAEMON_KEYS: [&[&str]; 3] = [
+    &["proxies", "http-proxy"],
+    &["proxies", "https-proxy"],
+    &["proxies", "no-proxy"],
+];
+/// Members of the docker CLI's `config.json` that may be set.
+const CLI_KEYS: [&[&str]; 3] = [
+    &["proxies", "default", "httpProxy"],
+    &["proxies", "default", "httpsProxy"],
+    &["proxies", "default", "noProxy"],
+];
+
+/// Refuses a change that names another member, variable or file than ours, or a value that is
+/// neither a proxy without credentials nor a list of destinations.
+pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
+    match change {
+        Change::SetJsonKeys { file, keys } => {
+            let allowed = match file {
+                FileId::DockerDaemonJson => &DAEMON_KEYS,
+                FileId::DockerCliConfig { .. } => &CLI_KEYS,
+                other => return Err(wrong_file(other)),
+            };
+            keys.iter().try_for_each(|(path, value)| {
+                let name = path.join(".");
+                if !allowed.iter().any(|known| known.iter().eq(path.iter())) {
+                    return Err(refused(
+                        &name.escape_debug().to_string(),
+                        "it is not one of ours to set",
+                    ));
+                }
+                match value {
+                    Value::Null => Ok(()),
+                    Value::String(text) => proxy_value(&name, text),
+                    _ => Err(refused(&name, "it is no text")),
+                }
+            })
+        }
+        Change::WriteEnvironmentDropIn { file, environment } => match file {
+            FileId::DockerDropIn => variables(environment),
+            other => Err(wrong_file(other)),
+        },
+        Change::WriteProfile { file, environment } => match file {
+            FileId::ProfileD => variables(environment),
+            other => Err(wrong_file(other)),
+        },
+        Change::InstallFile { file } if !file.is_engine_service() => Err(wrong_file(file)),
+        Change::InstallFile { .. }
+        | Change::RestartUnit {
+            unit: UnitId::Docker,
+        } => Ok(()),
+        Change::RestartUnit { unit } => Err(refused(unit.name(), "no plan restarts it")),
+    }
+}
+
+fn variables(environment: &[(String, String)]) -> Result<(), ChangeError> {
+    environment.iter().try_for_each(|(name, value)| {
+        let known = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+        if !known.contains(&name.to_ascii_uppercase().as_str()) {
+            return Err(refused(
+                &name.escape_debug().to_string(),
+                "it is not one of ours to set",
+            ));
+        }
+        proxy_value(name, value)
+    })
+}
+
+fn proxy_value(name: &str, value: &str) -> Result<(), ChangeError> {
+    if value.chars().any(char::is_control) {
+        return Err(refused(
+            name,
+            "it holds a control character (a newline, a NUL, …)",
+        ));
+    }
+    if name
+        .to_ascii_lowercase()
+        .replace(['_', '-'], "")
+        .ends_with("noproxy")
+    {
+        return value
+            .parse::<Bypass>()
+            .map(drop)
+            .map_err(|error| refused(name, &error.to_string()));
+    }
+    let upstream: Upstream = value
+        .parse()
+        .map_err(|error| refused(name, &format!("{error}")))?;
+    if upstream.user().is_some() {
+        return Err(refused(
+            name,
+            "it names a user; credentials never come into a file",
+        ));
+    }
+    Ok(())
+}
+
+fn refused(what: &str, reason: &str) -> ChangeError {
+    ChangeError::Value {
+        what: what.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn wrong_file(file: &FileId) -> ChangeError {
+    refused(
+        &file.path().display().to_string(),
+        "this kind of change is not for that file",
+    )
+}

@@ -1,0 +1,285 @@
+//! Container networks, those of kind and k3d clusters among them: nothing is written into them,
+//! their bridges are intercepted.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::query_parameters::{EventsOptions, ListNetworksOptions};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, Stream, StreamExt};
+use ipnet::IpNet;
+use proxy_engine::control::InterceptionState;
+use proxy_engine::intercept::InterfacePattern;
+
+use super::{
+    Change, Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState,
+};
+use crate::settings::Style;
+use crate::world::ContainerNetwork;
+
+/// Whose network it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A `kind` cluster's.
+    Kind,
+    /// A `k3d` cluster's, by its name.
+    K3d(String),
+    /// Any other bridge of Docker's.
+    Plain,
+}
+
+/// A Docker network on a bridge of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Its name: `bridge`, `kind`, `k3d-dev`.
+    pub name: String,
+    /// Whose it is.
+    pub kind: Kind,
+    /// This machine's address in it; the first, where it has several.
+    pub gateway: Option<IpAddr>,
+    /// Bridge and subnets.
+    pub on: ContainerNetwork,
+}
+
+impl Network {
+    /// Whether it is Docker's default bridge, `docker0`.
+    pub fn is_default(&self) -> bool {
+        self.name == "bridge"
+    }
+}
+
+/// The address that serves every container network: this machine's in the default bridge, else in
+/// the first that is not internal.
+pub fn containers_address(networks: &[Network]) -> Option<IpAddr> {
+    let open = || networks.iter().filter(|network| !network.on.internal);
+    open()
+        .find(|network| network.is_default())
+        .or_else(|| open().next())?
+        .gateway
+}
+
+/// The networks as policy and interception see them.
+pub fn container_networks(networks: &[Network]) -> Vec<ContainerNetwork> {
+    networks.iter().map(|network| network.on.clone()).collect()
+}
+
+/// The bridge networks of the daemon, internal ones marked as such.
+///
+/// # Errors
+/// [`DaemonError`] where it cannot be asked.
+pub async fn networks(docker: &Docker) -> Result<Vec<Network>, DaemonError> {
+    let listed = docker.list_networks(None::<ListNetworksOptions>).await;
+    let listed = listed.map_err(|error| DaemonError::Answer(error.to_string()))?;
+    let mut networks: Vec<Network> = listed.iter().filter_map(network).collect();
+    networks.sort_by(|a, b| (!a.is_default(), &a.name).cmp(&(!b.is_default(), &b.name)));
+    Ok(networks)
+}
+
+/// The networks now, and again whenever one comes, goes or changes. The stream lives through
+/// restarts of the daemon (networks are none while it is away) and ends with its receiver.
+pub fn watch(daemon: Daemon) -> impl Stream<Item = Vec<Network>> + Send + 'static {
+    let rounds = stream::unfold(daemon, |daemon| async move {
+        let round = match daemon.api().await {
+            Ok(docker) => until_it_goes(docker).left_stream(),
+            Err(_) => stream::once(async { Vec::new() }).right_stream(),
+        };
+        Some((round.chain(pause()), daemon))
+    });
+    let mut last: Option<Vec<Network>> = None;
+    rounds.flatten().filter_map(move |networks| {
+        let news = (last.as_ref() != Some(&networks)).then(|| networks.clone());
+        last = Some(networks);
+        std::future::ready(news)
+    })
+}
+
+/// Between a daemon's going and the next look for it. Yields nothing.
+fn pause() -> impl Stream<Item = Vec<Network>> + Send {
+    stream::once(tokio::time::sleep(Duration::from_secs(1))).filter_map(|()| async { None })
+}
+
+fn until_it_goes(docker: Docker) -> impl Stream<Item = Vec<Network>> + Send {
+    let filters = HashMap::from([("type".to_owned(), vec!["network".to_owned()])]);
+    let options = EventsOptions {
+        filters: Some(filters),
+        ..EventsOptions::default()
+    };
+    // Listening begins before the first look, so that nothing falls between.
+    let events = docker
+        .events(Some(options))
+        .take_while(|event| std::future::ready(event.is_ok()));
+    let events = events.map(drop).boxed();
+    stream::once(async {}).chain(events).then(move |()| {
+        let docker = docker.clone();
+        async move { networks(&docker).await.unwrap_or_default() }
+    })
+}
+
+fn network(network: &bollard::models::Network) -> Option<Network> {
+    if network.driver.as_deref() != Some("bridge") {
+        return None;
+    }
+    let name = network.name.clone()?;
+    let id = network.id.as_deref()?;
+    let option = |key: &str| {
+        network
+            .options
+            .as_ref()?
+            .get(key)
+            .filter(|v| !v.is_empty())
+            .cloned()
+    };
+    let label = |key: &str| network.labels.as_ref()?.get(key);
+    let interface = option("com.docker.network.bridge.name")
+        .or_else(|| (name == "bridge").then(|| "docker0".to_owned()))
+        .or_else(|| Some(format!("br-{}", id.get(..12)?)))?;
+    let configs = network
+        .ipam
+        .as_ref()
+        .and_then(|ipam| ipam.config.as_deref())
+        .unwrap_or_default();
+    let kind = match name.strip_prefix("k3d-") {
+        Some(cluster) => Kind::K3d(cluster.to_owned()),
+        None if label("app").is_some_and(|app| app == "k3d") => Kind::K3d(name.clone()),
+        None if name == "kind" || label("io.x-k8s.kind.cluster").is_some() => Kind::Kind,
+        None => Kind::Plain,
+    };
+    Some(Network {
+        kind,
+        gateway: configs
+            .iter()
+            .filter_map(|config| config.gateway.as_deref()?.parse().ok())
+            .find(IpAddr::is_ipv4),
+        on: ContainerNetwork {
+            interface,
+            subnets: configs
+                .iter()
+                .filter_map(|config| config.subnet.as_deref()?.parse::<IpNet>().ok())
+                .collect(),
+            internal: network.internal.unwrap_or(false),
+        },
+        name,
+    })
+}
+
+/// Containers and pods, by interception.
+pub struct Clusters {
+    context: Arc<Context>,
+}
+
+impl Clusters {
+    /// Those of this machine.
+    pub fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Network> {
+        self.context
+            .networks
+            .iter()
+            .filter(|network| !network.on.internal)
+    }
+}
+
+impl Target for Clusters {
+    fn id(&self) -> TargetId {
+        TargetId("clusters".into())
+    }
+
+    fn title(&self) -> String {
+        let names: Vec<String> = self
+            .open()
+            .filter_map(|network| match &network.kind {
+                Kind::Kind => Some("kind".to_owned()),
+                Kind::K3d(cluster) => Some(format!("k3d {cluster}")),
+                Kind::Plain => None,
+            })
+            .collect();
+        if names.is_empty() {
+            "Containers and pods".to_owned()
+        } else {
+            format!("Containers and pods ({})", names.join(", "))
+        }
+    }
+
+    fn detect(&self) -> BoxFuture<'_, Detected> {
+        let found = if self.open().next().is_none()
+            && self.context.settings.intercept.interfaces.is_empty()
+        {
+            Detected::Not(TargetState::NotInstalled)
+        } else {
+            Detected::Here(Here::default())
+        };
+        Box::pin(async { found })
+    }
+
+    fn desired(&self) -> Result<Proxies, TargetState> {
+        if !self.context.settings.intercept.enabled || self.context.settings.style == Style::Mirror
+        {
+            return Err(TargetState::Untouched);
+        }
+        let mut names: Vec<String> = self
+            .open()
+            .map(|network| network.on.interface.clone())
+            .collect();
+        names.extend(
+            self.context
+                .settings
+                .intercept
+                .interfaces
+                .iter()
+                .map(ToString::to_string),
+        );
+        let ports = &self.context.settings.intercept.ports;
+        // They are told nothing; this is what the engine is told of them.
+        Ok(Proxies {
+            proxy: format!("intercepted on {} (ports {ports})", names.join(", ")),
+            no_proxy: String::new(),
+        })
+    }
+
+    fn plan(&self, _: &Here, _: &Proxies) -> Vec<Change> {
+        Vec::new()
+    }
+
+    fn verify<'a>(&'a self, _: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState> {
+        let state = match &self.context.interception {
+            InterceptionState::Off => TargetState::NotInForce {
+                reason:
+                    "the engine intercepts nothing: `gangway engine install` gives it what it needs"
+                        .into(),
+            },
+            InterceptionState::Failed { problem, .. } => TargetState::Failed {
+                reason: problem.message.clone(),
+            },
+            InterceptionState::On { interception } => {
+                let covered = |name: &str| interception.interfaces.iter().any(|p| covers(p, name));
+                let left: Vec<&str> = self
+                    .open()
+                    .map(|network| network.on.interface.as_str())
+                    .filter(|name| !covered(name))
+                    .collect();
+                if left.is_empty() {
+                    TargetState::InForce {
+                        evidence: format!("the engine says: {}", desired.proxy),
+                    }
+                } else {
+                    TargetState::NotInForce {
+                        reason: format!("the engine does not intercept {} yet", left.join(", ")),
+                    }
+                }
+            }
+        };
+        Box::pin(async { state })
+    }
+}
+
+fn covers(pattern: &InterfacePattern, name: &str) -> bool {
+    match pattern {
+        InterfacePattern::Exact(exact) => exact == name,
+        InterfacePattern::Prefix(prefix) => name.starts_with(prefix.as_str()),
+    }
+}

@@ -1,0 +1,114 @@
+//! What a target should be told, for this policy and the world it lives in.
+
+use std::net::{IpAddr, SocketAddr};
+
+use proxy_engine::config::DefaultRoute;
+
+use super::{Context, TargetState};
+use crate::control::EngineRuns;
+use crate::settings::Style;
+
+/// Proxy settings, as every target has them in one form or another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxies {
+    /// For HTTP and HTTPS: `http://127.0.0.1:3182`.
+    pub proxy: String,
+    /// Destinations that are not told to it: what Go programs understand, with commas.
+    pub no_proxy: String,
+}
+
+/// The world that a target lives in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum World {
+    /// This machine's own processes.
+    Machine,
+    /// This machine's containers.
+    Containers,
+    /// A WSL distro, which reaches the engine at this address.
+    Distro(IpAddr),
+}
+
+/// Destinations that no proxy is asked for: loopback and the private ranges, as the engine has them
+/// (RFC 1918, 3927, 4193, 4291, 6598).
+const PRIVATE: &str = "localhost,127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,\
+169.254.0.0/16,100.64.0.0/10,fc00::/7,fe80::/10";
+
+impl Context {
+    /// What a target in `world` should be told.
+    pub(super) fn proxies(&self, world: World) -> Result<Proxies, TargetState> {
+        match self.settings.style {
+            Style::Relay => self.relay_for(world),
+            Style::Mirror => self.upstream_for(world),
+        }
+    }
+
+    /// The relay's address never changes, and neither does this list: the engine knows the bypass
+    /// entries and follows them live, where a daemon would have to restart.
+    fn relay_for(&self, world: World) -> Result<Proxies, TargetState> {
+        let address = match world {
+            World::Machine => self.relay.loopback(),
+            World::Distro(gateway) => SocketAddr::new(gateway, self.relay.port),
+            World::Containers => self.relay.for_containers().ok_or_else(|| TargetState::Blocked {
+                reason: "there is no container network whose address the relay could have: start Docker with its default bridge".into(),
+            })?,
+        };
+        Ok(Proxies {
+            proxy: format!("http://{address}"),
+            no_proxy: PRIVATE.to_owned(),
+        })
+    }
+
+    fn upstream_for(&self, world: World) -> Result<Proxies, TargetState> {
+        let upstream = match &self.policy.default {
+            DefaultRoute::Upstreams { upstreams } => upstreams.first(),
+            DefaultRoute::Direct => None,
+            DefaultRoute::Refused { reason } => {
+                return Err(TargetState::Blocked {
+                    reason: reason.clone(),
+                });
+            }
+        };
+        // Nothing to mirror. What was mirrored before is given back by `gangway undo`.
+        let upstream = upstream.ok_or(TargetState::Untouched)?;
+        if let Some(user) = upstream.user() {
+            return Err(TargetState::Blocked {
+                reason: format!(
+                    "{} asks for the password of {user}, and style `mirror` writes none into files: choose style `relay`",
+                    upstream.authority()
+                ),
+            });
+        }
+        let loopback = upstream.host() == "localhost"
+            || upstream
+                .host()
+                .parse::<IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback());
+        if loopback && world != World::Machine {
+            return Err(TargetState::Blocked {
+                reason: format!(
+                    "{upstream} is this machine's own loopback, which is another there: choose style `relay`"
+                ),
+            });
+        }
+        let bypass = self.policy.bypass.to_string();
+        let no_proxy = if bypass.is_empty() {
+            PRIVATE.to_owned()
+        } else {
+            format!("{PRIVATE},{bypass}")
+        };
+        Ok(Proxies {
+            proxy: upstream.to_string(),
+            no_proxy,
+        })
+    }
+
+    /// Root's files are told the relay's address only where a service serves it from boot on.
+    pub(super) fn needs_service(&self) -> Result<(), TargetState> {
+        match (self.settings.style, self.engine) {
+            (Style::Mirror, _) | (_, EngineRuns::Service | EngineRuns::Stopped) => Ok(()),
+            (Style::Relay, EngineRuns::Embedded | EngineRuns::Absent) => Err(TargetState::Blocked {
+                reason: "it would be told the engine's address, and no engine runs from boot on: run `gangway engine install`".into(),
+            }),
+        }
+    }
+}

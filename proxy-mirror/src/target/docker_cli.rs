@@ -1,0 +1,190 @@
+//! The docker CLI: what it gives to new containers and builds.
+//!
+//! `proxies.default` of its `config.json` becomes variables of `docker run` and arguments of
+//! `docker build` (docs.docker.com/engine/cli/proxy). Entries for other daemons stay as they are.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::desired::World;
+use super::{Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say};
+use crate::change::host::{Host, Machine};
+use crate::change::{Change, FileId};
+use crate::settings::Style;
+
+/// A relay on this machine answers in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The docker CLI of one user.
+pub struct DockerCli {
+    context: Arc<Context>,
+    id: TargetId,
+    title: String,
+    machine: Machine,
+    file: PathBuf,
+    world: Option<World>,
+}
+
+impl DockerCli {
+    /// This user's.
+    pub fn local(context: Arc<Context>) -> Self {
+        Self {
+            id: TargetId("docker-cli".into()),
+            title: "Docker command line".into(),
+            machine: Machine::Local,
+            file: context.docker_cli.clone(),
+            world: Some(World::Containers),
+            context,
+        }
+    }
+
+    /// A user's of a WSL distro; `world` is `None` where its containers cannot reach the engine.
+    pub(super) fn of_distro(
+        context: Arc<Context>,
+        id: TargetId,
+        title: String,
+        host: &dyn Host,
+        file: PathBuf,
+        world: Option<World>,
+    ) -> Self {
+        Self {
+            context,
+            id,
+            title,
+            machine: host.machine().clone(),
+            file,
+            world,
+        }
+    }
+
+    fn installed(&self) -> bool {
+        let on_path = || {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&path).any(|folder| folder.join("docker").is_file())
+        };
+        // In a distro the daemon's target has found docker already.
+        self.machine != Machine::Local || self.file.exists() || on_path()
+    }
+}
+
+impl Target for DockerCli {
+    fn id(&self) -> TargetId {
+        self.id.clone()
+    }
+
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn machine(&self) -> Machine {
+        self.machine.clone()
+    }
+
+    fn detect(&self) -> BoxFuture<'_, Detected> {
+        Box::pin(async {
+            if self.installed() {
+                Detected::Here(Here {
+                    files: vec![self.file.clone()],
+                    ..Here::default()
+                })
+            } else {
+                Detected::Not(TargetState::NotInstalled)
+            }
+        })
+    }
+
+    fn desired(&self) -> Result<Proxies, TargetState> {
+        let world = self.world.ok_or_else(|| TargetState::Blocked {
+            reason: "in mirrored networking the distro reaches the engine on its loopback, which its containers do not share: choose NAT networking".into(),
+        })?;
+        self.context.proxies(world)
+    }
+
+    fn plan(&self, _: &Here, desired: &Proxies) -> Vec<Change> {
+        let key = |name: &str, value: &str| {
+            let path = ["proxies", "default", name].map(str::to_owned).to_vec();
+            (path, Value::from(value))
+        };
+        vec![Change::SetJsonKeys {
+            file: FileId::DockerCliConfig {
+                path: self.file.clone(),
+            },
+            keys: vec![
+                key("httpProxy", &desired.proxy),
+                key("httpsProxy", &desired.proxy),
+                key("noProxy", &desired.no_proxy),
+            ],
+        }]
+    }
+
+    fn verify<'a>(&'a self, now: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState> {
+        Box::pin(async move {
+            let file = self.file.display();
+            match files_say(&self.context.desks, self.machine(), self.plan(now, desired)).await {
+                Err(error) => {
+                    return TargetState::Failed {
+                        reason: error.to_string(),
+                    };
+                }
+                Ok(false) => {
+                    return TargetState::Differs {
+                        reason: format!(
+                            "{file} does not name {} for new containers",
+                            desired.proxy
+                        ),
+                    };
+                }
+                Ok(true) => {}
+            }
+            // The CLI reads its file at every call. What a container would meet there is asked.
+            if self.machine == Machine::Local && self.context.settings.style == Style::Relay {
+                if let Err(error) = answers(&desired.proxy).await {
+                    return TargetState::NotInForce {
+                        reason: format!(
+                            "{file} names {}, and nothing serves there: {error}",
+                            desired.proxy
+                        ),
+                    };
+                }
+                return TargetState::InForce {
+                    evidence: format!("{file} names {}, which answers", desired.proxy),
+                };
+            }
+            TargetState::InForce {
+                evidence: format!("{file} names {}", desired.proxy),
+            }
+        })
+    }
+}
+
+/// Whether a proxy speaks HTTP at this address.
+async fn answers(proxy: &str) -> std::io::Result<()> {
+    let address = proxy.trim_start_matches("http://");
+    let ask = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await?;
+        // Nobody's proxy carries this out: port 0 is none. Any answer shows who is there.
+        stream
+            .write_all(b"CONNECT gangway.invalid:0 HTTP/1.1\r\nHost: gangway.invalid:0\r\n\r\n")
+            .await?;
+        let mut head = [0; 7];
+        stream.read_exact(&mut head).await?;
+        if &head == b"HTTP/1." {
+            Ok(())
+        } else {
+            Err(std::io::Error::other("it does not speak HTTP"))
+        }
+    };
+    tokio::time::timeout(PATIENCE, ask)
+        .await
+        .unwrap_or_else(|_| {
+            Err(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                "no answer",
+            ))
+        })
+}

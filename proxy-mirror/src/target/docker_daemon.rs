@@ -1,0 +1,202 @@
+//! The Docker daemon: its pulls, pushes and builds.
+//!
+//! Engine 23.0 and later read `proxies` of `daemon.json`; older ones only their environment, as
+//! systemd gives it (docs.docker.com/engine/daemon/proxy). Neither is read again without a restart.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use super::desired::World;
+use super::{
+    Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState, files_say,
+};
+use crate::change::host::{Host, Machine};
+use crate::change::{Change, FileId, UnitId};
+
+/// The first version that reads `proxies`.
+const READS_PROXIES: u32 = 23;
+
+/// A Docker daemon of this machine or of a WSL distro.
+pub struct DockerDaemon {
+    context: Arc<Context>,
+    id: TargetId,
+    title: String,
+    daemon: Daemon,
+    host: Arc<dyn Host>,
+    world: World,
+}
+
+impl DockerDaemon {
+    /// This machine's.
+    pub fn local(context: Arc<Context>) -> Self {
+        Self {
+            id: TargetId("docker-daemon".into()),
+            title: "Docker daemon".into(),
+            daemon: context.docker.clone(),
+            host: Arc::clone(&context.desks.local),
+            world: World::Machine,
+            context,
+        }
+    }
+
+    /// A WSL distro's.
+    pub(super) fn of_distro(
+        context: Arc<Context>,
+        name: &str,
+        host: Arc<dyn Host>,
+        world: World,
+    ) -> Self {
+        Self {
+            id: TargetId(format!("wsl:{name}/docker-daemon")),
+            title: format!("Docker daemon in {name}"),
+            daemon: Daemon::CommandLine(Arc::clone(&host)),
+            host,
+            world,
+            context,
+        }
+    }
+
+    fn file(here: &Here) -> FileId {
+        let major = here
+            .version
+            .as_deref()
+            .and_then(|v| v.split('.').next()?.parse::<u32>().ok());
+        if major.is_some_and(|major| major < READS_PROXIES) {
+            FileId::DockerDropIn
+        } else {
+            FileId::DockerDaemonJson
+        }
+    }
+}
+
+impl Target for DockerDaemon {
+    fn id(&self) -> TargetId {
+        self.id.clone()
+    }
+
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn machine(&self) -> Machine {
+        self.host.machine().clone()
+    }
+
+    fn detect(&self) -> BoxFuture<'_, Detected> {
+        Box::pin(async {
+            let says = match self.daemon.ask().await {
+                Ok(says) => says,
+                Err(DaemonError::NotInstalled) => return Detected::Not(TargetState::NotInstalled),
+                Err(error) => {
+                    return Detected::Not(TargetState::Failed {
+                        reason: error.to_string(),
+                    });
+                }
+            };
+            if says.rootless {
+                let reason =
+                    "it runs rootless, with files of its own that Gangway does not write yet"
+                        .into();
+                return Detected::Not(TargetState::Failed { reason });
+            }
+            let host = Arc::clone(&self.host);
+            let mut here = Here {
+                version: Some(says.version),
+                in_force: says.proxies,
+                systemd: super::off_thread(move || host.has_systemd()).await,
+                files: Vec::new(),
+            };
+            here.files.push(Self::file(&here).path().to_owned());
+            Detected::Here(here)
+        })
+    }
+
+    fn desired(&self) -> Result<Proxies, TargetState> {
+        self.context.needs_service()?;
+        self.context.proxies(self.world)
+    }
+
+    fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change> {
+        let file = Self::file(now);
+        let mut changes = vec![if file == FileId::DockerDropIn {
+            let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            Change::WriteEnvironmentDropIn {
+                file,
+                environment: vec![
+                    set("HTTP_PROXY", &desired.proxy),
+                    set("HTTPS_PROXY", &desired.proxy),
+                    set("NO_PROXY", &desired.no_proxy),
+                ],
+            }
+        } else {
+            let key = |name: &str, value: &str| {
+                (
+                    vec!["proxies".to_owned(), name.to_owned()],
+                    Value::from(value),
+                )
+            };
+            Change::SetJsonKeys {
+                file,
+                keys: vec![
+                    key("http-proxy", &desired.proxy),
+                    key("https-proxy", &desired.proxy),
+                    key("no-proxy", &desired.no_proxy),
+                ],
+            }
+        }];
+        if now.systemd && now.in_force.as_ref() != Some(desired) {
+            changes.push(Change::RestartUnit {
+                unit: UnitId::Docker,
+            });
+        }
+        changes
+    }
+
+    fn verify<'a>(&'a self, now: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState> {
+        Box::pin(async move {
+            let in_force = now.in_force.as_ref() == Some(desired);
+            let written = files_say(&self.context.desks, self.machine(), self.plan(now, desired));
+            let file = Self::file(now).path().display().to_string();
+            let says = match &now.in_force {
+                Some(all) if all == desired => format!("the daemon uses {}", all.proxy),
+                None => "the daemon uses no proxy".to_owned(),
+                Some(other) if other.proxy == desired.proxy => {
+                    format!(
+                        "the daemon has another list of exceptions: {}",
+                        other.no_proxy
+                    )
+                }
+                Some(other) => format!("the daemon uses {}", other.proxy),
+            };
+            match (written.await, in_force) {
+                (Err(error), _) => TargetState::Failed {
+                    reason: error.to_string(),
+                },
+                (Ok(true), true) => TargetState::InForce {
+                    evidence: format!("docker info: HttpProxy = HttpsProxy = {}", desired.proxy),
+                },
+                (Ok(true), false) => TargetState::NotInForce {
+                    reason: if now.systemd {
+                        format!(
+                            "{file} says {}, {says}: it was not restarted since",
+                            desired.proxy
+                        )
+                    } else {
+                        format!(
+                            "{file} says {}, {says}: there is no systemd here, restart dockerd by hand",
+                            desired.proxy
+                        )
+                    },
+                },
+                (Ok(false), true) => TargetState::Differs {
+                    reason: format!(
+                        "{says}, as it should; {file} says something else, which holds after the next restart"
+                    ),
+                },
+                (Ok(false), false) => TargetState::Differs { reason: says },
+            }
+        })
+    }
+}

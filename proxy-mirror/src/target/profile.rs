@@ -1,0 +1,100 @@
+//! `profile.d`: variables for the log-in shells of a WSL distro.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::desired::World;
+use super::{Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say};
+use crate::change::host::{Host, Machine};
+use crate::change::{Change, FileId};
+
+/// The log-in shells of one distro.
+pub(super) struct Profile {
+    context: Arc<Context>,
+    name: String,
+    machine: Machine,
+    world: World,
+}
+
+impl Profile {
+    pub(super) fn of_distro(
+        context: Arc<Context>,
+        name: &str,
+        host: &dyn Host,
+        world: World,
+    ) -> Self {
+        Self {
+            context,
+            name: name.to_owned(),
+            machine: host.machine().clone(),
+            world,
+        }
+    }
+}
+
+impl Target for Profile {
+    fn id(&self) -> TargetId {
+        TargetId(format!("wsl:{}/profile", self.name))
+    }
+
+    fn title(&self) -> String {
+        format!("Log-in shells in {}", self.name)
+    }
+
+    fn machine(&self) -> Machine {
+        self.machine.clone()
+    }
+
+    fn detect(&self) -> BoxFuture<'_, Detected> {
+        let files = vec![FileId::ProfileD.path().to_owned()];
+        Box::pin(async {
+            Detected::Here(Here {
+                files,
+                ..Here::default()
+            })
+        })
+    }
+
+    fn desired(&self) -> Result<Proxies, TargetState> {
+        self.context.proxies(self.world)
+    }
+
+    fn plan(&self, _: &Here, desired: &Proxies) -> Vec<Change> {
+        // curl reads `http_proxy` only in lower case; others only upper case.
+        let environment = ["http_proxy", "https_proxy", "no_proxy"]
+            .into_iter()
+            .zip([&desired.proxy, &desired.proxy, &desired.no_proxy])
+            .flat_map(|(name, value)| {
+                [
+                    (name.to_owned(), value.clone()),
+                    (name.to_ascii_uppercase(), value.clone()),
+                ]
+            })
+            .collect();
+        vec![Change::WriteProfile {
+            file: FileId::ProfileD,
+            environment,
+        }]
+    }
+
+    fn verify<'a>(&'a self, now: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState> {
+        Box::pin(async move {
+            let file = FileId::ProfileD.path().display();
+            match files_say(&self.context.desks, self.machine(), self.plan(now, desired)).await {
+                Err(error) => TargetState::Failed {
+                    reason: error.to_string(),
+                },
+                Ok(true) => TargetState::InForce {
+                    evidence: format!(
+                        "{file} names {}, for shells that log in from now on",
+                        desired.proxy
+                    ),
+                },
+                Ok(false) => TargetState::Differs {
+                    reason: format!("{file} does not name {}", desired.proxy),
+                },
+            }
+        })
+    }
+}
