@@ -18,6 +18,7 @@ mod capabilities;
 mod holder;
 #[cfg(target_os = "linux")]
 mod interceptor;
+#[cfg(target_os = "linux")]
 mod listener;
 #[cfg(target_os = "linux")]
 mod netlink;

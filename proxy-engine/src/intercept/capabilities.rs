@@ -6,8 +6,8 @@
 
 use std::fs;
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`io::ErrorKind::TimedOut`] when a thread kept its capabilities; what the kernel says else.
 pub fn drop_capabilities() -> io::Result<()> {
-    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     give_up()?;
     let signal = libc::SIGRTMIN() + 3;
     let former = handle(signal, on_signal as *const () as libc::sighandler_t)?;

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use super::broker::BrokerClient;
 use super::holder::HolderThread;
@@ -78,7 +78,7 @@ impl Interceptor {
             Way::Thread(thread) => thread.apply(interception, port).await,
         };
         let failed = applied.as_ref().err().map(InterceptError::problem);
-        *self.last.lock().unwrap_or_else(|e| e.into_inner()) = Last {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Last {
             interception: interception.clone(),
             // This one ends by itself, and the holder knows when.
             failed: failed.filter(|problem| problem.code != "no_address"),
@@ -113,7 +113,7 @@ impl Interceptor {
             Way::Broker(client) => client.state(),
             Way::Thread(thread) => Some(thread.state()),
         };
-        let last = self.last.lock().unwrap_or_else(|e| e.into_inner());
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = held.is_none().then(|| InterceptError::BrokerGone.problem());
         match gone.or_else(|| last.failed.clone()) {
             Some(problem) if !last.interception.interfaces.is_empty() => {

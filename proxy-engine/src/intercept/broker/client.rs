@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::net::{Shutdown, shutdown};
@@ -118,7 +118,11 @@ impl BrokerClient {
 
     /// What the broker last said is in force; `None` when it is gone.
     pub(in crate::intercept) fn state(&self) -> Option<InterceptionState> {
-        let state = self.known.state.lock().unwrap_or_else(|e| e.into_inner());
+        let state = self
+            .known
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         (!*self.closed.borrow()).then(|| state.clone())
     }
 
@@ -170,7 +174,7 @@ impl BrokerClient {
             .known
             .farewell
             .lock()
-            .unwrap_or_else(|e| e.into_inner());
+            .unwrap_or_else(PoisonError::into_inner);
         match &*farewell {
             Some(problem) => InterceptError::Broker {
                 problem: problem.clone(),
@@ -207,11 +211,14 @@ async fn read(
         known
             .state
             .lock()
-            .unwrap_or_else(|e| e.into_inner())
+            .unwrap_or_else(PoisonError::into_inner)
             .clone_from(&answer.state);
         if answer.id == 0 {
             if let Some(problem) = answer.refused {
-                *known.farewell.lock().unwrap_or_else(|e| e.into_inner()) = Some(problem);
+                *known
+                    .farewell
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(problem);
             }
         } else {
             // Nobody listens only while the client is being dropped.

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -73,7 +73,7 @@ impl HolderThread {
     }
 
     fn order(&self, order: Order) {
-        let orders = self.orders.lock().unwrap_or_else(|e| e.into_inner());
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(orders) = orders.as_ref() {
             // The thread lives as long as `orders` does; had it panicked, the answer never comes
             // and the caller is told so.
@@ -86,7 +86,10 @@ impl HolderThread {
 
 impl Drop for HolderThread {
     fn drop(&mut self) {
-        let orders = self.orders.get_mut().unwrap_or_else(|e| e.into_inner());
+        let orders = self
+            .orders
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         drop(orders.take());
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
         if let Some(thread) = self.thread.take() {

@@ -48,7 +48,7 @@ impl NetlinkSocket {
                     libc::SOL_NETLINK,
                     option,
                     (&raw const on).cast(),
-                    size_of::<libc::c_int>() as libc::socklen_t,
+                    4,
                 );
             }
         }

@@ -74,7 +74,7 @@ impl Expressions<'_> {
     }
 
     /// The packet came in by an interface that `pattern` names.
-    pub(super) fn from_interface(&mut self, pattern: &InterfacePattern) -> &mut Self {
+    pub(super) fn arrived_by(&mut self, pattern: &InterfacePattern) -> &mut Self {
         /// `NFT_META_IIFNAME`.
         const INTERFACE_NAME: u32 = 6;
         /// `IFNAMSIZ`.

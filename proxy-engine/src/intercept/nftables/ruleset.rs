@@ -45,6 +45,8 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
+
 use super::constants::{
     BATCH_BEGIN, INET, SUBSYSTEM, chain as c, message as m, rule, set, table as t,
 };
@@ -102,8 +104,16 @@ pub(crate) fn install(table: &str, capture: &Capture<'_>) -> Vec<Message> {
         new_set(table, "private6", KeyType::Ipv6, set::INTERVAL, 4),
         new_set(table, "ports", KeyType::Port, 0, 5),
     ]);
-    batch.extend(elements(table, "private4", intervals(&private::V4)));
-    batch.extend(elements(table, "private6", intervals(&private::V6)));
+    batch.extend(elements(
+        table,
+        "private4",
+        intervals(private::V4.map(IpNet::V4)),
+    ));
+    batch.extend(elements(
+        table,
+        "private6",
+        intervals(private::V6.map(IpNet::V6)),
+    ));
     batch.extend([
         new_chain(table, "capture", None),
         new_chain(table, "quic", None),
@@ -183,7 +193,7 @@ fn fill(table: &str, capture: &Capture<'_>) -> Vec<Message> {
             table,
             "prerouting",
             format!("the rule for TCP from {pattern}"),
-            |rule| rule.from_interface(pattern).transport(TCP).jump("capture"),
+            |rule| rule.arrived_by(pattern).transport(TCP).jump("capture"),
         ));
     }
     if quic {
@@ -207,7 +217,7 @@ fn capture_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
         table,
         "capture",
         "the rule for running connections".to_owned(),
-        |rule| rule.not_opening().leave(),
+        |rule| rule.transport(TCP).not_opening().leave(),
     )];
     for (family, target) in families(capture.targets) {
         batch.extend(own_and_private(table, "capture", family));
@@ -216,7 +226,7 @@ fn capture_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
             "capture",
             format!("the rule that sends {family:?} to {target}"),
             |rule| {
-                rule.family(family);
+                rule.family(family).transport(TCP);
                 if matches!(capture.ports, Ports::List(_)) {
                     rule.port_in("ports");
                 }
@@ -244,7 +254,7 @@ fn quic_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
             "forward",
             format!("the rule for QUIC from {pattern}"),
             |rule| {
-                rule.from_interface(pattern)
+                rule.arrived_by(pattern)
                     .original_direction()
                     .transport(UDP)
                     .port(443)
@@ -301,13 +311,27 @@ fn octets(ip: IpAddr) -> Vec<u8> {
     }
 }
 
-/// The first address of each range, and the first one behind it, marked as such.
-fn intervals<A: Copy + Into<IpAddr>>(ranges: &[(A, Option<A>)]) -> Vec<(Vec<u8>, bool)> {
-    ranges
-        .iter()
-        .flat_map(|(start, end)| [Some((*start, false)), end.map(|end| (end, true))])
+/// The first address of each network, and the first one behind it, marked as such; a network that
+/// goes to the end of the address space has nothing behind it.
+fn intervals(networks: impl IntoIterator<Item = IpNet>) -> Vec<(Vec<u8>, bool)> {
+    let behind = |last: IpAddr| match last {
+        IpAddr::V4(last) => u32::from(last)
+            .checked_add(1)
+            .map(|next| Ipv4Addr::from(next).into()),
+        IpAddr::V6(last) => u128::from(last)
+            .checked_add(1)
+            .map(|next| Ipv6Addr::from(next).into()),
+    };
+    networks
+        .into_iter()
+        .flat_map(|net| {
+            [
+                Some((net.network(), false)),
+                behind(net.broadcast()).map(|ip| (ip, true)),
+            ]
+        })
         .flatten()
-        .map(|(address, end)| (octets(address.into()), end))
+        .map(|(ip, ends)| (octets(ip), ends))
         .collect()
 }
 

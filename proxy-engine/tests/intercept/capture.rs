@@ -1,0 +1,239 @@
+//! What is captured, and what is left alone.
+
+use std::net::{IpAddr, SocketAddr};
+
+use testbed::net::{NODE, ORIGIN, ORIGIN_V6, PROXY, REGISTRY};
+use testbed::wait_for;
+
+use crate::road::{Road, SOON, block, dial, greeting, interception, pods, serve_origin};
+
+#[test]
+fn a_pod_is_captured_and_its_destination_remembered_over_both_families() {
+    let road = Road::new();
+    let pod = &road.corp.pod;
+    assert_eq!(greeting(pod, (ORIGIN, 80)), "origin", "before");
+    let port = road.listen();
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&pods(), port)).expect("rules");
+    for destination in [
+        SocketAddr::from((ORIGIN, 80)),
+        SocketAddr::from((ORIGIN, 443)),
+        SocketAddr::from((ORIGIN_V6, 80)),
+        SocketAddr::from((ORIGIN_V6, 443)),
+    ] {
+        let captured = format!("captured {destination}");
+        assert_eq!(greeting(pod, destination), captured);
+        assert_eq!(
+            greeting(&road.corp.node, destination),
+            "origin",
+            "the node itself"
+        );
+    }
+    assert_eq!(greeting(pod, (ORIGIN, 8080)), "origin", "another port");
+    block(interceptor.apply(&interception("br-pods", "all"), port)).expect("rules");
+    assert_eq!(greeting(pod, (ORIGIN, 8080)), "captured 203.0.113.10:8080");
+    block(interceptor.apply(&interception("docker0", "all"), port)).expect("rules");
+    assert_eq!(greeting(pod, (ORIGIN, 80)), "origin", "another interface");
+    drop(interceptor);
+    assert!(road.tables().is_empty());
+}
+
+#[test]
+fn an_interface_that_appears_later_is_covered() {
+    let road = Road::new();
+    let port = road.listen();
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&interception("late-*", "80"), port)).expect("rules");
+    assert_eq!(greeting(&road.corp.pod, (ORIGIN, 80)), "origin", "before");
+    let node = &road.corp.node;
+    node.sh("ip link del br-pods; ip link add late-1 type bridge; \
+         ip addr add 10.244.0.1/24 dev late-1; ip addr add fd00:244::1/64 dev late-1 nodad; \
+         ip link set late-1 up; ip link set veth-pod master late-1")
+        .expect("another bridge");
+    for destination in [
+        SocketAddr::from((ORIGIN, 80)),
+        SocketAddr::from((ORIGIN_V6, 80)),
+    ] {
+        let captured = format!("captured {destination}");
+        wait_for("the new bridge", SOON, || {
+            (greeting(&road.corp.pod, destination) == captured).then_some(())
+        })
+        .expect("captured");
+    }
+}
+
+#[test]
+fn the_machines_own_addresses_and_private_networks_are_left_alone() {
+    let road = Road::new();
+    let (pod, node) = (&road.corp.pod, &road.corp.node);
+    let own = SocketAddr::from(([198, 51, 100, 1], 80));
+    serve_origin(node, own);
+    serve_origin(node, SocketAddr::from((NODE, 80)));
+    serve_origin(&road.corp.proxy, SocketAddr::from((PROXY, 80)));
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&pods(), road.listen())).expect("rules");
+    assert_eq!(greeting(pod, own), "origin", "a public address of the node");
+    assert_eq!(
+        greeting(pod, (NODE, 80)),
+        "origin",
+        "a private address of the node"
+    );
+    assert_eq!(greeting(pod, (PROXY, 80)), "origin", "a private network");
+
+    let late = SocketAddr::from(([203, 0, 113, 99], 80));
+    assert_eq!(
+        greeting(pod, late),
+        format!("captured {late}"),
+        "not yet ours"
+    );
+    node.ip("addr add 203.0.113.99/32 dev lo")
+        .expect("an address");
+    serve_origin(node, late);
+    wait_for("the new address", SOON, || {
+        (greeting(pod, late) == "origin").then_some(())
+    })
+    .expect("left alone");
+}
+
+#[test]
+fn a_published_port_that_is_translated_first_stays_so() {
+    let road = Road::new();
+    let interceptor = road.interceptor();
+    serve_origin(&road.corp.proxy, SocketAddr::from((PROXY, 443)));
+    // As Docker publishes a port and kube-proxy a service: in the hook's usual place.
+    let publish = "nft 'table ip services { chain prerouting { type nat hook prerouting priority \
+                   dstnat; ip daddr 203.0.113.20 tcp dport 443 dnat to 10.66.0.2; }; }'";
+    block(interceptor.apply(&pods(), road.listen())).expect("rules");
+    let pod = &road.corp.pod;
+    assert_eq!(
+        greeting(pod, (REGISTRY, 443)),
+        format!("captured {REGISTRY}:443")
+    );
+    road.corp.node.sh(publish).expect("a service");
+    assert_eq!(greeting(pod, (REGISTRY, 443)), "origin");
+    assert_eq!(
+        greeting(pod, (ORIGIN, 443)),
+        format!("captured {ORIGIN}:443")
+    );
+}
+
+#[test]
+fn a_bridge_without_an_address_is_captured_too() {
+    let road = Road::new();
+    // As Calico does it: no address on the interface, its neighbour answered by proxy ARP.
+    road.corp
+        .node
+        .sh(
+            "ip addr flush dev br-pods; echo 1 > /proc/sys/net/ipv4/conf/br-pods/proxy_arp; \
+             ip route add 10.244.0.2/32 dev br-pods",
+        )
+        .expect("a bare bridge");
+    road.corp
+        .pod
+        .sh("ip neigh flush all")
+        .expect("a fresh start");
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&pods(), road.listen())).expect("rules");
+    let captured = format!("captured {ORIGIN}:80");
+    assert_eq!(greeting(&road.corp.pod, (ORIGIN, 80)), captured);
+}
+
+#[test]
+fn captured_traffic_moves_when_the_address_it_went_to_goes() {
+    let road = Road::new();
+    let (pod, node) = (&road.corp.pod, &road.corp.node);
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&pods(), road.listen())).expect("rules");
+    let (stream, _) = dial(pod, (ORIGIN, 80)).expect("captured");
+    drop(stream);
+    node.sh(
+        "ip addr add 10.244.0.7/24 dev br-pods; ip addr del 10.244.0.1/24 dev br-pods; \
+             ip addr add 10.244.0.7/24 dev br-pods || true",
+    )
+    .expect("another address");
+    pod.ip("route replace default via 10.244.0.7")
+        .expect("a route");
+    let captured = format!("captured {ORIGIN}:80");
+    wait_for("the other address", SOON, || {
+        (greeting(pod, (ORIGIN, 80)) == captured).then_some(())
+    })
+    .expect("captured again");
+}
+
+#[test]
+fn nobody_reaches_the_transparent_listener_but_by_capture() {
+    let road = Road::new();
+    let interceptor = road.interceptor();
+    let port = road.listen();
+    block(interceptor.apply(&pods(), port)).expect("rules");
+    let corp = &road.corp;
+    for (who, to) in [
+        (&corp.pod, IpAddr::from([10, 244, 0, 1])),
+        (&corp.pod, "fd00:244::1".parse().expect("an address")),
+        (&corp.router, IpAddr::V4(NODE)),
+        (&corp.node, IpAddr::from([127, 0, 0, 1])),
+    ] {
+        assert_eq!(greeting(who, (to, port)), "ConnectionRefused", "{to}");
+    }
+}
+
+#[test]
+fn the_table_reads_as_it_is_meant() {
+    let road = Road::new();
+    let interceptor = road.interceptor();
+    let wanted = interception("docker0,br-*", "80,443");
+    block(interceptor.apply(&wanted, 3183)).expect("rules");
+    let table = road
+        .corp
+        .node
+        .sh("nft list table inet $(nft list tables | sed -n 's/.*\\(gangway-[0-9]*\\).*/\\1/p')")
+        .expect("nft");
+    let text: Vec<&str> = table.lines().map(str::trim).collect();
+    // How a mask is written differs between nft 1.0 and 1.1.
+    let flags = |line: &&str| line.starts_with("tcp flags") && line.ends_with("return");
+    assert!(
+        text.iter().any(flags),
+        "running connections are left alone in\n{table}"
+    );
+    let mut rest = text.iter();
+    for line in [
+        "flags owner",
+        "chain capture {",
+        "ip daddr @local4 return",
+        "ip daddr @private4 return",
+        "meta nfproto ipv4 tcp dport @ports dnat ip to 10.244.0.1:3183",
+        "ip6 daddr @local6 return",
+        "ip6 daddr @private6 return",
+        "meta nfproto ipv6 tcp dport @ports dnat ip6 to [fd00:244::1]:3183",
+        "chain quic {",
+        "meta nfproto ipv4 reject",
+        "meta nfproto ipv6 reject",
+        "chain prerouting {",
+        "type nat hook prerouting priority dstnat + 1; policy accept;",
+        "iifname \"docker0\" meta l4proto tcp jump capture",
+        "iifname \"br-*\" meta l4proto tcp jump capture",
+        "chain forward {",
+        "type filter hook forward priority filter; policy accept;",
+        "iifname \"docker0\" ct direction original udp dport 443 jump quic",
+        "iifname \"br-*\" ct direction original udp dport 443 jump quic",
+        "chain input {",
+        "type filter hook input priority filter; policy accept;",
+        "tcp dport 3183 ct status dnat accept",
+        "tcp dport 3183 reject with tcp reset",
+    ] {
+        assert!(
+            rest.any(|found| *found == line),
+            "`{line}` in its place in\n{table}"
+        );
+    }
+    for range in [
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "172.16.0.0/12",
+        "224.0.0.0",
+        "fc00::/7",
+        "fe80::/10",
+    ] {
+        assert!(table.contains(range), "{range} in\n{table}");
+    }
+}

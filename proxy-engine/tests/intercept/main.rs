@@ -1,0 +1,11 @@
+//! Interception on real parts: namespaces, the kernel's own firewall, processes that are killed.
+
+#![cfg(target_os = "linux")]
+
+mod alone;
+mod brokered;
+mod capture;
+mod processes;
+mod quic;
+mod road;
+mod survival;

@@ -1,0 +1,156 @@
+//! This test program started again as something that can be killed.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use proxy_engine::intercept::broker::{self, BrokerOptions, EngineUser, OnLoss};
+use proxy_engine::intercept::{Interceptor, drop_capabilities};
+use testbed::Child;
+
+use crate::road::{Road, block, pods, serve_captured};
+
+const ROLE: &str = "GANGWAY_TEST_ROLE";
+
+/// What the other process is.
+#[derive(Clone, Copy)]
+pub(crate) enum Role<'a> {
+    /// Holds the rules for `br-pods` and serves what it captures.
+    Holder,
+    /// The same through the broker at this socket.
+    Engine(&'a Path),
+    /// A broker for the user with this number.
+    Broker(&'a Path, u32, OnLoss),
+    /// A holder that gives its capabilities up.
+    Alone,
+}
+
+/// Starts it in the node, and returns once it says that it is ready.
+pub(crate) fn start(road: &Road, role: Role<'_>) -> Child {
+    let mut command = road
+        .corp
+        .node
+        .command(env::current_exe().expect("this program"));
+    command
+        .args(["processes::another_process", "--exact", "--nocapture"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .env(
+            ROLE,
+            match role {
+                Role::Holder => "holder".to_owned(),
+                Role::Alone => "alone".to_owned(),
+                Role::Engine(path) => format!("engine {}", path.display()),
+                Role::Broker(path, uid, loss) => {
+                    format!("broker {} {uid} {loss:?}", path.display())
+                }
+            },
+        );
+    let mut child = Child::spawn(command).expect("another process");
+    if let Role::Broker(path, ..) = role {
+        testbed::wait_for("the broker", crate::road::SOON, || {
+            std::os::unix::fs::FileTypeExt::is_socket(&path.metadata().ok()?.file_type())
+                .then_some(())
+        })
+        .expect("a broker");
+        return child;
+    }
+    let output = BufReader::new(child.stdout().expect("piped"));
+    let ready = output
+        .lines()
+        .map_while(Result::ok)
+        .any(|line| line.ends_with("ready"));
+    assert!(ready, "the other process ended before it was ready");
+    child
+}
+
+/// Not a promise: what [`start`] starts. Without its order it has nothing to do.
+#[test]
+fn another_process() {
+    let Ok(order) = env::var(ROLE) else { return };
+    let mut words = order.split(' ');
+    let role = words.next().expect("a role");
+    let path = words.next().map(PathBuf::from);
+    match role {
+        "holder" => hold(&Interceptor::in_process().expect("a holder")),
+        "alone" => give_up(&Interceptor::in_process().expect("a holder")),
+        "engine" => block(async {
+            let path = path.expect("a socket");
+            let interceptor = Interceptor::through_broker(&path).await.expect("a broker");
+            announce(&interceptor).await;
+            std::future::pending::<()>().await;
+        }),
+        "broker" => {
+            let uid = words
+                .next()
+                .and_then(|uid| uid.parse().ok())
+                .expect("a number");
+            let on_loss = match words.next() {
+                Some("Hold") => OnLoss::Hold,
+                _ => OnLoss::Release,
+            };
+            // Signals must be blocked in every thread, and the test harness has one more: so the
+            // process ends by the signal itself, which is what a kill test wants.
+            broker::serve(&BrokerOptions {
+                socket: path.expect("a socket"),
+                engine: EngineUser::Uid(uid),
+                on_loss,
+            })
+            .expect("a broker");
+        }
+        other => panic!("no such role: {other}"),
+    }
+}
+
+fn hold(interceptor: &Interceptor) {
+    block(announce(interceptor));
+    loop {
+        std::thread::park();
+    }
+}
+
+async fn announce(interceptor: &Interceptor) {
+    let any = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
+    let listener = interceptor.open_listener(any).await.expect("a listener");
+    let port = listener.local_addr().expect("bound").port();
+    serve_captured(listener);
+    interceptor.apply(&pods(), port).await.expect("rules");
+    println!("ready");
+}
+
+/// What the child of `alone` does: threads before and after, and a look at what is left.
+fn give_up(interceptor: &Interceptor) {
+    for _ in 0..8 {
+        std::thread::spawn(std::thread::park);
+    }
+    block(announce(interceptor));
+    drop_capabilities().expect("given up");
+    let late = std::thread::spawn(|| std::fs::read_to_string("/proc/thread-self/status"));
+    let late = late.join().expect("a thread").expect("its status");
+    let mut threads = 0;
+    for task in std::fs::read_dir("/proc/self/task").expect("threads") {
+        let status = std::fs::read_to_string(task.expect("a thread").path().join("status"));
+        check(&status.expect("its status"));
+        threads += 1;
+    }
+    check(&late);
+    assert!(threads > 9, "{threads} threads looked at");
+    block(async {
+        let other = crate::road::interception("docker0", "80");
+        let port = 3183;
+        let refused = interceptor.apply(&other, port).await.expect_err("a change");
+        assert_eq!(refused.problem().code, "capabilities_dropped");
+    });
+    println!("given up, ready");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn check(status: &str) {
+    for line in status.lines().filter(|line| line.starts_with("Cap")) {
+        let (name, value) = line.split_once(':').expect("a field");
+        assert!(value.trim().bytes().all(|b| b == b'0'), "{name} is {value}");
+    }
+}
