@@ -125,7 +125,8 @@ install_rust() {
   fi
   if ! command -v rustup >/dev/null; then
     say "Rust $rust_version is missing; installing rustup"
-    if apt-cache show rustup >/dev/null 2>&1; then
+    # Not `apt-cache show`: it finds a package that others only mention, as Debian 12's do.
+    if apt-cache policy rustup | grep -q 'Candidate: [0-9]'; then
       "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustup
     else
       curl --proto '=https' --tlsv1.2 -fsSL https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain none ||
@@ -137,6 +138,9 @@ install_rust() {
   rustup default "$rust_version"
 }
 
+# Node brings certificate authorities of its own; a company's stand only in the system's file.
+export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}"
+
 install_node() {
   # Vite 8 asks for this; Debian 12 and Ubuntu 24.04 have an older one.
   local want=20.19.0
@@ -146,7 +150,7 @@ install_node() {
   fi
   if [ ! -x "$tools/node_modules/.bin/node" ]; then
     say "Node.js $(node --version) is older than $want; putting one into target/tools"
-    npm install --silent --no-save --prefix "$tools" node@22 npm@11
+    npm install --loglevel=error --no-audit --no-fund --no-save --prefix "$tools" node@22 npm@11
   fi
 }
 

@@ -15,6 +15,9 @@ stage() { # title, command…
   printf '== %s: done in %d s (%d s since the start)\n' "$title" $((SECONDS - from)) $((SECONDS - began))
 }
 
+# As in setup.sh: a company's certificate authority stands in the system's file.
+export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}"
+
 ui_modules() { (cd ui && npm ci --no-audit --no-fund --loglevel=error); }
 ui_build() { (cd ui && npm run --silent build); }
 ui_test() { (cd ui && npm run --silent check && npm run --silent test); }
