@@ -1,0 +1,183 @@
+//! What the app does, knowing no toolkit: events in, and calls of a [`Desktop`] out.
+
+use proxy_mirror::control::{Door, Problem, SettingsChange, Status};
+use proxy_mirror::messages::Language;
+use tokio::sync::{mpsc, watch};
+
+use crate::desktop::Desktop;
+use crate::link::Link;
+use crate::tray::TrayView;
+use crate::view::StatusPage;
+
+/// What happens to the app.
+#[derive(Debug)]
+pub enum Event {
+    /// The agent has a new status.
+    Status(Box<Status>),
+    /// The agent is gone, or cannot be reached.
+    Lost(Problem),
+    /// The user switched Gangway on or off.
+    Switch(bool),
+    /// What the user asked for did not work.
+    Failed(Problem),
+    /// The user wants the window: from the tray, or by starting the app again.
+    ShowWindow,
+    /// The user closed the window.
+    CloseWindow,
+    /// Whether a tray shows our item.
+    Tray(TrayHost),
+    /// The window speaks another language now; so does the tray.
+    Language(Language),
+    /// The user has had enough.
+    Quit,
+}
+
+/// Whether the desktop has a place for our tray item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrayHost {
+    /// It is not known yet.
+    Unknown,
+    /// The item is shown.
+    Here,
+    /// There is none (plain GNOME, no session bus): the window is all there is.
+    Missing,
+}
+
+/// Room for this many events; who is faster waits.
+pub const EVENTS: usize = 64;
+
+/// The app's state. See [`Controller::run`].
+pub struct Controller<A, D> {
+    link: Link<A>,
+    desktop: D,
+    events: mpsc::Sender<Event>,
+    pages: watch::Sender<StatusPage>,
+    status: Result<Status, Problem>,
+    failure: Option<Problem>,
+    tray: TrayHost,
+    language: Language,
+}
+
+impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
+    /// A controller that asks the agent behind `link`, and hears of the answers through `events`;
+    /// `pages` holds what the pages show, for a page that has just loaded.
+    pub fn new(
+        link: Link<A>,
+        desktop: D,
+        events: mpsc::Sender<Event>,
+        pages: watch::Sender<StatusPage>,
+        language: Language,
+    ) -> Self {
+        Self {
+            link,
+            desktop,
+            events,
+            pages,
+            status: Err(Problem::new("agent_starting", "the agent is starting")),
+            failure: None,
+            tray: TrayHost::Unknown,
+            language,
+        }
+    }
+
+    /// Handles events until the user quits, or nobody can send any more.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        self.show();
+        while let Some(event) = events.recv().await {
+            if self.handle(event).is_break() {
+                self.desktop.quit();
+                return;
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> std::ops::ControlFlow<()> {
+        use std::ops::ControlFlow::{Break, Continue};
+        match event {
+            Event::Status(status) => self.status = Ok(*status),
+            Event::Lost(problem) => self.status = Err(problem),
+            Event::Switch(on) => {
+                self.failure = None;
+                self.switch(on);
+            }
+            Event::Failed(problem) => self.failure = Some(problem),
+            Event::ShowWindow => self.desktop.show_window(),
+            Event::CloseWindow if self.tray == TrayHost::Here => self.desktop.hide_window(),
+            Event::CloseWindow | Event::Quit => return Break(()),
+            Event::Tray(host) => {
+                self.tray = host;
+                if host == TrayHost::Missing {
+                    self.desktop.show_window();
+                }
+            }
+            Event::Language(language) => self.language = language,
+        }
+        self.show();
+        Continue(())
+    }
+
+    /// Beside the loop: an agent that takes its time must not hold up the menu.
+    fn switch(&self, on: bool) {
+        let (link, events) = (self.link.clone(), self.events.clone());
+        tokio::spawn(async move {
+            if let Err(problem) = switch(&link, on).await {
+                // Nobody listens any more: the app is ending, and the failure with it.
+                let _ = events.send(Event::Failed(problem)).await;
+            }
+        });
+    }
+
+    fn show(&self) {
+        self.desktop
+            .show_tray(&TrayView::of(self.status.as_ref(), self.language));
+        let page = self.page();
+        let changed = self.pages.send_if_modified(|shown| {
+            let changed = *shown != page;
+            shown.clone_from(&page);
+            changed
+        });
+        if changed {
+            self.desktop.publish(&page);
+        }
+    }
+
+    fn page(&self) -> StatusPage {
+        let mut page = match &self.status {
+            Ok(status) => StatusPage::from(status.clone()),
+            Err(problem) => StatusPage {
+                notices: vec![problem.clone().into()],
+                ..StatusPage::default()
+            },
+        };
+        if self.tray == TrayHost::Missing {
+            page.notices.push(no_tray().into());
+        }
+        if let Some(failure) = &self.failure {
+            page.notices.insert(0, failure.clone().into());
+        }
+        page
+    }
+}
+
+/// Switches Gangway on (to the last mode that was not `off`) or off.
+///
+/// # Errors
+/// The agent's [`Problem`].
+pub async fn switch<A: Door + Clone>(link: &Link<A>, on: bool) -> Result<(), Problem> {
+    let change = SettingsChange {
+        on: Some(on),
+        ..SettingsChange::default()
+    };
+    link.agent()?.change_settings(change).await.map(drop)
+}
+
+fn no_tray() -> Problem {
+    Problem::new(
+        "no_tray",
+        "This desktop shows no tray icons, so Gangway lives in this window. Closing it ends Gangway's \
+         window; on GNOME, the AppIndicator extension brings the icon.",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! A status and an agent to test against.
+
+use std::sync::{Arc, Mutex};
+
+use proxy_mirror::control::{
+    Applied, ApplyRequest, CredentialsState, Door, EngineRuns, EngineView, Explanation, Plan,
+    PolicyKind, PolicyView, Problem, SettingsChange, SettingsView, Status, StoreCredentials,
+    Undone, UpstreamView,
+};
+use proxy_mirror::settings::{Mode, Style};
+
+/// A machine on which all is well.
+pub fn status() -> Status {
+    let upstream = "http://proxy.corp.example:3128".to_owned();
+    Status {
+        version: "0.1.0".into(),
+        on: true,
+        mode: Mode::System,
+        style: Style::Relay,
+        sources: Vec::new(),
+        policy: PolicyView {
+            kind: PolicyKind::Upstreams,
+            upstreams: vec![upstream.clone()],
+            bypass: Vec::new(),
+            cause: "the environment says so".into(),
+        },
+        engine: EngineView {
+            runs: EngineRuns::Service,
+            listening: vec!["127.0.0.1:3182".into()],
+            listen_errors: Vec::new(),
+            intercepts: "nothing".into(),
+            intercept_error: None,
+            upstreams: vec![UpstreamView {
+                upstream,
+                credentials: CredentialsState::NotNeeded,
+                problem: None,
+            }],
+            open_connections: 0,
+        },
+        targets: Vec::new(),
+        notices: Vec::new(),
+        agent_pid: Some(1),
+    }
+}
+
+/// The same, switched off.
+pub fn switched_off() -> Status {
+    let mut status = status();
+    status.on = false;
+    status.mode = Mode::Off;
+    status.policy.kind = PolicyKind::Direct;
+    status.policy.upstreams.clear();
+    status
+}
+
+/// Remembers what it was asked, and refuses on demand.
+#[derive(Clone, Default)]
+pub struct FakeAgent {
+    pub changes: Arc<Mutex<Vec<SettingsChange>>>,
+    pub refuses: Option<Problem>,
+}
+
+impl Door for FakeAgent {
+    async fn status(&self) -> Result<Status, Problem> {
+        Ok(status())
+    }
+
+    async fn change_settings(&self, change: SettingsChange) -> Result<SettingsView, Problem> {
+        if let Some(problem) = &self.refuses {
+            return Err(problem.clone());
+        }
+        self.changes.lock().unwrap().push(change);
+        self.settings().await
+    }
+
+    async fn settings(&self) -> Result<SettingsView, Problem> {
+        Ok(SettingsView {
+            file: "settings.toml".into(),
+            mode: Mode::System,
+            style: Style::Relay,
+            upstream: String::new(),
+            pac: String::new(),
+            bypass: Vec::new(),
+            password_stored: false,
+        })
+    }
+
+    async fn plan(&self) -> Result<Plan, Problem> {
+        Err(not_asked())
+    }
+
+    async fn apply(&self, _: ApplyRequest) -> Result<Applied, Problem> {
+        Err(not_asked())
+    }
+
+    async fn undo(&self) -> Result<Undone, Problem> {
+        Err(not_asked())
+    }
+
+    async fn explain(&self, _: &str) -> Result<Explanation, Problem> {
+        Err(not_asked())
+    }
+
+    async fn store_credentials(&self, _: StoreCredentials) -> Result<(), Problem> {
+        Err(not_asked())
+    }
+
+    async fn forget_credentials(&self, _: &str) -> Result<(), Problem> {
+        Err(not_asked())
+    }
+}
+
+fn not_asked() -> Problem {
+    Problem::new("not_asked", "the test does not ask this")
+}

@@ -1,0 +1,93 @@
+//! The tray item: a pure function of the status, and who shows it.
+
+use proxy_mirror::control::{PolicyKind, Problem, Status};
+use proxy_mirror::messages::{Catalogue, Language};
+
+use crate::view::{self, Health};
+
+pub mod icon;
+#[cfg(target_os = "linux")]
+pub mod item;
+
+/// All that a tray shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrayView {
+    /// The icon's shape.
+    pub health: Health,
+    /// The line at the top of the menu, which is the tool tip too: `Gangway is on`.
+    pub state: String,
+    /// The lines of the menu, from the top.
+    pub menu: Vec<Item>,
+}
+
+/// One line of the menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// Words to read.
+    Words(String),
+    /// A line between groups.
+    Separator,
+    /// The switch.
+    Switch {
+        /// `Gangway`
+        label: String,
+        /// Whether it is on.
+        on: bool,
+        /// Whether it can be switched: not while there is no agent.
+        enabled: bool,
+    },
+    /// Opens the window.
+    Settings(String),
+    /// Ends the app.
+    Quit(String),
+}
+
+impl TrayView {
+    /// The tray for a status, or for the want of one.
+    pub fn of(status: Result<&Status, &Problem>, language: Language) -> Self {
+        let words = Catalogue::of(language);
+        let say = |key: &str| words.text(key, &[]);
+        let health = status.map_or(Health::Problem, view::health);
+        let state = match (&status, health) {
+            (Err(_), _) => say("tray_no_agent"),
+            (Ok(_), Health::On) => say("tray_on"),
+            (Ok(_), Health::Off) => say("tray_off"),
+            (Ok(_), Health::Problem) => say("tray_problem"),
+        };
+        let mut menu = vec![
+            Item::Words(state.clone()),
+            Item::Switch {
+                label: say("tray_switch"),
+                on: status.is_ok_and(|s| s.on),
+                enabled: status.is_ok(),
+            },
+        ];
+        if let Ok(status) = status {
+            menu.push(Item::Words(way(status, words)));
+        }
+        menu.extend([
+            Item::Separator,
+            Item::Settings(say("tray_settings")),
+            Item::Quit(say("tray_quit")),
+        ]);
+        Self {
+            health,
+            state,
+            menu,
+        }
+    }
+}
+
+/// Where traffic goes, in one line.
+fn way(status: &Status, words: &Catalogue) -> String {
+    match (status.policy.kind, status.policy.upstreams.first()) {
+        (PolicyKind::Upstreams, Some(upstream)) => {
+            words.text("tray_through", &[("upstream", upstream)])
+        }
+        (PolicyKind::Refused, _) => words.text("tray_refused", &[]),
+        (PolicyKind::Direct | PolicyKind::Upstreams, _) => words.text("tray_direct", &[]),
+    }
+}
+
+#[cfg(test)]
+mod tests;

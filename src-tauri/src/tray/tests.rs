@@ -1,0 +1,93 @@
+use proxy_mirror::control::Problem;
+
+use super::*;
+use crate::testing::{status, switched_off};
+
+fn words(view: &TrayView) -> Vec<String> {
+    view.menu
+        .iter()
+        .map(|item| match item {
+            Item::Words(words) => format!("({words})"),
+            Item::Separator => "-".into(),
+            Item::Switch { label, on, enabled } => format!(
+                "[{}] {label}{}",
+                if *on { "x" } else { " " },
+                if *enabled { "" } else { " (dim)" }
+            ),
+            Item::Settings(label) | Item::Quit(label) => label.clone(),
+        })
+        .collect()
+}
+
+#[test]
+fn the_menu_says_the_state_the_switch_and_the_way() {
+    let view = TrayView::of(Ok(&status()), Language::En);
+    assert_eq!(
+        words(&view),
+        [
+            "(Gangway is on)",
+            "[x] Gangway on",
+            "(Through http://proxy.corp.example:3128)",
+            "-",
+            "Settings…",
+            "Quit"
+        ]
+    );
+    assert_eq!(view.health, Health::On);
+}
+
+#[test]
+fn off_says_that_everything_goes_direct() {
+    let view = TrayView::of(Ok(&switched_off()), Language::En);
+    assert_eq!(
+        words(&view)[..3],
+        [
+            "(Gangway is off)",
+            "[ ] Gangway on",
+            "(Everything goes direct)"
+        ]
+    );
+    assert_eq!(view.health, Health::Off);
+}
+
+#[test]
+fn without_an_agent_the_switch_is_dim_and_quitting_still_works() {
+    let gone = Problem::new("agent_ended", "gone");
+    let view = TrayView::of(Err(&gone), Language::En);
+    assert_eq!(
+        words(&view),
+        [
+            "(Gangway's agent does not answer)",
+            "[ ] Gangway on (dim)",
+            "-",
+            "Settings…",
+            "Quit"
+        ]
+    );
+    assert_eq!(view.health, Health::Problem);
+}
+
+#[test]
+fn the_menu_speaks_japanese() {
+    let view = TrayView::of(Ok(&status()), Language::Ja);
+    assert_eq!(words(&view)[0], "(Gangway はオンです)");
+}
+
+#[test]
+fn each_state_has_an_icon_of_its_own_shape() {
+    // Alpha alone: the shape, without any colour.
+    let shapes = [Health::On, Health::Off, Health::Problem].map(|health| {
+        let icon = icon::of(health);
+        assert_eq!((icon.width(), icon.height()), (64, 64));
+        icon.rgba()
+            .iter()
+            .skip(3)
+            .step_by(4)
+            .map(|alpha| *alpha > 127)
+            .collect::<Vec<_>>()
+    });
+    let differ = |a: &[bool], b: &[bool]| a.iter().zip(b).filter(|(a, b)| a != b).count();
+    assert!(differ(&shapes[0], &shapes[1]) > 150);
+    assert!(differ(&shapes[0], &shapes[2]) > 150);
+    assert!(differ(&shapes[1], &shapes[2]) > 150);
+}

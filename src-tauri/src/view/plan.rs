@@ -1,0 +1,97 @@
+//! The plan as a page shows it, and what came of it.
+
+use proxy_mirror::control;
+use serde::{Deserialize, Serialize};
+use specta::Type;
+
+use super::TargetCard;
+
+/// What `apply` would do now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct PlanPage {
+    /// Names exactly this plan.
+    pub id: String,
+    /// In order; empty when everything is as it should be.
+    pub steps: Vec<StepCard>,
+    /// All files of all steps as one unified diff.
+    pub diff: String,
+    /// Whether a step needs root and the agent is not.
+    pub needs_root: bool,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct StepCard {
+    /// Whose.
+    pub target: String,
+    /// What will be done.
+    pub what: String,
+    /// What undo will do.
+    pub undo: String,
+    /// What it restarts, and what that does; empty where nothing.
+    pub restarts: String,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct AppliedPage {
+    /// In order.
+    pub done: Vec<StepCard>,
+    /// The targets afterwards, each asked.
+    pub targets: Vec<TargetCard>,
+}
+
+/// What was given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct UndonePage {
+    /// Files that are again what they were.
+    pub restored: Vec<String>,
+    /// Files that were not there before and are gone.
+    pub removed: Vec<String>,
+    /// Files that somebody else changed since.
+    pub merged: Vec<String>,
+    /// Units that were restarted.
+    pub restarted: Vec<String>,
+}
+
+impl From<control::Plan> for PlanPage {
+    fn from(plan: control::Plan) -> Self {
+        Self {
+            id: plan.id,
+            steps: plan.steps.into_iter().map(Into::into).collect(),
+            diff: plan.diff,
+            needs_root: plan.needs_root,
+        }
+    }
+}
+
+impl From<control::PlanStep> for StepCard {
+    fn from(step: control::PlanStep) -> Self {
+        Self {
+            target: step.target.0,
+            what: step.what,
+            undo: step.undo,
+            restarts: step.restarts.unwrap_or_default(),
+        }
+    }
+}
+
+impl From<control::Applied> for AppliedPage {
+    fn from(applied: control::Applied) -> Self {
+        Self {
+            done: applied.done.into_iter().map(Into::into).collect(),
+            targets: applied.targets.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<control::Undone> for UndonePage {
+    fn from(undone: control::Undone) -> Self {
+        Self {
+            restored: undone.restored,
+            removed: undone.removed,
+            merged: undone.merged,
+            restarted: undone.restarted,
+        }
+    }
+}
