@@ -22,9 +22,9 @@ impl TargetView {
     /// Whether there is nothing to do about it.
     pub fn is_settled(&self) -> bool {
         match self.state {
-            TargetState::NotInstalled
-            | TargetState::Untouched
-            | TargetState::InForce { .. } => true,
+            TargetState::NotInstalled | TargetState::Untouched | TargetState::InForce { .. } => {
+                true
+            }
             TargetState::Differs { .. }
             | TargetState::NotInForce { .. }
             | TargetState::Failed { .. }
