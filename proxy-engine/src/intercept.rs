@@ -35,6 +35,8 @@ pub use error::InterceptError;
 #[cfg(target_os = "linux")]
 pub use interceptor::Interceptor;
 #[cfg(target_os = "linux")]
+pub use nftables::tables_of_ours;
+#[cfg(target_os = "linux")]
 pub use original_dst::original_dst;
 #[cfg(not(target_os = "linux"))]
 pub use other::{Interceptor, drop_capabilities, original_dst};

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::netlink::{DUMP, Message, NetlinkSocket, Parsed, attributes, messages};
+use super::netlink::{NetlinkSocket, attributes};
 use super::nftables::Targets;
 use super::{InterceptError, InterfacePattern};
 
@@ -66,12 +66,16 @@ impl Addresses {
         let socket = NetlinkSocket::open(None, 0).map_err(failed("listing addresses"))?;
         let links = links(&socket).map_err(failed("listing interfaces"))?;
         let mut addresses = Vec::new();
-        dump(&socket, RTM_GETADDR, &[0; 8], |body| {
-            if let Some(address) = address(body, &links) {
-                addresses.push(address);
-            }
-        })
-        .map_err(failed("listing addresses"))?;
+        socket
+            .list(RTM_GETADDR, &[0; 8], |kind, body| {
+                if kind != RTM_NEWADDR {
+                    return;
+                }
+                if let Some(address) = address(body, &links) {
+                    addresses.push(address);
+                }
+            })
+            .map_err(failed("listing addresses"))?;
         Ok(Self(addresses))
     }
 
@@ -126,7 +130,10 @@ fn links(socket: &NetlinkSocket) -> io::Result<BTreeMap<u32, (String, bool)>> {
     const NAME: u16 = 3;
     let mut links = BTreeMap::new();
     // `struct ifinfomsg`: family, type, index (4), flags (8).
-    dump(socket, RTM_GETLINK, &[0; 16], |body| {
+    socket.list(RTM_GETLINK, &[0; 16], |kind, body| {
+        if kind != RTM_NEWLINK {
+            return;
+        }
         let (Some(index), Some(flags)) = (number(body, 4), number(body, 8)) else {
             return;
         };
@@ -174,36 +181,6 @@ fn address(body: &[u8], links: &BTreeMap<u32, (String, bool)>) -> Option<Address
         index,
         up,
     })
-}
-
-fn dump(
-    socket: &NetlinkSocket,
-    kind: u16,
-    head: &[u8],
-    mut each: impl FnMut(&[u8]),
-) -> io::Result<()> {
-    socket.send(Message::new(kind, DUMP, head, "").finish(1))?;
-    // The kernel fills one datagram at a time and the next one when it is read: none is late.
-    while let Some(datagram) = socket.receive()? {
-        for message in messages(&datagram) {
-            match message {
-                Parsed::Done => return Ok(()),
-                Parsed::Ack(ack) => {
-                    if let Some(error) = ack.error {
-                        return Err(error);
-                    }
-                }
-                Parsed::Data { kind, body } if kind == RTM_NEWLINK || kind == RTM_NEWADDR => {
-                    each(body);
-                }
-                Parsed::Data { .. } => {}
-            }
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        "the kernel's list has no end",
-    ))
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {

@@ -5,9 +5,11 @@
 
 mod constants;
 mod expression;
+mod list;
 mod private;
 mod ruleset;
 mod socket;
 
+pub use list::tables_of_ours;
 pub(super) use ruleset::{Capture, Targets, inert, install, remove, replace};
 pub(super) use socket::NftSocket;

@@ -13,6 +13,8 @@ use rustix::net::{
     recv, sendto, socket_with, sockopt,
 };
 
+use super::{DUMP, Message, Parsed, messages};
+
 /// Room for the answers to a batch, and for a datagram of a list: the kernel makes those of up to
 /// 32 KiB.
 const BUFFER: usize = 64 * 1024;
@@ -69,6 +71,34 @@ impl NetlinkSocket {
             &SocketAddrNetlink::new(0, 0),
         )?;
         Ok(())
+    }
+
+    /// Asks for the list `kind` and hands each of its entries, by type and body, to `each`.
+    pub(crate) fn list(
+        &self,
+        kind: u16,
+        head: &[u8],
+        mut each: impl FnMut(u16, &[u8]),
+    ) -> io::Result<()> {
+        self.send(Message::new(kind, DUMP, head, "a list").finish(1))?;
+        // The kernel fills one datagram at a time and the next one when it is read: none is late.
+        while let Some(datagram) = self.receive()? {
+            for message in messages(&datagram) {
+                match message {
+                    Parsed::Done => return Ok(()),
+                    Parsed::Ack(ack) => {
+                        if let Some(error) = ack.error {
+                            return Err(error);
+                        }
+                    }
+                    Parsed::Data { kind, body } => each(kind, body),
+                }
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the kernel's list has no end",
+        ))
     }
 
     /// The next datagram that waits; `None` when none does.

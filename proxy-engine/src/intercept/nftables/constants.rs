@@ -10,6 +10,7 @@ pub(super) const BATCH_END: u16 = 0x11;
 /// `NFT_MSG_*`.
 pub(super) mod message {
     pub(crate) const NEW_TABLE: u16 = 0;
+    pub(crate) const GET_TABLE: u16 = 1;
     pub(crate) const DELETE_TABLE: u16 = 2;
     pub(crate) const NEW_CHAIN: u16 = 3;
     pub(crate) const NEW_RULE: u16 = 6;
