@@ -30,7 +30,7 @@ build_ui() {
 lint() {
   stage "format" cargo fmt --all --check
   stage "lints" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
-  stage "licences and sources of every crate" cargo deny --offline --log-level error check licenses bans sources
+  stage "licences and sources of every crate" cargo deny --locked --log-level error check licenses bans sources
 }
 
 start() {
