@@ -27,9 +27,13 @@ build_ui() {
   stage "the window's pages" ui_build
 }
 
+# Every crate, those of other systems too: the licence check looks at all of them.
+crates() { stage "crates" cargo fetch --locked; }
+
 lint() {
+  crates
   stage "format" cargo fmt --all --check
-  stage "lints" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+  stage "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
   stage "licences and sources of every crate" cargo deny --locked --log-level error check licenses bans sources
 }
 
@@ -52,7 +56,7 @@ case "${1:?a stage}" in
     build_ui
     stage "the window's tests" ui_test
     lint
-    stage "the programs" cargo build --locked --workspace --all-targets --quiet
+    stage "the programs" cargo build --locked --workspace --all-targets
     stage "tests" cargo nextest run --locked --workspace
     stage "examples in the docs" cargo test --locked --doc --quiet --workspace
     ;;
