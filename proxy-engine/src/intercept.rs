@@ -116,3 +116,43 @@ impl fmt::Display for InterfacePattern {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::InterfacePattern;
+
+    #[test]
+    fn what_is_no_interface_is_refused() {
+        for bad in [
+            "",
+            "*",
+            "br-\n0",
+            "br-\0",
+            "a b",
+            "a/b",
+            "a:1",
+            "br-*x",
+            "**",
+            ".",
+            "..",
+            "a234567890123456",
+            "a234567890123456*",
+            "br\u{e9}",
+            "\"",
+            "\\",
+        ] {
+            assert!(bad.parse::<InterfacePattern>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_names_what_it_says() {
+        let bridges: InterfacePattern = "br-*".parse().expect("a prefix");
+        assert!(bridges.matches("br-1f") && bridges.matches("br-"));
+        assert!(!bridges.matches("br0") && !bridges.matches("xbr-1"));
+        let docker: InterfacePattern = "docker0".parse().expect("a name");
+        assert!(docker.matches("docker0") && !docker.matches("docker01"));
+        assert_eq!(bridges.to_string(), "br-*");
+        assert_eq!(docker.to_string(), "docker0");
+    }
+}

@@ -1,5 +1,7 @@
 //! One process that sets up and gives its capabilities up.
 
+use proxy_engine::intercept::Interceptor;
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use testbed::net::ORIGIN;
 
 use crate::processes::{self, Role};
@@ -19,4 +21,26 @@ fn a_process_without_capabilities_keeps_its_rules_and_says_that_they_cannot_chan
     assert_eq!(greeting(&road.corp.pod, (ORIGIN, 80)), captured);
     alone.kill();
     assert!(road.tables().is_empty());
+}
+
+#[test]
+fn without_privilege_it_is_said_what_to_do() {
+    let road = Road::new();
+    let error = road
+        .corp
+        .node
+        .enter(|| {
+            // Of this thread alone.
+            let none = CapabilitySets {
+                effective: CapabilitySet::empty(),
+                permitted: CapabilitySet::empty(),
+                inheritable: CapabilitySet::empty(),
+            };
+            set_capabilities(None, none).expect("fewer capabilities");
+            Interceptor::in_process()
+        })
+        .expect("the node")
+        .expect_err("no privilege");
+    assert_eq!(error.problem().code, "interception_not_permitted");
+    assert!(error.to_string().contains("--broker"), "{error}");
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use proxy_engine::control::InterceptionState;
-use proxy_engine::intercept::broker::OnLoss;
+use proxy_engine::intercept::broker::{BrokerError, BrokerOptions, EngineUser, OnLoss, serve};
 use proxy_engine::intercept::{InterceptError, Interceptor};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketType, connect, recv, send, socket,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketType, bind, connect, listen, recv,
+    send, socket,
 };
 use tempfile::TempDir;
 use testbed::net::{ORIGIN, ORIGIN_V6};
@@ -194,17 +195,53 @@ fn a_killed_broker_leaves_no_rule_and_the_engine_learns_of_it() {
         // Its socket still lies there; the next broker takes the place.
         let again = Role::Broker(&brokered.socket, 0, OnLoss::Release);
         let _broker = processes::start(&brokered.road, again);
-        wait_for("the new broker", SOON, || {
-            std::os::unix::net::UnixStream::connect(&brokered.socket)
-                .is_err_and(|e| e.raw_os_error() == Some(libc::EPROTOTYPE))
-                .then_some(())
-        })
-        .expect("a live socket");
         let interceptor = Interceptor::through_broker(&brokered.socket)
             .await
             .expect("a broker");
         interceptor.apply(&pods(), port).await.expect("rules");
     });
+}
+
+#[test]
+fn a_broker_that_is_told_to_end_withdraws_and_leaves_nothing() {
+    let brokered = Brokered::new(0, OnLoss::Hold);
+    let _engine = processes::start(&brokered.road, Role::Engine(&brokered.socket));
+    assert_eq!(brokered.road.tables().len(), 1);
+    let status = brokered.broker.terminate(SOON).expect("its end");
+    assert!(status.success(), "{status}");
+    assert!(brokered.road.tables().is_empty());
+    assert!(!brokered.socket.exists(), "its socket is gone");
+}
+
+#[test]
+fn a_socket_that_systemd_passes_is_served() {
+    let road = Road::new();
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("passed.sock");
+    let passed = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).expect("a socket");
+    bind(&passed, &SocketAddrUnix::new(&path).expect("a path")).expect("a name");
+    listen(&passed, 4).expect("listening");
+    let unused = dir.path().join("unused.sock");
+    let _broker = processes::start_broker(&road, &unused, 0, OnLoss::Release, Some(passed));
+    assert!(!unused.exists());
+    block(Interceptor::through_broker(&path)).expect("a broker");
+}
+
+#[test]
+fn a_second_broker_does_not_take_the_socket_of_the_first() {
+    let brokered = Brokered::new(0, OnLoss::Release);
+    let options = BrokerOptions {
+        socket: brokered.socket.clone(),
+        engine: EngineUser::Uid(0),
+        on_loss: OnLoss::Release,
+    };
+    let node = &brokered.road.corp.node;
+    let refused = node.enter(|| serve(&options)).expect("the node");
+    assert!(
+        matches!(refused, Err(BrokerError::Running(_))),
+        "{refused:?}"
+    );
+    block(Interceptor::through_broker(&brokered.socket)).expect("the first one");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::env;
 use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -9,7 +11,7 @@ use proxy_engine::intercept::broker::{self, BrokerOptions, EngineUser, OnLoss};
 use proxy_engine::intercept::{Interceptor, drop_capabilities};
 use testbed::Child;
 
-use crate::road::{Road, block, pods, serve_captured};
+use crate::road::{Road, SOON, block, pods, serve_captured};
 
 const ROLE: &str = "GANGWAY_TEST_ROLE";
 
@@ -28,34 +30,19 @@ pub(crate) enum Role<'a> {
 
 /// Starts it in the node, and returns once it says that it is ready.
 pub(crate) fn start(road: &Road, role: Role<'_>) -> Child {
-    let mut command = road
-        .corp
-        .node
-        .command(env::current_exe().expect("this program"));
+    let order = match role {
+        Role::Holder => "holder".to_owned(),
+        Role::Alone => "alone".to_owned(),
+        Role::Engine(path) => format!("engine {}", path.display()),
+        Role::Broker(path, uid, loss) => return start_broker(road, path, uid, loss, None),
+    };
+    let mut command = road.corp.node.command(this_program());
     command
-        .args(["processes::another_process", "--exact", "--nocapture"])
+        .args(ARGUMENTS)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .env(
-            ROLE,
-            match role {
-                Role::Holder => "holder".to_owned(),
-                Role::Alone => "alone".to_owned(),
-                Role::Engine(path) => format!("engine {}", path.display()),
-                Role::Broker(path, uid, loss) => {
-                    format!("broker {} {uid} {loss:?}", path.display())
-                }
-            },
-        );
+        .env(ROLE, order);
     let mut child = Child::spawn(command).expect("another process");
-    if let Role::Broker(path, ..) = role {
-        testbed::wait_for("the broker", crate::road::SOON, || {
-            std::os::unix::fs::FileTypeExt::is_socket(&path.metadata().ok()?.file_type())
-                .then_some(())
-        })
-        .expect("a broker");
-        return child;
-    }
     let output = BufReader::new(child.stdout().expect("piped"));
     let ready = output
         .lines()
@@ -63,6 +50,45 @@ pub(crate) fn start(road: &Road, role: Role<'_>) -> Child {
         .any(|line| line.ends_with("ready"));
     assert!(ready, "the other process ended before it was ready");
     child
+}
+
+/// Starts a broker, which tells `$NOTIFY_SOCKET` when it is ready. With `passed`, that socket is
+/// handed over as systemd does it.
+pub(crate) fn start_broker(
+    road: &Road,
+    path: &Path,
+    uid: u32,
+    on_loss: OnLoss,
+    passed: Option<OwnedFd>,
+) -> Child {
+    // `serve` wants SIGTERM blocked in every thread; those of the test harness come before it.
+    let mut command = road.corp.node.command("env");
+    command.args(["--block-signal=TERM", "sh", "-c"]);
+    command.arg(match passed {
+        None => "exec \"$0\" \"$@\"",
+        Some(_) => "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"",
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let notify = UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
+    notify.set_read_timeout(Some(SOON)).expect("an option");
+    command
+        .arg(this_program())
+        .args(ARGUMENTS)
+        .stdin(passed.map_or_else(Stdio::null, Stdio::from))
+        .stdout(Stdio::null())
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .env(ROLE, format!("broker {} {uid} {on_loss:?}", path.display()));
+    let child = Child::spawn(command).expect("a broker");
+    let mut word = [0; 64];
+    let length = notify.recv(&mut word).expect("a broker that is ready");
+    assert_eq!(&word[..length], b"READY=1");
+    child
+}
+
+const ARGUMENTS: [&str; 3] = ["processes::another_process", "--exact", "--nocapture"];
+
+fn this_program() -> PathBuf {
+    env::current_exe().expect("this program")
 }
 
 /// Not a promise: what [`start`] starts. Without its order it has nothing to do.
@@ -90,8 +116,6 @@ fn another_process() {
                 Some("Hold") => OnLoss::Hold,
                 _ => OnLoss::Release,
             };
-            // Signals must be blocked in every thread, and the test harness has one more: so the
-            // process ends by the signal itself, which is what a kill test wants.
             broker::serve(&BrokerOptions {
                 socket: path.expect("a socket"),
                 engine: EngineUser::Uid(uid),

@@ -82,7 +82,8 @@ impl Broker {
         if spoken {
             self.hear();
         }
-        if connecting {
+        // While the old engine may have more to say, or its end, the new one waits in the queue.
+        if connecting && !(spoken && self.engine.is_some()) {
             self.admit();
         }
         self.release_if_orphaned();

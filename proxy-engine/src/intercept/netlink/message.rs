@@ -91,3 +91,84 @@ impl Message {
         &self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Message;
+    use crate::intercept::netlink::{Parsed, attributes, messages};
+
+    /// What a message can hold: bytes, or attributes.
+    #[derive(Debug, Clone, PartialEq)]
+    enum Value {
+        Bytes(Vec<u8>),
+        Nest(Vec<(u16, Value)>),
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = proptest::collection::vec(any::<u8>(), 0..40).prop_map(Value::Bytes);
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            proptest::collection::vec((0..0x3fff_u16, inner), 0..5).prop_map(Value::Nest)
+        })
+    }
+
+    fn write(message: &mut Message, fields: &[(u16, Value)]) {
+        for (kind, value) in fields {
+            match value {
+                Value::Bytes(bytes) => message.put(*kind, bytes),
+                Value::Nest(fields) => message.nest(*kind, |inner| write(inner, fields)),
+            }
+        }
+    }
+
+    /// Whether `bytes` hold exactly `fields`.
+    fn holds(bytes: &[u8], fields: &[(u16, Value)]) -> bool {
+        let read: Vec<_> = attributes(bytes).collect();
+        read.len() == fields.len()
+            && read
+                .iter()
+                .zip(fields)
+                .all(|((kind, bytes), (wanted, value))| {
+                    kind == wanted
+                        && match value {
+                            Value::Bytes(wanted) => bytes == wanted,
+                            Value::Nest(fields) => holds(bytes, fields),
+                        }
+                })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            fields in proptest::collection::vec((0..0x3fff_u16, value()), 0..6),
+            sequence in any::<u32>(),
+        ) {
+            let mut message = Message::new(0x0a06, 0x400, &[1, 0, 0, 0], "");
+            write(&mut message, &fields);
+            // Two in a row, as in a batch.
+            let mut bytes = message.finish(sequence).to_vec();
+            bytes.extend_from_within(..);
+            let mut seen = 0;
+            for parsed in messages(&bytes) {
+                let Parsed::Data { kind, body } = parsed else {
+                    panic!("neither an error nor an end was written");
+                };
+                prop_assert_eq!(kind, 0x0a06);
+                prop_assert!(holds(&body[4..], &fields));
+                seen += 1;
+            }
+            prop_assert_eq!(seen, 2);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_stumble(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for parsed in messages(&bytes) {
+                if let Parsed::Data { body, .. } = parsed {
+                    attributes(body).for_each(drop);
+                }
+            }
+            attributes(&bytes).for_each(drop);
+        }
+    }
+}

@@ -165,3 +165,91 @@ fn feature(part: &str) -> String {
     };
     format!("{kind}{part} (module {module})")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::refusal;
+    use crate::config::Ports;
+    use crate::intercept::InterceptError;
+    use crate::intercept::netlink::{Ack, Message};
+    use crate::intercept::nftables::{Capture, Targets, install};
+
+    /// The table's message that is for `what`, and where in it stands `part`.
+    fn find(what: &str, part: &str) -> (Message, usize) {
+        let capture = Capture {
+            interfaces: &["br-*".parse().expect("a pattern")],
+            ports: &Ports::default(),
+            listener: 3183,
+            local: &std::iter::once([10, 0, 0, 1].into()).collect(),
+            targets: Targets {
+                v4: Some([10, 0, 0, 1].into()),
+                v6: None,
+            },
+        };
+        let mut batch = install("t", &capture);
+        let at = batch
+            .iter()
+            .position(|message| message.what().contains(what));
+        let mut message = batch.swap_remove(at.expect("such a message"));
+        let length = message.finish(1).len();
+        let offset = (0..length).find(|offset| message.part_at(*offset) == Some(part));
+        (message, offset.unwrap_or_default())
+    }
+
+    fn refused(errno: i32, what: &str, part: &str) -> InterceptError {
+        let (message, offset) = find(what, part);
+        let ack = Ack {
+            sequence: 1,
+            error: Some(io::Error::from_raw_os_error(errno)),
+            offset: (offset > 0).then_some(offset),
+            text: None,
+        };
+        refusal(&message, ack)
+    }
+
+    #[test]
+    fn what_the_kernel_lacks_is_named() {
+        for (errno, what, part, feature) in [
+            (libc::ENOENT, "sends V4 to", "nat", "nft_nat"),
+            (libc::ENOENT, "lets captured connections in", "ct", "nft_ct"),
+            (
+                libc::ENOENT,
+                "refuses direct hits",
+                "reject",
+                "nft_reject_inet",
+            ),
+            (
+                libc::ENOENT,
+                "chain prerouting",
+                "nat chain",
+                "nft_chain_nat",
+            ),
+            (
+                libc::EOPNOTSUPP,
+                "a table with an owner",
+                "owner",
+                "Linux 5.12",
+            ),
+            (libc::EINVAL, "a table with an owner", "owner", "Linux 5.12"),
+        ] {
+            let error = refused(errno, what, part);
+            assert_eq!(error.problem().code, "kernel_feature_missing", "{error}");
+            assert!(error.to_string().contains(feature), "{feature} in {error}");
+            assert!(error.to_string().contains(what), "{what} in {error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_privilege_and_any_other_refusal_are_told_apart() {
+        let error = refused(libc::EPERM, "a table with an owner", "");
+        assert_eq!(error.problem().code, "interception_not_permitted");
+        let error = refused(libc::ENOMEM, "br-*", "");
+        assert_eq!(error.problem().code, "kernel_refused");
+        assert!(
+            error.to_string().contains("the rule for TCP from br-*"),
+            "{error}"
+        );
+    }
+}
