@@ -30,4 +30,7 @@ pub use registry::{APP_IMAGE, Registry};
 pub use session::Session;
 pub use squid::{BasicLogin, Squid};
 pub use wait::wait_for;
-pub use workstation::{WORKSTATION, WORKSTATION_V6, Workstation};
+pub use workstation::{
+    DISTRO_GATEWAY, Distro, KIND_CLUSTER, KindNode, WORKSTATION, WORKSTATION_V6, WSL_EXE,
+    Workstation,
+};

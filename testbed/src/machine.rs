@@ -266,6 +266,15 @@ fn below_unshare(mut pid: u32) -> Option<u32> {
     }
 }
 
+/// A line of `/proc/PID/status`.
+pub(crate) fn status_field(pid: u32, name: &str) -> Result<String> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).map_err(TestbedError::io(format!("read {path}")))?;
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    let found = lines.find(|(field, _)| *field == name);
+    Ok(found.map_or_else(String::new, |(_, value)| value.trim().to_owned()))
+}
+
 fn comm(pid: u32) -> Option<String> {
     fs::read_to_string(format!("/proc/{pid}/comm")).ok()
 }

@@ -4,12 +4,18 @@
 //! `docker info` are the real ones. It resolves outside names and reaches nothing but the
 //! company's proxy.
 
+mod distro;
+mod node;
+
+pub use distro::{DISTRO_GATEWAY, Distro, WSL_EXE};
+pub use node::{KIND_CLUSTER, KindNode};
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 
 use crate::machine::Machine;
 use crate::net::{CorpNet, REGISTRY_NAME, RESOLVER};
-use crate::{Ca, Result};
+use crate::{Ca, Result, TestbedError};
 
 /// The workstation on the office LAN.
 pub const WORKSTATION: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 20);
@@ -28,7 +34,7 @@ impl<'net> Workstation<'net> {
     /// machine, when its file system is built. Docker is up when this returns.
     ///
     /// # Errors
-    /// [`crate::TestbedError::NotRoot`], [`crate::TestbedError::Missing`], or what failed at boot.
+    /// [`TestbedError::NotRoot`], [`TestbedError::Missing`], or what failed at boot.
     pub fn start(corp: &'net CorpNet) -> Result<Self> {
         let machine = Machine::new("workstation")?;
         machine.prepare(
@@ -70,14 +76,25 @@ impl<'net> Workstation<'net> {
     /// Makes its programs trust `ca`, and its Docker the registry that shows a certificate by it.
     ///
     /// # Errors
-    /// [`crate::TestbedError::Io`], or what `update-ca-certificates` printed.
+    /// [`TestbedError::Io`].
     pub fn trust(&self, ca: &Ca) -> Result<()> {
-        self.write(
-            &format!("/etc/docker/certs.d/{REGISTRY_NAME}/ca.crt"),
-            ca.pem(),
-        )?;
-        self.write("/usr/local/share/ca-certificates/testbed.crt", ca.pem())?;
-        self.sh("update-ca-certificates").map(drop)
+        trust(&self.machine, ca)
+    }
+
+    /// Boots a WSL2 distro of that name, for which this machine plays Windows.
+    ///
+    /// # Errors
+    /// What failed at boot.
+    pub fn distro(&self, name: &str) -> Result<Distro<'_>> {
+        Distro::start(self, name)
+    }
+
+    /// Starts a kind-like node with a pod; [`crate::APP_IMAGE`] must have been pulled.
+    ///
+    /// # Errors
+    /// What Docker printed.
+    pub fn kind_node(&self) -> Result<KindNode<'_>> {
+        KindNode::start(self)
     }
 
     fn boot(&mut self) -> Result<()> {
@@ -94,4 +111,16 @@ impl Deref for Workstation<'_> {
     fn deref(&self) -> &Machine {
         &self.machine
     }
+}
+
+fn trust(machine: &Machine, ca: &Ca) -> Result<()> {
+    machine.write(
+        &format!("/etc/docker/certs.d/{REGISTRY_NAME}/ca.crt"),
+        ca.pem(),
+    )?;
+    // What `update-ca-certificates` would end in, without the seconds it takes.
+    let bundle = "/etc/ssl/certs/ca-certificates.crt";
+    let known = std::fs::read_to_string(machine.path(bundle))
+        .map_err(TestbedError::io(format!("read {bundle}")))?;
+    machine.write(bundle, known + &ca.pem())
 }

@@ -3,7 +3,7 @@
 mod workstation {
     use std::time::Duration;
 
-    use testbed::{APP_IMAGE, Ca, CorpNet, Origin, Registry, Squid, Workstation};
+    use testbed::{APP_IMAGE, Ca, CorpNet, Origin, Registry, Squid, WSL_EXE, Workstation};
 
     #[test]
     fn docker_runs_and_nothing_gets_out() {
@@ -60,6 +60,87 @@ mod workstation {
             fetched.contains("hello from https://web.example.test"),
             "{fetched}"
         );
+    }
+
+    #[test]
+    fn a_distro_is_reached_through_wsl_exe_alone_and_stands_behind_the_workstation() {
+        let corp = CorpNet::new().unwrap();
+        let ws = Workstation::start(&corp).unwrap();
+        let none = ws
+            .exec(WSL_EXE, &["--list", "--running", "--quiet"])
+            .unwrap();
+        assert!(!none.status.success());
+        let distro = ws.distro("Debian").unwrap();
+        let listed = ws
+            .exec(WSL_EXE, &["--list", "--running", "--quiet"])
+            .unwrap();
+        let wide: Vec<u8> = "Debian\r\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(listed.stdout, wide);
+
+        let run = |line: &str| ws.sh(&format!("{WSL_EXE} -d Debian {line}"));
+        assert_eq!(run("-u root --exec cat /proc/1/comm").unwrap(), "systemd\n");
+        assert_eq!(run("--exec id -un").unwrap(), "dev\n");
+        assert_eq!(
+            distro.sh("ip -4 route show default").unwrap(),
+            "default via 172.28.80.1 dev eth0 \n"
+        );
+        assert!(
+            run("-u root --exec docker info")
+                .unwrap()
+                .contains("Server Version: 26.")
+        );
+        assert!(
+            distro
+                .sh("getent ahostsv4 web.example.test")
+                .unwrap()
+                .contains("203.0.113.10")
+        );
+
+        let refused = ws.exec(WSL_EXE, &["-d", "Nope", "--exec", "true"]).unwrap();
+        assert_eq!(refused.status.code(), Some(255));
+        let said: Vec<u16> = refused
+            .stdout
+            .chunks_exact(2)
+            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+            .collect();
+        assert!(
+            String::from_utf16(&said)
+                .unwrap()
+                .starts_with("There is no distribution")
+        );
+    }
+
+    #[test]
+    fn a_pod_in_a_kind_like_node_resolves_and_gets_no_further() {
+        let (corp, ca) = (CorpNet::new().unwrap(), Ca::new().unwrap());
+        let _registry = Registry::start(&corp, &ca).unwrap();
+        let squid = Squid::start(&corp).unwrap();
+        let ws = Workstation::start(&corp).unwrap();
+        ws.trust(&ca).unwrap();
+        let proxies = format!(
+            r#"{{"proxies":{{"https-proxy":"http://{}"}}}}"#,
+            squid.address()
+        );
+        ws.write("/etc/docker/daemon.json", proxies).unwrap();
+        ws.sh(&format!(
+            "systemctl restart docker; docker pull -q {APP_IMAGE}"
+        ))
+        .unwrap();
+        let node = ws.kind_node().unwrap();
+        let found = node
+            .pod("getent", &["ahostsv4", "web.example.test"])
+            .unwrap();
+        assert!(
+            String::from_utf8_lossy(&found.stdout).contains("203.0.113.10"),
+            "{found:?}"
+        );
+        let direct = node
+            .pod("curl", &["-sS", "-m", "5", "http://web.example.test/"])
+            .unwrap();
+        assert!(!direct.status.success());
     }
 
     #[test]
