@@ -240,7 +240,7 @@ pub fn docker_cli_config(home: &std::path::Path) -> PathBuf {
 
 impl Context {
     fn leaves_alone(&self, id: &TargetId) -> bool {
-        self.settings.leave_alone.iter().any(|left| *left == id.0)
+        self.settings.leave_alone.contains(&id.0)
     }
 }
 

@@ -99,19 +99,18 @@ impl Desk {
         for folder in self.host.missing_folders(place)? {
             self.host.make_folder(place.at(&folder))?;
         }
-        let image = match draft.current {
-            Some(current) => FileImage {
+        let image = if let Some(current) = draft.current {
+            FileImage {
                 bytes: draft.bytes,
                 ..current
-            },
-            None => {
-                let (uid, gid) = self.host.new_owner(place)?;
-                FileImage {
-                    bytes: draft.bytes,
-                    mode: file.mode(),
-                    uid,
-                    gid,
-                }
+            }
+        } else {
+            let (uid, gid) = self.host.new_owner(place)?;
+            FileImage {
+                bytes: draft.bytes,
+                mode: file.mode(),
+                uid,
+                gid,
             }
         };
         self.host.replace(place, &image)

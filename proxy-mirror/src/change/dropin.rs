@@ -11,7 +11,7 @@ pub(super) const HEADER: &str = "# Written by Gangway; `gangway undo` takes it a
 /// # Errors
 /// [`ChangeError::Value`] for names that are no variable, and values with control characters.
 pub(super) fn render(environment: &[(String, String)]) -> Result<String, ChangeError> {
-    let mut text = format!("{HEADER}\n[Service]\n");
+    let mut lines = vec![HEADER.to_owned(), "[Service]".to_owned()];
     for (name, value) in environment {
         plain_value(name, value)?;
         // `%` begins a specifier; inside double quotes `\` and `"` are escaped as in C.
@@ -19,7 +19,7 @@ pub(super) fn render(environment: &[(String, String)]) -> Result<String, ChangeE
             .replace('%', "%%")
             .replace('\\', "\\\\")
             .replace('"', "\\\"");
-        text.push_str(&format!("Environment=\"{name}={value}\"\n"));
+        lines.push(format!("Environment=\"{name}={value}\""));
     }
-    Ok(text)
+    Ok(lines.join("\n") + "\n")
 }

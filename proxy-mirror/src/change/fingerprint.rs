@@ -21,10 +21,12 @@ impl Fingerprint {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+        let digest = hash.finalize();
         Self(
-            hash.finalize()
+            digest
                 .iter()
-                .map(|byte| format!("{byte:02x}"))
+                .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
                 .collect(),
         )
     }

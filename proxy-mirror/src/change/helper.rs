@@ -14,6 +14,9 @@ use super::{Change, ChangeError, Desks, Fingerprint, Owner, UnitId};
 use crate::control::Undone;
 use crate::engine_service;
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes above which a request is refused.
 const LIMIT: u64 = 1 << 20;
 /// The machine's journal.

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::ChangeError;
 
+#[cfg(test)]
+mod tests;
+
 const BOM: &str = "\u{feff}";
 
 /// A JSON file that is being edited.

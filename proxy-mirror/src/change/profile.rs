@@ -9,14 +9,11 @@ use super::render::plain_value;
 /// # Errors
 /// [`ChangeError::Value`] for names that are no variable, and values with control characters.
 pub(super) fn render(environment: &[(String, String)]) -> Result<String, ChangeError> {
-    let mut text = format!("{HEADER}\n");
+    let mut lines = vec![HEADER.to_owned()];
     for (name, value) in environment {
         plain_value(name, value)?;
         // Nothing is special between single quotes but the quote itself.
-        text.push_str(&format!(
-            "export {name}='{}'\n",
-            value.replace('\'', r"'\''")
-        ));
+        lines.push(format!("export {name}='{}'", value.replace('\'', r"'\''")));
     }
-    Ok(text)
+    Ok(lines.join("\n") + "\n")
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Output;
 
 /// dockerd may take a minute and a half to stop its containers; nothing we run takes longer.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 /// How often an unfinished child is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
