@@ -1,11 +1,19 @@
 //! What the engine is told: the configuration at its start, and the policy that is swapped live.
 
 mod bypass;
+mod credentials;
+mod engine;
+mod file;
+mod flags;
 mod policy;
 mod ports;
 mod upstream;
 
 pub use bypass::{Bypass, BypassError, BypassRule};
+pub use credentials::{CredentialsError, read_credentials};
+pub use engine::{EngineConfig, InterceptBy, LogFormat};
+pub use file::ConfigFileError;
+pub use flags::RunFlags;
 pub use policy::{DefaultRoute, Interception, Policy};
 pub use ports::{Ports, PortsError};
 pub use upstream::{Scheme, Upstream, UpstreamError};

@@ -12,6 +12,12 @@
 //! Errors are `application/json` [`Problem`]s.
 
 mod api;
+#[cfg(unix)]
+pub mod client;
+#[cfg(unix)]
+mod peer;
+#[cfg(unix)]
+pub mod server;
 
 pub use api::{
     Connection, ConnectionCounts, InterceptionState, Lease, LentCredentials, ListenerState,

@@ -1,1 +1,322 @@
 //! How the engine starts, swaps its policy and ends.
+//!
+//! [`Engine`] is the whole data plane behind one handle: the binary serves it over the control
+//! API, and the agent embeds it where no service is installed.
+
+mod core;
+mod interception;
+mod leases;
+mod listeners;
+mod state;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::core::Core;
+pub use leases::Attached;
+
+use crate::config::{DefaultRoute, EngineConfig, InterceptBy, Policy};
+use crate::control::{Connection, LentCredentials, Status, UpstreamState, Via};
+use interception::Intercepting;
+use leases::Leases;
+use listeners::Listeners;
+
+/// The relay: where a world's own clients find the engine.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 3182);
+/// The usual port of the transparent listener.
+pub const TRANSPARENT_PORT: u16 = 3183;
+
+/// A listener that could not be opened is tried again this often: the address may appear, the
+/// holder of the port may end.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why the engine did not start, or did not do as it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The folder for the last policy cannot be used.
+    #[error("cannot keep the policy in {}: {source}", path.display())]
+    State {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A default route of no upstream.
+    #[error("the policy names no upstream: name one, or say `direct` or `refused`")]
+    NoUpstream,
+    /// The lease is not, or no longer, alive.
+    #[error("the lease is not alive: attach first")]
+    NoLease,
+    /// Somebody else's agent is attached.
+    #[error("the agent of {0} is attached; only one user's credentials can be lent at a time")]
+    AttachedToOther(String),
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(String),
+    /// Capabilities cannot be given up, so strangers' bytes must not be read.
+    #[error("capabilities cannot be given up: {0}")]
+    Capabilities(std::io::Error),
+}
+
+impl EngineError {
+    /// The error for people and programs.
+    pub fn problem(&self) -> crate::control::Problem {
+        let code = match self {
+            Self::State { .. } => "state_not_kept",
+            Self::NoUpstream => "no_upstream",
+            Self::NoLease => "no_lease",
+            Self::AttachedToOther(_) => "attached_to_other",
+            Self::Random(_) => "no_random",
+            Self::Capabilities(_) => "capabilities",
+        };
+        crate::control::Problem {
+            code: code.into(),
+            message: self.to_string(),
+        }
+    }
+}
+
+/// A running engine. Clones are handles of the same one; it runs until [`Engine::drain`].
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: EngineConfig,
+    core: Arc<Core>,
+    listeners: Mutex<Listeners>,
+    intercepting: Intercepting,
+    leases: Leases,
+    /// One policy swap at a time, so that what is kept is what is in force.
+    swapping: tokio::sync::Mutex<()>,
+    /// Connections; they end by themselves or at the deadline of a drain.
+    connections: TaskTracker,
+    /// Ends the engine's own tasks.
+    stop: CancellationToken,
+    /// Ends connections that outlive the deadline of a drain.
+    cut: CancellationToken,
+}
+
+impl Engine {
+    /// Starts with the configured policy, else the last one, else everything direct. A listener
+    /// that cannot be opened does not keep it from starting: the status names it, and it is tried
+    /// again every second. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`EngineError::State`], [`EngineError::NoUpstream`], [`EngineError::Capabilities`].
+    pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        let policy = match (&config.policy, &config.state) {
+            (Some(policy), _) => policy.clone(),
+            (None, Some(folder)) => state::load(folder)?,
+            (None, None) => Policy::direct("nothing was set yet"),
+        };
+        check(&policy)?;
+        let core = Arc::new(Core::new(policy.clone())?);
+        let engine = Self(Arc::new(Inner {
+            listeners: Mutex::default(),
+            intercepting: Intercepting::new(config.intercept_by.clone(), core.changes.clone()),
+            leases: Leases::default(),
+            swapping: tokio::sync::Mutex::default(),
+            connections: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            core,
+            config,
+        }));
+        engine.listen(&policy);
+        engine.intercept(&policy).await;
+        if let InterceptBy::ThisProcess {
+            drop_capabilities: true,
+        } = engine.0.config.intercept_by
+        {
+            crate::intercept::drop_capabilities().map_err(EngineError::Capabilities)?;
+        }
+        engine.keep_trying();
+        Ok(engine)
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Policy {
+        self.0.core.router().policy().clone()
+    }
+
+    /// Puts a policy in force for new connections; live ones keep theirs. When it returns, it is:
+    /// listeners are open or their error is in the status, rules are set or their error is, and
+    /// the policy is kept for the next start.
+    ///
+    /// # Errors
+    /// [`EngineError::NoUpstream`]: nothing changed. [`EngineError::State`]: it is in force, but
+    /// will not be after a restart.
+    pub async fn swap_policy(&self, policy: Policy) -> Result<(), EngineError> {
+        check(&policy)?;
+        let _one = self.0.swapping.lock().await;
+        self.0.core.swap(policy.clone());
+        self.listen(&policy);
+        self.intercept(&policy).await;
+        tracing::info!(cause = %policy.cause, "policy in force");
+        self.0.core.changes.ring();
+        match &self.0.config.state {
+            None => Ok(()),
+            Some(folder) => state::save(folder, &policy),
+        }
+    }
+
+    /// Attaches the agent of `user`. When what it returns is dropped, everything lent under its
+    /// lease is taken back. The same user may attach again before the former attachment is gone.
+    ///
+    /// # Errors
+    /// [`EngineError::AttachedToOther`].
+    pub fn attach(&self, user: &str) -> Result<Attached, EngineError> {
+        let lease = self.0.leases.open(user)?;
+        self.0.core.changes.ring();
+        Ok(Attached::new(self.clone(), lease))
+    }
+
+    /// Lends credentials under a live lease.
+    ///
+    /// # Errors
+    /// [`EngineError::NoLease`].
+    pub fn lend(&self, credentials: &LentCredentials) -> Result<(), EngineError> {
+        self.0
+            .leases
+            .while_alive(&credentials.lease, || {
+                self.0.core.dialer.credentials.lend(credentials);
+            })
+            .ok_or(EngineError::NoLease)
+    }
+
+    /// Lends credentials for as long as the engine runs: what came in over a descriptor at its
+    /// start, where there is no agent.
+    pub fn lend_for_good(&self, credentials: &LentCredentials) {
+        self.0.core.dialer.credentials.lend(credentials);
+    }
+
+    /// Takes back everything lent under the lease, which stays alive.
+    pub fn take_back(&self, lease: &str) {
+        self.0.core.dialer.credentials.take_back(lease);
+    }
+
+    /// What the engine is doing.
+    pub fn status(&self) -> Status {
+        let core = &self.0.core;
+        let policy = self.policy();
+        let upstreams = policy.upstreams().iter().map(|upstream| UpstreamState {
+            upstream: upstream.clone(),
+            credentials_lent: core.dialer.credentials.are_lent(upstream),
+            last_error: core.dialer.health.last_error(&upstream.authority()),
+        });
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            listeners: self.listeners().states(),
+            upstreams: upstreams.collect(),
+            interception: self.0.intercepting.state(),
+            attached: self.0.leases.attached(),
+            connections: core.table.counts(),
+            policy,
+        }
+    }
+
+    /// Live connections by age, then the ones that ended last, newest first.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.0.core.table.list()
+    }
+
+    /// Hears of every change of the status but that of its counters.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.core.changes.subscribe()
+    }
+
+    /// Ends: no new connections, no interception, then the live ones get until `deadline`, and
+    /// what is left is cut.
+    pub async fn drain(&self, deadline: Duration) {
+        self.0.stop.cancel();
+        self.listeners().close();
+        self.0.intercepting.end().await;
+        self.0.connections.close();
+        let ended = tokio::time::timeout(deadline, self.0.connections.wait()).await;
+        if ended.is_err() {
+            self.0.cut.cancel();
+            self.0.connections.wait().await;
+        }
+    }
+
+    fn end_lease(&self, lease: &str) {
+        self.0.leases.close(lease);
+        self.take_back(lease);
+        self.0.core.changes.ring();
+    }
+
+    fn listen(&self, policy: &Policy) {
+        let config = &self.0.config;
+        let explicit = config.listen.iter().chain(&policy.listen);
+        let wanted = explicit
+            .map(|address| (*address, Via::Explicit))
+            .chain(
+                config
+                    .transparent
+                    .iter()
+                    .map(|address| (*address, Via::Transparent)),
+            )
+            .collect();
+        let changed = self.listeners().want(wanted, |listener, via| {
+            let inner = &self.0;
+            listeners::serve(
+                listener,
+                via,
+                Arc::clone(&inner.core),
+                inner.connections.clone(),
+                inner.cut.clone(),
+            )
+        });
+        if changed {
+            self.0.core.changes.ring();
+        }
+    }
+
+    async fn intercept(&self, policy: &Policy) {
+        let port = self.listeners().transparent_port();
+        self.0.intercepting.want(&policy.intercept, port).await;
+    }
+
+    /// Opens what could not be opened yet, and finds the broker again.
+    fn keep_trying(&self) {
+        let weak = Arc::downgrade(&self.0);
+        let stop = self.0.stop.clone();
+        tokio::spawn(stop.run_until_cancelled_owned(async move {
+            loop {
+                tokio::time::sleep(RETRY).await;
+                let Some(inner) = weak.upgrade() else { return };
+                let engine = Self(inner);
+                if engine.listeners().some_failed() {
+                    engine.listen(&engine.policy());
+                }
+                engine.0.intercepting.mend().await;
+            }
+        }));
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        // The set is whole between two statements.
+        self.0
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check(policy: &Policy) -> Result<(), EngineError> {
+    match &policy.default {
+        DefaultRoute::Upstreams { upstreams } if upstreams.is_empty() => {
+            Err(EngineError::NoUpstream)
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,1 +1,21 @@
 //! Request by request: hop-by-hop rules, absolute form, upgrades.
+//!
+//! The parser is ours over `httparse`, because a proxy must keep the spelling and order of every
+//! field, and refuse what two parsers could read in two ways.
+
+mod answer;
+mod body;
+mod exchange;
+mod fields;
+mod forward;
+mod framing;
+mod head;
+mod serve;
+mod target;
+
+pub use answer::{Answer, printable};
+pub use fields::Fields;
+pub use framing::{Framing, FramingError};
+pub use head::{HeadError, RequestHead, ResponseHead};
+pub(crate) use serve::taken;
+pub use serve::{Asked, Client, serve};

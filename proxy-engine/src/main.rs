@@ -1,1 +1,110 @@
-fn main() {}
+//! `proxy-engine`: the data plane as a program.
+
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use proxy_engine::config::RunFlags;
+use proxy_engine::intercept::broker::{self, BrokerOptions, EngineUser, OnLoss};
+
+/// Forwards connections towards a company's proxy: those of clients that know it (explicit), and
+/// those that interception brings (transparent).
+///
+/// People rarely start this by hand: `gangway run` and the service do. To try it:
+///
+///   proxy-engine run --upstream http://proxy.example.com:8080 --bypass .example.com
+///   curl -x 127.0.0.1:3182 https://example.org
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the engine until SIGTERM or SIGINT
+    ///
+    /// Direct are: private networks, names without a dot, and what --bypass names. Everything else
+    /// goes to the first --upstream that answers; without any, it is direct too.
+    ///
+    /// An explicit proxy on 127.0.0.1:3182:
+    ///   proxy-engine run --upstream http://proxy.example.com:8080
+    ///
+    /// Intercept what containers send, as one process (root; it drops its capabilities):
+    ///   proxy-engine run --transparent 0.0.0.0:3183 --intercept docker0 'br-*' \
+    ///     --upstream http://proxy.example.com:8080
+    ///
+    /// See what it does:
+    ///   proxy-engine run --control /run/gangway/engine.sock …
+    ///   curl --unix-socket /run/gangway/engine.sock http://engine/v1/status
+    ///
+    /// Give it a password without an agent (authority, user, password, each ended by NUL):
+    ///   proxy-engine run --upstream http://me@proxy.example.com:8080 --credentials-fd 3 \
+    ///     3< <(printf 'proxy.example.com:8080\0me\0%s\0' "$PASSWORD")
+    #[command(verbatim_doc_comment)]
+    Run(Box<RunFlags>),
+    /// Hold the firewall rules for an engine that runs without privilege (root)
+    ///
+    /// It reads no byte from the network. When its engine is gone for two seconds, it withdraws
+    /// the rules, so that traffic flows as if nothing were installed.
+    Broker(BrokerFlags),
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("engine").required(true))]
+struct BrokerFlags {
+    /// Listen on this Unix socket, unless systemd passes one
+    #[arg(long, value_name = "PATH", default_value = "/run/gangway/broker.sock")]
+    socket: std::path::PathBuf,
+    /// Serve the engine that runs as this user
+    #[arg(long, value_name = "NAME", group = "engine")]
+    engine_user: Option<String>,
+    /// The same, by number
+    #[arg(long, value_name = "UID", group = "engine")]
+    engine_uid: Option<u32>,
+    /// When the engine is gone: release what is intercepted, or hold it
+    #[arg(long, value_enum, default_value_t)]
+    on_loss: Loss,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Loss {
+    #[default]
+    Release,
+    Hold,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(flags) => run::run(*flags),
+        Command::Broker(flags) => broker(flags),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("proxy-engine: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn broker(flags: BrokerFlags) -> Result<(), Box<dyn std::error::Error>> {
+    run::log(proxy_engine::config::LogFormat::Text);
+    let engine = match (flags.engine_user, flags.engine_uid) {
+        (Some(name), _) => EngineUser::Name(name),
+        (None, Some(uid)) => EngineUser::Uid(uid),
+        // clap asks for one of them.
+        (None, None) => return Err("name the engine's user with --engine-user".into()),
+    };
+    let options = BrokerOptions {
+        socket: flags.socket,
+        engine,
+        on_loss: match flags.on_loss {
+            Loss::Release => OnLoss::Release,
+            Loss::Hold => OnLoss::Hold,
+        },
+    };
+    Ok(broker::serve(&options)?)
+}

@@ -1,1 +1,9 @@
 //! Who is connected: the connection table, counters, events.
+
+mod changes;
+mod table;
+mod upstreams;
+
+pub use changes::Changes;
+pub use table::{ConnectionTable, Record};
+pub use upstreams::UpstreamHealth;

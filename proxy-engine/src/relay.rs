@@ -1,1 +1,5 @@
 //! Two streams, bytes, until both directions have ended.
+
+mod copy;
+
+pub use copy::{IDLE, relay, reset};

@@ -1,1 +1,13 @@
 //! A destination becomes a route, with its reason.
+
+mod bypass;
+mod destination;
+mod original;
+mod private;
+mod router;
+
+pub use bypass::BypassIndex;
+pub use destination::{Destination, Host};
+pub use original::{Belongs, belongs, route_original};
+pub use private::is_private;
+pub use router::{Route, Router};

@@ -1,0 +1,199 @@
+//! Clients that believe they speak to where they were going.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use super::inward;
+use crate::control::{RouteTaken, Via};
+use crate::dial::{DialError, dial_direct};
+use crate::engine::Core;
+use crate::http::{Asked, Client, serve, taken};
+use crate::intercept::original_dst;
+use crate::observe::Record;
+use crate::relay::relay;
+use crate::route::{Belongs, Destination, Host, Route, belongs, route_original};
+use crate::sniff::{client_hello, request_head};
+
+/// How long a client on a port of TLS or HTTP may take to say enough; then it goes on as it is.
+const SPEAKS_FIRST: Duration = Duration::from_secs(5);
+/// On other ports the server may speak first: the client gets no more than this.
+const PERHAPS: Duration = Duration::from_millis(300);
+/// Ports on which the server speaks first: FTP, SSH, SMTP, POP3, IMAP, submission, MySQL.
+const SERVER_FIRST: [u16; 7] = [21, 22, 25, 110, 143, 587, 3306];
+
+/// What the first bytes told.
+enum Said {
+    Tls(client_hello::ClientHello),
+    Http,
+    /// Neither, or nothing in time.
+    Other,
+}
+
+/// Serves one connection of a transparent listener. Without an original destination, or with one
+/// that is the listener itself, nobody intercepted it: it is closed.
+pub async fn transparent(
+    core: Arc<Core>,
+    stream: TcpStream,
+    client: SocketAddr,
+    local: SocketAddr,
+) {
+    let Some(original) = original_dst(&stream).filter(|original| *original != local) else {
+        tracing::info!(%client, %local, "direct hit on the transparent listener closed");
+        core.table.turned_away();
+        return;
+    };
+    crate::dial::tune(&stream);
+    let record = core.table.open(client, Via::Transparent, Some(original));
+    intercepted(&core, stream, client, original, &record).await;
+}
+
+async fn intercepted(
+    core: &Arc<Core>,
+    mut stream: TcpStream,
+    client: SocketAddr,
+    original: SocketAddr,
+    record: &Record,
+) {
+    let router = core.router();
+    let mut read = BytesMut::new();
+    // Where the address alone decides, there is nothing to wait for.
+    if let Some(reason) = router.direct_address(original) {
+        let route = Route::Direct { reason };
+        return pass_on(core, stream, read, client, original, None, route, record).await;
+    }
+    let said = match first_words(&mut stream, &mut read, original.port()).await {
+        Ok(said) => said,
+        // The client left before it said anything.
+        Err(error) => return tracing::debug!(%client, %error, "client left"),
+    };
+    let name = match said {
+        Said::Http => {
+            let client = Client {
+                stream,
+                read,
+                address: client,
+                asked: Asked::Origin(original),
+            };
+            return serve(core, &router, client, record).await;
+        }
+        Said::Tls(hello) => trusted_name(hello, original).await,
+        Said::Other => None,
+    };
+    let route = route_original(&router, original, name.as_deref()).await;
+    pass_on(core, stream, read, client, original, name, route, record).await;
+}
+
+/// The server name, unless it is likely to be the front of an encrypted hello.
+async fn trusted_name(hello: client_hello::ClientHello, original: SocketAddr) -> Option<String> {
+    let name = hello.server_name?;
+    // Most encrypted hellos are grease, and the name is true. One that resolves here, and to
+    // somewhere else, is a front: the origin behind it is known by its address alone.
+    if hello.encrypted_hello && belongs(&name, original.ip()).await == Belongs::No {
+        return None;
+    }
+    Some(name)
+}
+
+/// Reads until it is clear what the client speaks. No byte is changed or kept back.
+async fn first_words(stream: &mut TcpStream, read: &mut BytesMut, port: u16) -> io::Result<Said> {
+    if SERVER_FIRST.contains(&port) {
+        return Ok(Said::Other);
+    }
+    let patience = if matches!(port, 80 | 443) {
+        SPEAKS_FIRST
+    } else {
+        PERHAPS
+    };
+    let listen = async {
+        loop {
+            stream.readable().await?;
+            if stream.read_buf(read).await? == 0 {
+                return if read.is_empty() {
+                    Err(io::ErrorKind::UnexpectedEof.into())
+                } else {
+                    Ok(Said::Other)
+                };
+            }
+            match client_hello::sniff(read) {
+                client_hello::Sniffed::Hello(hello) => return Ok(Said::Tls(hello)),
+                client_hello::Sniffed::Incomplete => continue,
+                client_hello::Sniffed::NotTls => {}
+            }
+            match request_head::sniff(read) {
+                request_head::Sniffed::Request => return Ok(Said::Http),
+                request_head::Sniffed::NotHttp => return Ok(Said::Other),
+                request_head::Sniffed::Incomplete => {}
+            }
+        }
+    };
+    // Whoever says nothing, or not enough, goes on to where it was going.
+    tokio::time::timeout(patience, listen)
+        .await
+        .unwrap_or(Ok(Said::Other))
+}
+
+/// Connects, and carries bytes. Whatever fails, the client sees a clean close: it does not know
+/// that there is a proxy to hear from.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "everything that is known of one connection"
+)]
+async fn pass_on(
+    core: &Core,
+    stream: TcpStream,
+    read: BytesMut,
+    client: SocketAddr,
+    original: SocketAddr,
+    name: Option<String>,
+    route: Route,
+    record: &Record,
+) {
+    let to = Destination {
+        host: name.map_or_else(|| Host::Ip(original.ip().to_canonical()), Host::Name),
+        port: original.port(),
+    };
+    record.routed(to.name().map(|_| to.to_string()), taken(&route));
+    match connect(core, client, original, &to, route, record).await {
+        Ok((origin, early)) => {
+            let (up, down) = (record.bytes_up(), record.bytes_down());
+            if let Err(error) = relay(stream, origin, &read, &early, up, down).await {
+                tracing::debug!(%client, %error, "connection ended");
+            }
+        }
+        Err(error) => {
+            tracing::info!(%client, %original, %error, "no route");
+            record.failed(error.problem());
+        }
+    }
+}
+
+async fn connect(
+    core: &Core,
+    client: SocketAddr,
+    original: SocketAddr,
+    to: &Destination,
+    route: Route,
+    record: &Record,
+) -> Result<(TcpStream, BytesMut), DialError> {
+    match route {
+        Route::Refused { reason } => Err(DialError::Refused { reason }),
+        // Always the address that the client dialled, never what a name says.
+        Route::Direct { .. } => {
+            let permitted = |ip| inward::permitted(client.ip(), ip);
+            let stream = dial_direct(&original.into(), permitted).await?;
+            Ok((stream, BytesMut::new()))
+        }
+        Route::Upstreams { upstreams, reason } => {
+            let tunnel = core.dialer.tunnel(&upstreams, to, None).await?;
+            let upstream = tunnel.upstream;
+            record.routed(None, RouteTaken::Upstream { upstream, reason });
+            Ok((tunnel.stream, tunnel.early))
+        }
+    }
+}

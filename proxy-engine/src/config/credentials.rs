@@ -1,0 +1,80 @@
+//! Credentials for an engine that nobody attaches to: read once from an open descriptor.
+
+use std::io::{self, Read};
+
+use crate::control::LentCredentials;
+
+/// Most bytes that are read; a few credentials need some hundreds.
+const MOST: u64 = 64 * 1024;
+
+/// Why credentials from a descriptor were refused. It never holds any of them.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// The descriptor is not open, or cannot be read.
+    #[error("cannot read credentials from descriptor {descriptor}: {source}")]
+    Read {
+        /// Its number.
+        descriptor: i32,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not authority, user and password, each ended by a NUL byte.
+    #[error(
+        "descriptor {0} must give authority, user and password, each ended by a NUL byte, in UTF-8"
+    )]
+    Form(i32),
+}
+
+/// Reads authority, user and password, each ended by a NUL byte, until the end of `source`.
+///
+/// # Errors
+/// See [`CredentialsError`].
+pub fn read_credentials(
+    descriptor: i32,
+    source: impl Read,
+) -> Result<Vec<LentCredentials>, CredentialsError> {
+    let mut text = String::new();
+    source
+        .take(MOST)
+        .read_to_string(&mut text)
+        .map_err(|source| CredentialsError::Read { descriptor, source })?;
+    let malformed = || CredentialsError::Form(descriptor);
+    let text = text.strip_suffix('\0').ok_or_else(malformed)?;
+    let parts: Vec<&str> = text.split('\0').collect();
+    let (triples, []) = parts.as_chunks::<3>() else {
+        return Err(malformed());
+    };
+    Ok(triples
+        .iter()
+        .map(|[authority, user, password]| LentCredentials {
+            lease: String::new(),
+            authority: (*authority).to_owned(),
+            user: (*user).to_owned(),
+            password: (*password).to_owned(),
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_credentials;
+
+    #[test]
+    fn passwords_keep_every_character_but_nul() {
+        let read = read_credentials(3, &b"proxy:3128\0us er\0p:%@\n \xc3\xa9\0"[..]).expect("form");
+        assert_eq!(
+            (read[0].user.as_str(), read[0].password.as_str()),
+            ("us er", "p:%@\n é")
+        );
+    }
+
+    #[test]
+    fn half_a_triple_is_refused_without_showing_it() {
+        for text in ["", "proxy:3128\0canary\0", "proxy:3128\0user\0canary"] {
+            let error = read_credentials(3, text.as_bytes())
+                .expect_err("refused")
+                .to_string();
+            assert!(!error.contains("canary"), "{error}");
+        }
+    }
+}

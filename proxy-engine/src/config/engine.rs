@@ -1,0 +1,50 @@
+//! What an engine is told at its start, validated.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::Policy;
+
+/// The configuration of one engine. [`crate::engine::Engine::start`] takes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Explicit listeners. More of them may come with a policy.
+    pub listen: Vec<SocketAddr>,
+    /// Transparent listeners; rules send intercepted traffic to the port of the first.
+    pub transparent: Vec<SocketAddr>,
+    /// The policy to start with. `None`: the last one in [`EngineConfig::state`], else all direct.
+    pub policy: Option<Policy>,
+    /// Where the control API listens; `None`: nowhere (the engine is embedded).
+    pub control: Option<PathBuf>,
+    /// A folder that keeps the last policy, without secrets; `None`: it is not kept.
+    pub state: Option<PathBuf>,
+    /// Who sets the firewall rules.
+    pub intercept_by: InterceptBy,
+}
+
+/// Who sets the firewall rules that a policy asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum InterceptBy {
+    /// Nobody: a policy that asks for interception shows it as failed.
+    #[default]
+    Nobody,
+    /// The broker behind this socket.
+    Broker(PathBuf),
+    /// This process, which holds `CAP_NET_ADMIN`. With `drop_capabilities` it gives every
+    /// capability back once the first rules are set; they stay, but can no longer change.
+    ThisProcess {
+        /// Whether capabilities are given back.
+        drop_capabilities: bool,
+    },
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}

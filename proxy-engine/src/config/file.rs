@@ -1,0 +1,141 @@
+//! `proxy-engine run --config FILE`.
+
+use std::path::{Path, PathBuf};
+
+use super::RunFlags;
+
+/// Why a configuration file was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigFileError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no TOML, or not what is expected; the message has line and column.
+    #[error("{}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, column, what is wrong, and a suggestion.
+        message: String,
+    },
+}
+
+/// The keys of the file, for suggestions.
+const KEYS: [&str; 11] = [
+    "listen",
+    "transparent",
+    "intercept",
+    "ports",
+    "upstream",
+    "bypass",
+    "control",
+    "broker",
+    "state",
+    "log",
+    "credentials-fd",
+];
+
+/// Reads and validates the file.
+pub(super) fn read(path: &Path) -> Result<RunFlags, ConfigFileError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigFileError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|error| {
+        let unknown = toml::from_str::<toml::Table>(&text)
+            .ok()
+            .and_then(|table| table.keys().find_map(|key| suggestion(key)));
+        let hint = unknown.map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
+        ConfigFileError::Parse {
+            path: path.to_owned(),
+            message: format!("{}{}{hint}", place(&text, error.span()), error.message()),
+        }
+    })
+}
+
+/// `line 2, column 5: `. The line itself is not shown: it may hold a password.
+fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
+    let Some(before) = span.and_then(|span| text.get(..span.start)) else {
+        return String::new();
+    };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: ")
+}
+
+/// The key that was probably meant; `None` for a key that is known or like none.
+fn suggestion(key: &str) -> Option<&'static str> {
+    if KEYS.contains(&key) {
+        return None;
+    }
+    let (distance, near) = KEYS
+        .iter()
+        .map(|known| (edits(key, known), *known))
+        .min_by_key(|(distance, _)| *distance)?;
+    (distance <= 3).then_some(near)
+}
+
+/// How many letters must be added, removed or replaced.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let best = (diagonal + usize::from(x != y)).min(row[j].min(row[j + 1]) + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::read;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().expect("temp file");
+        file.write_all(text.as_bytes()).expect("write");
+        file
+    }
+
+    #[test]
+    fn a_file_says_what_the_flags_say() {
+        let file = file(
+            "listen = [\"127.0.0.1:3182\"]\ntransparent = [\"[::]:3183\"]\nintercept = [\"br-*\"]\n\
+             ports = \"80,443\"\nupstream = [\"http://proxy.test:3128\"]\nbypass = \".corp.test,10.0.0.0/8\"\n\
+             log = \"json\"\n",
+        );
+        let config = read(file.path())
+            .expect("valid")
+            .into_config()
+            .expect("valid");
+        let policy = config.policy.expect("policy");
+        assert_eq!(policy.upstreams().len(), 1);
+        assert_eq!(policy.bypass.0.len(), 2);
+        assert_eq!(policy.intercept.interfaces[0].to_string(), "br-*");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_a_suggestion() {
+        let file = file("listen = []\nupstreem = []\n");
+        let message = read(file.path()).expect_err("refused").to_string();
+        assert!(message.contains("line 2"), "{message}");
+        assert!(message.contains("did you mean `upstream`?"), "{message}");
+    }
+
+    #[test]
+    fn a_password_in_the_file_is_refused_without_showing_it() {
+        let file = file("upstream = [\"http://user:canary@proxy.test:3128\"]\n");
+        let flags = read(file.path()).expect("text");
+        let message = flags.into_config().expect_err("refused").to_string();
+        assert!(message.contains("gangway login"), "{message}");
+        assert!(!message.contains("canary"), "{message}");
+    }
+}

@@ -1,0 +1,166 @@
+//! The flags of `proxy-engine run`; a configuration file has the same names.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::{
+    Bypass, ConfigFileError, DefaultRoute, EngineConfig, InterceptBy, Interception, LogFormat,
+    Policy, Ports, Upstream, UpstreamError,
+};
+use crate::intercept::InterfacePattern;
+
+/// What `proxy-engine run` is told.
+#[derive(Debug, Clone, Default, clap::Args, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RunFlags {
+    /// Serve clients that know they speak to a proxy here [127.0.0.1:3182 where neither this nor
+    /// --transparent is given]
+    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    pub listen: Vec<SocketAddr>,
+
+    /// Take connections that interception brings here, usually 0.0.0.0:3183 or [::]:3183
+    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    pub transparent: Vec<SocketAddr>,
+
+    /// Intercept what arrives on these interfaces: a name (docker0) or a prefix and a star (br-*)
+    #[arg(long, value_name = "IFACE", num_args = 1..)]
+    pub intercept: Vec<InterfacePattern>,
+
+    /// Intercept these TCP ports: numbers with commas, or `all` [80,443]
+    #[arg(long, value_name = "PORTS")]
+    pub ports: Option<Ports>,
+
+    /// Forward to this proxy: http://HOST:PORT, or http://USER@HOST:PORT where it asks for
+    /// credentials; several are tried in order
+    #[arg(long, value_name = "URL", num_args = 1..)]
+    // Text, not `Upstream`: what cannot be parsed is shown to people, and may hold a password.
+    pub upstream: Vec<String>,
+
+    /// Dial these directly, with commas: example.com, .example.com, 10.1.2.3, 10.0.0.0/8, *
+    #[arg(long, value_name = "LIST")]
+    pub bypass: Option<BypassText>,
+
+    /// Serve the control API on this Unix socket
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+
+    /// Let the broker behind this socket set the firewall rules, so that this process needs no
+    /// privilege
+    #[arg(long, value_name = "PATH")]
+    pub broker: Option<PathBuf>,
+
+    /// Keep the last policy in this folder, and start with it
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub log: Option<LogFormat>,
+
+    /// Read credentials from this open file descriptor: authority, user and password, each ended
+    /// by a NUL byte, as often as needed (they never stand on the command line)
+    #[arg(long, value_name = "N")]
+    pub credentials_fd: Option<i32>,
+
+    /// Read all of this from a TOML file with the same names instead
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+}
+
+/// A bypass list as it is typed: one string with commas.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(try_from = "BypassForm")]
+pub struct BypassText(pub Bypass);
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum BypassForm {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl TryFrom<BypassForm> for BypassText {
+    type Error = super::BypassError;
+
+    fn try_from(form: BypassForm) -> Result<Self, super::BypassError> {
+        match form {
+            BypassForm::Text(text) => text.parse(),
+            BypassForm::List(entries) => entries.join(",").parse(),
+        }
+    }
+}
+
+impl std::str::FromStr for BypassText {
+    type Err = super::BypassError;
+
+    fn from_str(text: &str) -> Result<Self, super::BypassError> {
+        text.parse().map(Self)
+    }
+}
+
+impl RunFlags {
+    /// These flags, or those of the file that they name.
+    ///
+    /// # Errors
+    /// The file cannot be read or understood.
+    pub fn resolve(self) -> Result<Self, ConfigFileError> {
+        match &self.config {
+            None => Ok(self),
+            Some(path) => super::file::read(path),
+        }
+    }
+
+    /// The validated configuration.
+    ///
+    /// # Errors
+    /// An upstream that is none; the message never shows it.
+    pub fn into_config(self) -> Result<EngineConfig, UpstreamError> {
+        let upstreams: Vec<Upstream> = self
+            .upstream
+            .iter()
+            .map(|url| url.parse())
+            .collect::<Result<_, _>>()?;
+        let says_policy = !upstreams.is_empty()
+            || !self.intercept.is_empty()
+            || self.bypass.is_some()
+            || self.ports.is_some();
+        let listen = if self.listen.is_empty() && self.transparent.is_empty() {
+            vec![crate::engine::DEFAULT_LISTEN]
+        } else {
+            self.listen
+        };
+        let policy = says_policy.then(|| Policy {
+            default: if upstreams.is_empty() {
+                DefaultRoute::Direct
+            } else {
+                DefaultRoute::Upstreams { upstreams }
+            },
+            bypass: self.bypass.map(|text| text.0).unwrap_or_default(),
+            listen: Vec::new(),
+            clients: Vec::new(),
+            intercept: Interception {
+                interfaces: self.intercept,
+                ports: self.ports.unwrap_or_default(),
+            },
+            cause: "command line".into(),
+        });
+        let intercepts = policy
+            .as_ref()
+            .is_some_and(|policy| !policy.intercept.interfaces.is_empty());
+        Ok(EngineConfig {
+            listen,
+            transparent: self.transparent,
+            control: self.control,
+            state: self.state,
+            intercept_by: match self.broker {
+                Some(socket) => InterceptBy::Broker(socket),
+                None if intercepts => InterceptBy::ThisProcess {
+                    drop_capabilities: true,
+                },
+                None => InterceptBy::Nobody,
+            },
+            policy,
+        })
+    }
+}

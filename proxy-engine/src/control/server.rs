@@ -1,0 +1,238 @@
+//! Serves the API of one engine on a Unix socket.
+
+mod answer;
+mod events;
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::{LentCredentials, Problem, peer};
+use crate::config::Policy;
+use crate::engine::{Engine, EngineError};
+use answer::{Body, Refusal, empty, json};
+
+/// The longest request body.
+const BODY_LIMIT: usize = 1024 * 1024;
+/// A client gets this long to send a head, and as long to send a body.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why the API is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Another engine answers on the socket.
+    #[error("another engine answers at {}; stop it, or choose another --control", .0.display())]
+    InUse(PathBuf),
+    /// Something that is no socket lies there.
+    #[error("{} is in the way: it is not a socket", .0.display())]
+    NotASocket(PathBuf),
+    /// Anything else.
+    #[error("cannot serve {}: {source}", socket.display())]
+    Socket {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A socket that is listened on, mode 0660; removed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+    /// The group whose members may speak.
+    group: u32,
+}
+
+impl Server {
+    /// Listens on the socket, in place of one that a dead engine left.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn bind(path: &Path) -> Result<Self, ServeError> {
+        let failed = |source| ServeError::Socket {
+            socket: path.to_owned(),
+            source,
+        };
+        match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(failed(source)),
+            Ok(meta) if !meta.file_type().is_socket() => {
+                return Err(ServeError::NotASocket(path.to_owned()));
+            }
+            Ok(_) if UnixStream::connect(path).await.is_ok() => {
+                return Err(ServeError::InUse(path.to_owned()));
+            }
+            Ok(_) => std::fs::remove_file(path).map_err(failed)?,
+        }
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        let mode = std::fs::Permissions::from_mode(0o660);
+        std::fs::set_permissions(path, mode).map_err(failed)?;
+        let group = std::fs::metadata(path).map_err(failed)?.gid();
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            group,
+        })
+    }
+
+    /// Serves until it is dropped.
+    pub async fn serve(self, engine: Engine) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => match peer::may_speak(&stream, self.group) {
+                    Ok(true) => {
+                        tokio::spawn(connection(stream, engine.clone()));
+                    }
+                    refused => tracing::warn!(?refused, "control connection refused"),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "control connection not accepted");
+                    // Out of descriptors: connections that end give some back.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // When it is gone already, that is what was wanted.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn connection(stream: UnixStream, engine: Engine) {
+    let service = service_fn(move |request| {
+        let engine = engine.clone();
+        async move {
+            let answered = answer(&engine, request).await;
+            Ok::<_, std::convert::Infallible>(answered.unwrap_or_else(Refusal::into_response))
+        }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "control connection ended");
+    }
+}
+
+async fn answer(engine: &Engine, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    let path = request.uri().path().to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    match (request.method(), path.as_str()) {
+        (&Method::GET, "/v1/status") => json(&engine.status()),
+        (&Method::GET, "/v1/connections") => json(&engine.connections()),
+        (&Method::PUT, "/v1/policy") => {
+            let policy: Policy = read(request).await?;
+            engine.swap_policy(policy).await?;
+            Ok(empty())
+        }
+        (&Method::POST, "/v1/attach") => {
+            let user = parameter(&query, "user").ok_or_else(|| Refusal::missing("user"))?;
+            let attached = engine.attach(&user)?;
+            Ok(events::response(engine.clone(), attached))
+        }
+        (&Method::PUT, "/v1/credentials") => {
+            let credentials: LentCredentials = read(request).await?;
+            engine.lend(&credentials)?;
+            Ok(empty())
+        }
+        (&Method::DELETE, "/v1/credentials") => {
+            let lease = parameter(&query, "lease").ok_or_else(|| Refusal::missing("lease"))?;
+            engine.take_back(&lease);
+            Ok(empty())
+        }
+        (_, "/v1/status" | "/v1/connections" | "/v1/policy" | "/v1/attach" | "/v1/credentials") => {
+            Err(Refusal::method())
+        }
+        _ => Err(Refusal::path(&path)),
+    }
+}
+
+async fn read<T: serde::de::DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refusal> {
+    let body = Limited::new(request.into_body(), BODY_LIMIT).collect();
+    let body: Bytes = match tokio::time::timeout(PATIENCE, body).await {
+        Err(_) => return Err(Refusal::body("it did not arrive within 10 s")),
+        Ok(Err(_)) => return Err(Refusal::body("it is longer than 1 MiB, or broke off")),
+        Ok(Ok(body)) => body.to_bytes(),
+    };
+    // What serde says quotes values only where they are of the wrong kind; a body of credentials
+    // has strings alone, so that no password gets into a message.
+    serde_json::from_slice(&body).map_err(|error| Refusal::body(&describe(&error)))
+}
+
+fn describe(error: &serde_json::Error) -> String {
+    if error.is_data() {
+        error.to_string()
+    } else {
+        format!(
+            "it is not JSON, from line {} column {} on",
+            error.line(),
+            error.column()
+        )
+    }
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    let text = percent_encoding::percent_decode_str(value)
+        .decode_utf8()
+        .ok()?;
+    (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.into_owned())
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        let status = match error {
+            EngineError::NoUpstream => http::StatusCode::UNPROCESSABLE_ENTITY,
+            EngineError::NoLease | EngineError::AttachedToOther(_) => http::StatusCode::CONFLICT,
+            EngineError::State { .. } | EngineError::Random(_) | EngineError::Capabilities(_) => {
+                http::StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self::new(status, error.problem())
+    }
+}
+
+impl Refusal {
+    fn missing(name: &str) -> Self {
+        Self::unprocessable("missing_parameter", format!("the query needs {name}=…"))
+    }
+
+    fn body(detail: &str) -> Self {
+        Self::unprocessable("bad_body", format!("the body was refused: {detail}"))
+    }
+
+    fn method() -> Self {
+        let problem = Problem {
+            code: "bad_method".into(),
+            message: "this path does not know the method".into(),
+        };
+        Self::new(http::StatusCode::METHOD_NOT_ALLOWED, problem)
+    }
+
+    fn path(path: &str) -> Self {
+        let problem = Problem {
+            code: "bad_path".into(),
+            message: format!("there is nothing at {path}; try /v1/status"),
+        };
+        Self::new(http::StatusCode::NOT_FOUND, problem)
+    }
+}

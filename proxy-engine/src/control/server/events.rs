@@ -1,0 +1,82 @@
+//! An attachment: events for as long as the agent listens.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Response, header};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use tokio::sync::watch;
+
+use super::answer::Body;
+use crate::control::{Lease, Status};
+use crate::engine::{Attached, Engine};
+
+/// Changes that come faster merge.
+const PACE: Duration = Duration::from_millis(20);
+/// Counters alone are shown this often.
+const COUNTERS: Duration = Duration::from_secs(1);
+/// A line that says nothing shows whether the agent is still there.
+const HEARTBEAT: u32 = 5;
+
+/// Everything that lives as long as the attachment: dropping it takes back what was lent.
+struct Stream {
+    engine: Engine,
+    attached: Attached,
+    changes: watch::Receiver<u64>,
+    last: Option<Status>,
+    greeted: bool,
+}
+
+/// The events of one attachment: `lease`, then `status` at every change.
+pub(super) fn response(engine: Engine, attached: Attached) -> Response<Body> {
+    let stream = Stream {
+        changes: engine.subscribe(),
+        engine,
+        attached,
+        last: None,
+        greeted: false,
+    };
+    let frames = stream::unfold(stream, |mut stream| async move {
+        let text = stream.next().await;
+        Some((Ok(Frame::data(Bytes::from(text))), stream))
+    });
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+    let kind = header::HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+impl Stream {
+    async fn next(&mut self) -> String {
+        if !self.greeted {
+            self.greeted = true;
+            let lease = self.attached.lease().to_owned();
+            return event("lease", &Lease { lease });
+        }
+        for _ in 0..HEARTBEAT {
+            if self.last.is_some() {
+                tokio::select! {
+                    // The sender lives in the engine, which this stream holds.
+                    _ = self.changes.changed() => tokio::time::sleep(PACE).await,
+                    () = tokio::time::sleep(COUNTERS) => {}
+                }
+            }
+            self.changes.mark_unchanged();
+            let status = self.engine.status();
+            if self.last.as_ref() != Some(&status) {
+                let text = event("status", &status);
+                self.last = Some(status);
+                return text;
+            }
+        }
+        ":\n\n".into()
+    }
+}
+
+fn event<T: serde::Serialize>(name: &str, value: &T) -> String {
+    // JSON of one line has no line end that could end the event.
+    let data = serde_json::to_string(value).unwrap_or_default();
+    format!("event: {name}\ndata: {data}\n\n")
+}

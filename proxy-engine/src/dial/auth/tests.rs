@@ -1,0 +1,97 @@
+use super::{Credentials, Permit};
+use crate::config::Upstream;
+use crate::control::LentCredentials;
+use crate::dial::DialError;
+use crate::observe::Changes;
+
+fn upstream() -> Upstream {
+    "http://alice@proxy.test:3128".parse().expect("upstream")
+}
+
+fn lent(lease: &str, user: &str, password: &str) -> LentCredentials {
+    LentCredentials {
+        lease: lease.into(),
+        authority: "proxy.test:3128".into(),
+        user: user.into(),
+        password: password.into(),
+    }
+}
+
+async fn attempt(credentials: &Credentials) -> super::Attempt {
+    match credentials.permit(&upstream()).await.expect("permit") {
+        Permit::Attempt(attempt) => attempt,
+        Permit::NoneNeeded => panic!("a user is named"),
+    }
+}
+
+#[tokio::test]
+async fn credentials_go_only_to_their_authority_and_user() {
+    let credentials = Credentials::new(Changes::default());
+    credentials.lend(&lent("l", "alice", "pw"));
+    assert!(credentials.are_lent(&upstream()));
+    for other in [
+        "http://alice@proxy.test:3129",
+        "http://alice@other.test:3128",
+        "http://bob@proxy.test:3128",
+    ] {
+        let refused = credentials.permit(&other.parse().expect("upstream")).await;
+        assert!(
+            matches!(refused, Err(DialError::CredentialsNotLent { .. })),
+            "{other}"
+        );
+    }
+    let anonymous = "http://proxy.test:3128".parse().expect("upstream");
+    assert!(matches!(
+        credentials.permit(&anonymous).await,
+        Ok(Permit::NoneNeeded)
+    ));
+}
+
+#[tokio::test]
+async fn an_untried_password_is_tried_by_one_request_at_a_time() {
+    let credentials = Credentials::new(Changes::default());
+    credentials.lend(&lent("l", "alice", "pw"));
+    let first = attempt(&credentials).await;
+    let second = attempt(&credentials);
+    tokio::pin!(second);
+    assert!(futures_util::poll!(&mut second).is_pending());
+    first.accepted();
+    let second = second.await;
+    let third = attempt(&credentials).await;
+    drop((second, third));
+}
+
+#[tokio::test]
+async fn an_attempt_without_a_verdict_lets_the_next_one_try() {
+    let credentials = Credentials::new(Changes::default());
+    credentials.lend(&lent("l", "alice", "pw"));
+    drop(attempt(&credentials).await);
+    attempt(&credentials).await.refused();
+    let refused = credentials.permit(&upstream()).await;
+    assert!(matches!(refused, Err(DialError::CredentialsRefused { .. })));
+}
+
+#[tokio::test]
+async fn a_refused_password_is_tried_again_only_when_another_is_lent() {
+    let credentials = Credentials::new(Changes::default());
+    credentials.lend(&lent("l", "alice", "wrong"));
+    attempt(&credentials).await.refused();
+    credentials.lend(&lent("m", "alice", "wrong"));
+    assert!(credentials.permit(&upstream()).await.is_err());
+    credentials.lend(&lent("m", "alice", "right"));
+    attempt(&credentials).await.accepted();
+    credentials.take_back("m");
+    let gone = credentials.permit(&upstream()).await;
+    assert!(matches!(gone, Err(DialError::CredentialsNotLent { .. })));
+}
+
+#[tokio::test]
+async fn no_secret_shows_in_debug_output() {
+    let credentials = Credentials::new(Changes::default());
+    credentials.lend(&lent("l", "alice", "canary"));
+    let shown = format!("{credentials:?} {:?}", attempt(&credentials).await);
+    assert!(
+        !shown.contains("canary") && !shown.contains("YWxpY2U6Y2FuYXJ5"),
+        "{shown}"
+    );
+}

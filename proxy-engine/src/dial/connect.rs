@@ -1,0 +1,113 @@
+//! TCP connections: every address of a name, none waited for too long.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+use super::{CONNECT_TIMEOUT, DialError};
+use crate::config::Upstream;
+use crate::route::Host;
+
+/// How long one address is waited for before the next is tried beside it (RFC 8305, section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+/// A resolver that needs longer is taken for dead.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Dead peers are noticed after some minutes although nothing is sent.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_mins(1))
+    .with_interval(Duration::from_secs(30));
+
+/// The addresses of a host, in the order of preference.
+///
+/// # Errors
+/// The resolver's; [`io::ErrorKind::TimedOut`] after 5 s.
+pub async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
+    match host {
+        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
+        Host::Name(name) => {
+            let lookup = tokio::net::lookup_host((name.as_str(), port));
+            let found = tokio::time::timeout(RESOLVE_TIMEOUT, lookup).await??;
+            Ok(found
+                .map(|addr| SocketAddr::new(addr.ip().to_canonical(), addr.port()))
+                .collect())
+        }
+    }
+}
+
+/// Connects to whichever address answers first, starting one after the other.
+///
+/// # Errors
+/// That of the last address, or [`io::ErrorKind::TimedOut`] after [`CONNECT_TIMEOUT`].
+pub async fn connect_any(addrs: &[SocketAddr]) -> io::Result<TcpStream> {
+    let stream = tokio::time::timeout(CONNECT_TIMEOUT, race(addrs)).await??;
+    tune(&stream);
+    Ok(stream)
+}
+
+async fn race(addrs: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut rest = addrs.iter();
+    let mut next = rest.next();
+    let mut pending = FuturesUnordered::new();
+    loop {
+        if let Some(addr) = next.take() {
+            pending.push(TcpStream::connect(*addr));
+        }
+        tokio::select! {
+            result = pending.next() => match result {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => {
+                    next = rest.next();
+                    if next.is_none() && pending.is_empty() {
+                        return Err(error);
+                    }
+                }
+                None => return Err(io::Error::new(io::ErrorKind::NotFound, "no address")),
+            },
+            () = tokio::time::sleep(STAGGER), if !rest.as_slice().is_empty() => next = rest.next(),
+        }
+    }
+}
+
+/// Connects to an upstream, over every address of its name.
+pub(super) async fn upstream(upstream: &Upstream) -> Result<TcpStream, DialError> {
+    let unreachable = |source| DialError::UpstreamUnreachable {
+        upstream: upstream.clone(),
+        source,
+    };
+    let host = Host::parse(upstream.host())
+        .ok_or_else(|| unreachable(io::Error::from(io::ErrorKind::InvalidInput)))?;
+    let addrs = resolve(&host, upstream.port()).await.map_err(unreachable)?;
+    connect_any(&addrs).await.map_err(unreachable)
+}
+
+/// What every socket of ours wants: small writes at once, and dead peers noticed.
+pub(crate) fn tune(stream: &TcpStream) {
+    // Both only make things better: a kernel that refuses them still carries the bytes.
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::connect_any;
+
+    #[tokio::test]
+    async fn the_second_address_serves_where_the_first_refuses() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let dead = closed.local_addr().expect("address");
+        drop(closed);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("bind");
+        let alive = listener.local_addr().expect("address");
+        let stream = connect_any(&[dead, alive]).await.expect("connected");
+        assert_eq!(stream.peer_addr().expect("peer"), alive);
+        assert!(connect_any(&[dead]).await.is_err());
+        assert!(connect_any(&[]).await.is_err());
+    }
+}

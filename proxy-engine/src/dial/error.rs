@@ -1,0 +1,186 @@
+//! Why no stream could be had, for a log, for a client and for the status page.
+
+use std::io;
+
+use crate::config::Upstream;
+use crate::control::Problem;
+
+/// Why a route did not become a connected stream.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name of an origin that is dialled directly does not resolve.
+    #[error("{host} does not resolve here: {detail}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        detail: String,
+    },
+    /// An origin that is dialled directly cannot be connected to.
+    #[error("{destination} cannot be reached: {source}")]
+    OriginUnreachable {
+        /// `host:port`.
+        destination: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// An origin that is dialled directly, or a plain-HTTP origin behind an upstream, says nothing.
+    #[error("{destination} does not answer")]
+    OriginTimeout {
+        /// `host:port`.
+        destination: String,
+    },
+    /// An origin's answer is no HTTP, or ends in the middle.
+    #[error("{destination} gave no valid answer: {detail}")]
+    OriginAnswer {
+        /// `host:port`.
+        destination: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The policy names no upstream.
+    #[error("no proxy is known")]
+    NoUpstream,
+    /// The upstream cannot be connected to.
+    #[error("the proxy {} cannot be reached: {source}", upstream.authority())]
+    UpstreamUnreachable {
+        /// Which.
+        upstream: Upstream,
+        /// Why.
+        source: io::Error,
+    },
+    /// The upstream says nothing.
+    #[error("the proxy {} does not answer", upstream.authority())]
+    UpstreamTimeout {
+        /// Which.
+        upstream: Upstream,
+    },
+    /// The upstream's answer is no HTTP, or it hung up.
+    #[error("the proxy {} gave no valid answer: {detail}", upstream.authority())]
+    UpstreamAnswer {
+        /// Which.
+        upstream: Upstream,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// It needs credentials, and nobody lends any.
+    #[error(
+        "no password is lent for {}; start the agent with \"gangway run\"",
+        upstream.authority()
+    )]
+    CredentialsNotLent {
+        /// Which.
+        upstream: Upstream,
+    },
+    /// It refused the credentials that are lent; they are not tried again.
+    #[error(
+        "the proxy {} refused the user or password; store the right one with \"gangway login\"",
+        upstream.authority()
+    )]
+    CredentialsRefused {
+        /// Which.
+        upstream: Upstream,
+    },
+    /// It asks for credentials, and the policy names no user for it.
+    #[error(
+        "the proxy {} asks for a user and password; store them with \"gangway login\"",
+        upstream.authority()
+    )]
+    CredentialsWanted {
+        /// Which.
+        upstream: Upstream,
+    },
+    /// It refused to connect us to the destination.
+    #[error("the proxy {} answered {status} {reason} to CONNECT {destination}", upstream.authority())]
+    ConnectRefused {
+        /// Which.
+        upstream: Upstream,
+        /// `host:port`.
+        destination: String,
+        /// Its status.
+        status: u16,
+        /// Its reason phrase: printable ASCII.
+        reason: String,
+    },
+    /// The policy refuses.
+    #[error("{reason}")]
+    Refused {
+        /// One sentence.
+        reason: String,
+    },
+    /// A client from outside asked for something inside this machine.
+    #[error("{destination} is refused: {reason}")]
+    Inward {
+        /// `host:port`.
+        destination: String,
+        /// Which rule.
+        reason: String,
+    },
+    /// The request has been here before.
+    #[error("the request came back to this engine: a proxy behind it forwards to it")]
+    Loop,
+}
+
+impl DialError {
+    /// The error for people and programs.
+    pub fn problem(&self) -> Problem {
+        let code = match self {
+            Self::Resolve { .. } => "name_not_resolved",
+            Self::OriginUnreachable { .. } => "origin_unreachable",
+            Self::OriginTimeout { .. } => "origin_timeout",
+            Self::OriginAnswer { .. } => "origin_answer",
+            Self::NoUpstream => "no_upstream",
+            Self::UpstreamUnreachable { .. } => "upstream_unreachable",
+            Self::UpstreamTimeout { .. } => "upstream_timeout",
+            Self::UpstreamAnswer { .. } => "upstream_answer",
+            Self::CredentialsNotLent { .. } => "credentials_not_lent",
+            Self::CredentialsRefused { .. } => "credentials_refused",
+            Self::CredentialsWanted { .. } => "credentials_wanted",
+            Self::ConnectRefused { .. } => "connect_refused",
+            Self::Refused { .. } => "refused",
+            Self::Inward { .. } => "inward",
+            Self::Loop => "loop",
+        };
+        Problem {
+            code: code.into(),
+            message: self.to_string(),
+        }
+    }
+
+    /// The status that an HTTP client gets.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::OriginTimeout { .. } | Self::UpstreamTimeout { .. } => 504,
+            Self::OriginUnreachable { source, .. } | Self::UpstreamUnreachable { source, .. }
+                if source.kind() == io::ErrorKind::TimedOut =>
+            {
+                504
+            }
+            Self::ConnectRefused { status, .. } if (400..600).contains(status) => *status,
+            Self::Resolve { .. }
+            | Self::ConnectRefused { .. }
+            | Self::OriginUnreachable { .. }
+            | Self::OriginAnswer { .. }
+            | Self::NoUpstream
+            | Self::UpstreamUnreachable { .. }
+            | Self::UpstreamAnswer { .. }
+            | Self::Refused { .. } => 502,
+            Self::CredentialsNotLent { .. }
+            | Self::CredentialsRefused { .. }
+            | Self::CredentialsWanted { .. } => 407,
+            Self::Inward { .. } => 403,
+            Self::Loop => 508,
+        }
+    }
+
+    /// Whether the upstream itself said no, so that another one is not asked.
+    pub fn is_an_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::ConnectRefused { .. }
+                | Self::CredentialsWanted { .. }
+                | Self::CredentialsRefused { .. }
+                | Self::Loop
+        )
+    }
+}

@@ -1,0 +1,115 @@
+//! `CONNECT` to an upstream (RFC 9110, section 9.3.6).
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::auth::Permit;
+use super::{ANSWER_TIMEOUT, DialError, Tunnel, UpstreamStream};
+use crate::config::Upstream;
+use crate::http::{ResponseHead, printable};
+use crate::route::Destination;
+
+/// Asks for a tunnel. Not one byte that the origin may already have said is lost.
+pub(super) async fn tunnel(
+    opened: UpstreamStream,
+    to: &Destination,
+    user_agent: Option<&[u8]>,
+    pseudonym: &str,
+) -> Result<Tunnel, DialError> {
+    let UpstreamStream {
+        mut stream,
+        upstream,
+        permit,
+    } = opened;
+    let request = request(to, user_agent, pseudonym, &permit);
+    let mut read = BytesMut::new();
+    let answer = async {
+        stream
+            .write_all(&request)
+            .await
+            .map_err(|e| e.to_string())?;
+        final_answer(&mut stream, &mut read).await
+    };
+    let answer = match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        Err(_) => return Err(DialError::UpstreamTimeout { upstream }),
+        Ok(Err(detail)) => return Err(DialError::UpstreamAnswer { upstream, detail }),
+        Ok(Ok(answer)) => answer,
+    };
+    judge(permit, &answer, &upstream)?;
+    if (200..300).contains(&answer.status) {
+        return Ok(Tunnel {
+            stream,
+            early: read,
+            upstream,
+        });
+    }
+    Err(DialError::ConnectRefused {
+        upstream,
+        destination: to.to_string(),
+        status: answer.status,
+        reason: printable(&answer.reason),
+    })
+}
+
+/// What the answer says about the credentials that were sent.
+pub(crate) fn judge(
+    permit: Permit,
+    answer: &ResponseHead,
+    upstream: &Upstream,
+) -> Result<(), DialError> {
+    let upstream = || upstream.clone();
+    match (permit, answer.status) {
+        (Permit::Attempt(attempt), 407) => {
+            attempt.refused();
+            Err(DialError::CredentialsRefused {
+                upstream: upstream(),
+            })
+        }
+        (Permit::Attempt(attempt), _) => {
+            attempt.accepted();
+            Ok(())
+        }
+        (Permit::NoneNeeded, 407) => Err(DialError::CredentialsWanted {
+            upstream: upstream(),
+        }),
+        (Permit::NoneNeeded, _) => Ok(()),
+    }
+}
+
+fn request(
+    to: &Destination,
+    user_agent: Option<&[u8]>,
+    pseudonym: &str,
+    permit: &Permit,
+) -> Vec<u8> {
+    let mut head = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
+    if let Some(agent) = user_agent {
+        head.extend_from_slice(b"User-Agent: ");
+        head.extend_from_slice(agent);
+        head.extend_from_slice(b"\r\n");
+    }
+    if let Permit::Attempt(attempt) = permit {
+        head.extend_from_slice(b"Proxy-Authorization: ");
+        head.extend_from_slice(attempt.header().as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(format!("Via: 1.1 {pseudonym}\r\n\r\n").as_bytes());
+    head
+}
+
+/// Reads heads until one is final; what follows it stays in `read`.
+async fn final_answer(stream: &mut TcpStream, read: &mut BytesMut) -> Result<ResponseHead, String> {
+    loop {
+        match ResponseHead::parse(read).map_err(|e| e.to_string())? {
+            Some(head) if head.status >= 200 => return Ok(head),
+            Some(head) if head.status == 101 => return Err("it switches protocols".into()),
+            Some(_) => {}
+            None => match stream.read_buf(read).await {
+                Ok(0) => return Err("it closed the connection".into()),
+                Ok(_) => {}
+                Err(error) => return Err(error.to_string()),
+            },
+        }
+    }
+}

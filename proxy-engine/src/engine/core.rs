@@ -1,0 +1,58 @@
+//! What every connection needs to know.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::EngineError;
+use crate::config::Policy;
+use crate::dial::Dialer;
+use crate::observe::{Changes, ConnectionTable};
+use crate::route::Router;
+
+/// The part of the engine that connections share.
+#[derive(Debug)]
+pub struct Core {
+    router: ArcSwap<Router>,
+    /// Dials upstreams.
+    pub dialer: Dialer,
+    /// Who is connected.
+    pub table: Arc<ConnectionTable>,
+    /// Rings when the status changes.
+    pub changes: Changes,
+}
+
+impl Core {
+    /// A core under this policy; nothing is lent.
+    ///
+    /// # Errors
+    /// [`EngineError::Random`].
+    pub fn new(policy: Policy) -> Result<Self, EngineError> {
+        let changes = Changes::default();
+        let pseudonym = format!("gangway-{:08x}", super::leases::random()? >> 96);
+        Ok(Self {
+            router: ArcSwap::from_pointee(Router::new(policy)),
+            dialer: Dialer::new(&changes, pseudonym.into()),
+            table: Arc::default(),
+            changes,
+        })
+    }
+
+    /// The policy in force, for a new connection to hold.
+    pub fn router(&self) -> Arc<Router> {
+        self.router.load_full()
+    }
+
+    /// Puts another policy in force for new connections.
+    pub(super) fn swap(&self, policy: Policy) {
+        let authorities: Vec<String> = policy
+            .upstreams()
+            .iter()
+            .map(crate::config::Upstream::authority)
+            .collect();
+        self.router.store(Arc::new(Router::new(policy)));
+        self.dialer
+            .health
+            .retain(|authority| authorities.iter().any(|kept| kept == authority));
+    }
+}

@@ -1,0 +1,85 @@
+//! What a head says before it goes on.
+
+use bytes::Bytes;
+
+use super::{Framing, RequestHead, ResponseHead};
+use crate::route::Destination;
+
+/// Whether the request has been at this engine before.
+pub(super) fn has_looped(head: &RequestHead, pseudonym: &str) -> bool {
+    head.fields.members("via").any(|via| {
+        // `1.1 pseudonym (comment)`
+        let mut words = via.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty());
+        words.nth(1) == Some(pseudonym.as_bytes())
+    })
+}
+
+/// Whether the client asks to speak another protocol from here on.
+pub(super) fn asks_for_upgrade(head: &RequestHead) -> bool {
+    // RFC 9110, section 7.8: not from an HTTP/1.0 client.
+    !head.is_1_0
+        && head.fields.first("upgrade").is_some()
+        && head.fields.lists("connection", "upgrade")
+}
+
+/// Whether the connection ends after this message.
+pub(super) fn request_closes(head: &RequestHead) -> bool {
+    // RFC 9112, section 9.3: a proxy keeps no connection with an HTTP/1.0 client.
+    head.is_1_0
+        || head.fields.lists("connection", "close")
+        || head.fields.lists("proxy-connection", "close")
+}
+
+/// Whether the origin's connection ends after this message.
+pub(super) fn response_closes(head: &ResponseHead) -> bool {
+    head.is_1_0 || head.fields.lists("connection", "close")
+}
+
+/// Makes the request that goes on: target and `Host` as given, nothing hop-by-hop, our `Via`, and
+/// for an upstream its credentials.
+pub(super) fn request(
+    mut head: RequestHead,
+    target: Bytes,
+    host: &Destination,
+    pseudonym: &str,
+    authorization: Option<&str>,
+) -> Vec<u8> {
+    let upgrade = asks_for_upgrade(&head);
+    let version = if head.is_1_0 { "1.0" } else { "1.1" };
+    head.target = target;
+    head.fields.remove_hop_by_hop(upgrade);
+    head.fields
+        .set_in_place("Host", super::target::authority(host));
+    head.fields.push("Via", format!("{version} {pseudonym}"));
+    if let Some(authorization) = authorization {
+        head.fields
+            .push("Proxy-Authorization", authorization.to_owned());
+    }
+    head.write()
+}
+
+/// Makes the response that goes back.
+pub(super) fn response(
+    mut head: ResponseHead,
+    framing: Framing,
+    to: &Client,
+    pseudonym: &str,
+) -> Vec<u8> {
+    let version = if head.is_1_0 { "1.0" } else { "1.1" };
+    head.fields.remove_hop_by_hop(head.status == 101);
+    if to.is_1_0 && framing == Framing::Chunked {
+        head.fields.remove("transfer-encoding");
+        head.fields.remove("trailer");
+    }
+    head.fields.push("Via", format!("{version} {pseudonym}"));
+    if to.closes && head.status >= 200 {
+        head.fields.push("Connection", "close");
+    }
+    head.write()
+}
+
+/// What matters about the client when it is answered.
+pub(super) struct Client {
+    pub(super) is_1_0: bool,
+    pub(super) closes: bool,
+}

@@ -1,0 +1,97 @@
+use bytes::BytesMut;
+
+use super::{HEAD_LIMIT, HeadError, RequestHead, ResponseHead, take_trailers};
+
+fn request(text: &str) -> Result<Option<RequestHead>, HeadError> {
+    RequestHead::parse(&mut BytesMut::from(text))
+}
+
+#[test]
+fn a_head_is_incomplete_until_its_empty_line_and_what_follows_stays() {
+    let text = b"\r\nPURGE http://a/ HTTP/1.1\r\nhOst: a\r\nX: \t y \r\n\r\nrest";
+    let whole = text.len() - 4;
+    for end in 0..whole {
+        let mut read = BytesMut::from(&text[..end]);
+        assert!(
+            RequestHead::parse(&mut read).expect("prefix").is_none(),
+            "{end}"
+        );
+    }
+    let mut read = BytesMut::from(&text[..]);
+    let head = RequestHead::parse(&mut read)
+        .expect("valid")
+        .expect("complete");
+    assert_eq!(&read[..], b"rest");
+    assert!(head.is("PURGE") && !head.is_1_0);
+    assert!(head.write().ends_with(b"hOst: a\r\nX: y\r\n\r\n"));
+}
+
+#[test]
+fn what_two_parsers_could_read_in_two_ways_is_refused() {
+    for text in [
+        "GET / HTTP/1.1\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+        "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
+        "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+        "GET /\r\nHost: a\r\n\r\n",
+        "G(T / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\n: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHo st: a\r\n\r\n",
+    ] {
+        assert!(request(text).is_err(), "{text:?}");
+    }
+    assert_eq!(
+        request("GET / HTTP/1.1\n").err(),
+        Some(HeadError::BareLineEnd)
+    );
+}
+
+#[test]
+fn a_head_has_a_bound() {
+    let long = format!("GET / HTTP/1.1\r\nX: {}", "y".repeat(HEAD_LIMIT));
+    assert_eq!(request(&long).err(), Some(HeadError::TooLarge));
+    let some = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(1000));
+    assert!(request(&some).expect("valid").is_some());
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(5000));
+    assert_eq!(request(&many).err(), Some(HeadError::TooLarge));
+}
+
+#[test]
+fn a_response_keeps_its_reason() {
+    let mut read = BytesMut::from("HTTP/1.0 299 Odd But True\r\nA: b\r\n\r\n");
+    let head = ResponseHead::parse(&mut read)
+        .expect("valid")
+        .expect("complete");
+    assert!(head.is_1_0);
+    assert_eq!(head.write(), b"HTTP/1.1 299 Odd But True\r\nA: b\r\n\r\n");
+    for text in [
+        "HTTP/1.1 99 x\r\n\r\n",
+        "HTTP/3 200 x\r\n\r\n",
+        "ICY 200 OK\r\n\r\n",
+    ] {
+        assert!(
+            ResponseHead::parse(&mut BytesMut::from(text)).is_err(),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn a_trailer_section_may_be_empty() {
+    let mut read = BytesMut::from("\r\nnext");
+    assert_eq!(
+        take_trailers(&mut read).expect("valid"),
+        Some(super::Fields::default())
+    );
+    assert_eq!(&read[..], b"next");
+    let mut read = BytesMut::from("A: b\r\n\r\nnext");
+    let trailers = take_trailers(&mut read).expect("valid").expect("complete");
+    assert_eq!(trailers.first("a"), Some(&b"b"[..]));
+    assert_eq!(&read[..], b"next");
+}

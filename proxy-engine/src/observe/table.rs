@@ -1,0 +1,211 @@
+//! Every live connection, and the ones that ended last.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::control::{Connection, ConnectionCounts, Problem, RouteTaken, Via};
+
+/// How many ended connections are remembered.
+const REMEMBERED: usize = 256;
+
+/// The table. Cheap to share; one lock at the start and one at the end of a connection.
+#[derive(Debug, Default)]
+pub struct ConnectionTable {
+    next: AtomicU64,
+    accepted: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
+    rows: Mutex<Rows>,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    live: HashMap<u64, Arc<Row>>,
+    ended: VecDeque<Connection>,
+}
+
+#[derive(Debug)]
+struct Row {
+    id: u64,
+    client: SocketAddr,
+    via: Via,
+    original_dst: Option<SocketAddr>,
+    started_ms: u64,
+    bytes_up: AtomicU64,
+    bytes_down: AtomicU64,
+    story: Mutex<Story>,
+}
+
+#[derive(Debug, Default)]
+struct Story {
+    name: Option<String>,
+    route: Option<RouteTaken>,
+    error: Option<Problem>,
+}
+
+/// One connection's place in the table; dropping it ends the connection's row.
+#[derive(Debug)]
+pub struct Record {
+    table: Arc<ConnectionTable>,
+    row: Arc<Row>,
+}
+
+impl ConnectionTable {
+    /// Enters a connection.
+    pub fn open(
+        self: &Arc<Self>,
+        client: SocketAddr,
+        via: Via,
+        original_dst: Option<SocketAddr>,
+    ) -> Record {
+        let row = Arc::new(Row {
+            id: self.next.fetch_add(1, Relaxed) + 1,
+            client,
+            via,
+            original_dst,
+            started_ms: now_ms(),
+            bytes_up: AtomicU64::new(0),
+            bytes_down: AtomicU64::new(0),
+            story: Mutex::default(),
+        });
+        self.accepted.fetch_add(1, Relaxed);
+        lock(&self.rows).live.insert(row.id, Arc::clone(&row));
+        Record {
+            table: Arc::clone(self),
+            row,
+        }
+    }
+
+    /// Counts a connection that was turned away before it got a row.
+    pub fn turned_away(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// Counters since the start.
+    pub fn counts(&self) -> ConnectionCounts {
+        ConnectionCounts {
+            open: lock(&self.rows).live.len() as u64,
+            accepted: self.accepted.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+        }
+    }
+
+    /// Live connections by age, then the ones that ended last, newest first.
+    pub fn list(&self) -> Vec<Connection> {
+        let rows = lock(&self.rows);
+        let mut live: Vec<_> = rows.live.values().map(|row| row.show(None)).collect();
+        live.sort_unstable_by_key(|connection| connection.id);
+        live.extend(rows.ended.iter().rev().cloned());
+        live
+    }
+}
+
+impl Record {
+    /// What the client asked for, and the way it goes.
+    pub fn routed(&self, name: Option<String>, route: RouteTaken) {
+        let mut story = lock(&self.row.story);
+        story.name = name.or(story.name.take());
+        story.route = Some(route);
+    }
+
+    /// No route could be had.
+    pub fn failed(&self, problem: Problem) {
+        let mut story = lock(&self.row.story);
+        if story.error.is_none() {
+            self.table.failed.fetch_add(1, Relaxed);
+        }
+        story.error = Some(problem);
+    }
+
+    /// Refused before a route was asked for.
+    pub fn refused(&self, problem: Problem) {
+        let mut story = lock(&self.row.story);
+        if story.error.is_none() {
+            self.table.refused.fetch_add(1, Relaxed);
+        }
+        story.error = Some(problem);
+    }
+
+    /// Bytes from the client so far.
+    pub fn bytes_up(&self) -> &AtomicU64 {
+        &self.row.bytes_up
+    }
+
+    /// Bytes to the client so far.
+    pub fn bytes_down(&self) -> &AtomicU64 {
+        &self.row.bytes_down
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let ended = self.row.show(Some(now_ms()));
+        let mut rows = lock(&self.table.rows);
+        rows.live.remove(&self.row.id);
+        if rows.ended.len() == REMEMBERED {
+            rows.ended.pop_front();
+        }
+        rows.ended.push_back(ended);
+    }
+}
+
+impl Row {
+    fn show(&self, ended_ms: Option<u64>) -> Connection {
+        let story = lock(&self.story);
+        Connection {
+            id: self.id,
+            client: self.client,
+            via: self.via,
+            original_dst: self.original_dst,
+            name: story.name.clone(),
+            route: story.route.clone(),
+            bytes_up: self.bytes_up.load(Relaxed),
+            bytes_down: self.bytes_down.load(Relaxed),
+            started_ms: self.started_ms,
+            ended_ms,
+            error: story.error.clone(),
+        }
+    }
+}
+
+/// The rows are whole between two statements, so a panic elsewhere leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_ms() -> u64 {
+    // A clock before 1970 shows as 1970.
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{ConnectionTable, REMEMBERED};
+    use crate::control::Via;
+
+    #[test]
+    fn ended_connections_are_remembered_up_to_the_bound() {
+        let table = Arc::new(ConnectionTable::default());
+        let client = "127.0.0.1:1".parse().expect("address");
+        let lives = table.open(client, Via::Explicit, None);
+        for _ in 0..REMEMBERED + 10 {
+            drop(table.open(client, Via::Explicit, None));
+        }
+        let list = table.list();
+        assert_eq!(list.len(), REMEMBERED + 1);
+        assert_eq!(list[0].ended_ms, None);
+        assert_eq!(list[1].id, REMEMBERED as u64 + 11);
+        assert_eq!(table.counts().open, 1);
+        drop(lives);
+        assert_eq!(table.counts().open, 0);
+    }
+}

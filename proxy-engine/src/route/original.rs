@@ -1,0 +1,87 @@
+//! Routes of intercepted connections: the original address decides, never a name alone.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::{Host, Route, Router};
+use crate::dial::resolve;
+
+/// How long our own resolution of a name may take before it counts for nothing.
+const RESOLVE: Duration = Duration::from_secs(2);
+
+/// What our own resolution says about a name and an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belongs {
+    /// The name resolves to the address, among others.
+    Yes,
+    /// The name resolves, but not to the address.
+    No,
+    /// The name does not resolve here, or not in time.
+    Unknown,
+}
+
+/// Whether the address is one of the name's, as we resolve it.
+pub async fn belongs(name: &str, ip: IpAddr) -> Belongs {
+    let host = Host::Name(name.to_owned());
+    match tokio::time::timeout(RESOLVE, resolve(&host, 0)).await {
+        Ok(Ok(addrs)) if addrs.iter().any(|addr| addr.ip() == ip.to_canonical()) => Belongs::Yes,
+        Ok(Ok(addrs)) if !addrs.is_empty() => Belongs::No,
+        Ok(_) | Err(_) => Belongs::Unknown,
+    }
+}
+
+/// The route of what was on its way to `original` and says that it wants `name`. The name may
+/// make it direct only where our own resolution of the name contains the address: else a client
+/// could name an internal host to be let through, or come in (CVE-2009-0801).
+pub async fn route_original(router: &Router, original: SocketAddr, name: Option<&str>) -> Route {
+    if let Some(reason) = router.direct_address(original) {
+        return Route::Direct { reason };
+    }
+    if let Some(name) = name
+        && let Some(reason) = router.direct_name(name, original.port())
+        && belongs(name, original.ip()).await == Belongs::Yes
+    {
+        return Route::Direct { reason };
+    }
+    router.default_route()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Belongs, belongs, route_original};
+    use crate::config::{DefaultRoute, Policy};
+    use crate::route::{Route, Router};
+
+    fn router(bypass: &str) -> Router {
+        let mut policy = Policy::direct("test");
+        policy.default = DefaultRoute::Upstreams {
+            upstreams: vec!["http://proxy.test:3128".parse().expect("upstream")],
+        };
+        policy.bypass = bypass.parse().expect("bypass");
+        Router::new(policy)
+    }
+
+    #[tokio::test]
+    async fn a_bypassed_name_does_not_open_a_way_to_a_foreign_address() {
+        // `localhost` resolves everywhere, and not to this address.
+        let original = "203.0.113.9:443".parse().expect("address");
+        let route = route_original(&router("localhost"), original, Some("localhost")).await;
+        assert!(matches!(route, Route::Upstreams { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_bypassed_address_is_direct_whatever_the_name_says() {
+        let original = "198.51.100.7:443".parse().expect("address");
+        let router = router("198.51.100.0/24");
+        let route = route_original(&router, original, Some("evil.test")).await;
+        assert!(matches!(route, Route::Direct { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_name_belongs_to_the_addresses_it_resolves_to() {
+        let local = "127.0.0.1".parse().expect("address");
+        assert_eq!(belongs("localhost", local).await, Belongs::Yes);
+        let foreign = "203.0.113.9".parse().expect("address");
+        assert_eq!(belongs("localhost", foreign).await, Belongs::No);
+    }
+}

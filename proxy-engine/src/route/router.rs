@@ -1,0 +1,181 @@
+//! One policy, ready to answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::{BypassIndex, Destination, Host, is_private};
+use crate::config::{DefaultRoute, Policy, Upstream};
+
+/// The answer for one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Dial it ourselves.
+    Direct {
+        /// The rule that decided.
+        reason: String,
+    },
+    /// Through the first of these that can be reached.
+    Upstreams {
+        /// In order, at least one.
+        upstreams: Arc<[Upstream]>,
+        /// The rule that decided.
+        reason: String,
+    },
+    /// Not at all.
+    Refused {
+        /// One sentence for people.
+        reason: String,
+    },
+}
+
+/// A compiled policy. Connections hold it from start to end, so that each sees one policy.
+#[derive(Debug)]
+pub struct Router {
+    policy: Policy,
+    bypass: BypassIndex,
+    upstreams: Arc<[Upstream]>,
+}
+
+impl Router {
+    /// Compiles the policy.
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            bypass: BypassIndex::new(&policy.bypass),
+            upstreams: policy.upstreams().into(),
+            policy,
+        }
+    }
+
+    /// What was compiled.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Networks whose clients the explicit listeners serve.
+    pub fn clients(&self) -> &[IpNet] {
+        &self.policy.clients
+    }
+
+    /// The route of what a client of an explicit listener named.
+    pub fn route(&self, to: &Destination) -> Route {
+        let direct = match &to.host {
+            Host::Ip(ip) => self.direct_address(SocketAddr::new(*ip, to.port)),
+            Host::Name(name) => self.direct_name(name, to.port),
+        };
+        direct.map_or_else(|| self.default_route(), |reason| Route::Direct { reason })
+    }
+
+    /// Why this address is dialled directly whatever its name is; `None` when it is not.
+    pub fn direct_address(&self, to: SocketAddr) -> Option<String> {
+        if is_private(to.ip()) {
+            return Some("private network".into());
+        }
+        let rule = self.bypass.address(to.ip(), to.port())?;
+        Some(format!("bypass {rule}"))
+    }
+
+    /// Why this name is dialled directly; `None` when it is not. On intercepted connections it
+    /// counts only once our own resolution of the name contains the original address.
+    pub fn direct_name(&self, name: &str, port: u16) -> Option<String> {
+        if name == "localhost" || name.ends_with(".localhost") {
+            return Some("this machine".into());
+        }
+        if let Some(rule) = self.bypass.name(name, port) {
+            return Some(format!("bypass {rule}"));
+        }
+        (!name.contains('.')).then(|| "a name without a dot".into())
+    }
+
+    /// The route of what no rule names.
+    pub fn default_route(&self) -> Route {
+        match &self.policy.default {
+            DefaultRoute::Direct => Route::Direct {
+                reason: "no proxy is set".into(),
+            },
+            DefaultRoute::Upstreams { upstreams } if upstreams.is_empty() => Route::Refused {
+                reason: "the policy names no upstream".into(),
+            },
+            DefaultRoute::Upstreams { .. } => Route::Upstreams {
+                upstreams: Arc::clone(&self.upstreams),
+                reason: if self.policy.cause.is_empty() {
+                    "default".into()
+                } else {
+                    self.policy.cause.clone()
+                },
+            },
+            DefaultRoute::Refused { reason } => Route::Refused {
+                reason: reason.clone(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Route, Router};
+    use crate::config::{DefaultRoute, Policy};
+    use crate::route::Destination;
+
+    fn route(default: DefaultRoute, to: &str) -> Route {
+        let mut policy = Policy::direct("test");
+        policy.default = default;
+        policy.bypass = "intranet.test,198.51.100.0/24".parse().expect("bypass");
+        Router::new(policy).route(&Destination::parse(to, None).expect("destination"))
+    }
+
+    fn upstreams() -> DefaultRoute {
+        DefaultRoute::Upstreams {
+            upstreams: vec!["http://proxy.test:3128".parse().expect("upstream")],
+        }
+    }
+
+    #[test]
+    fn private_and_bypassed_destinations_are_direct_under_every_policy() {
+        let refused = DefaultRoute::Refused {
+            reason: "none known".into(),
+        };
+        for default in [upstreams(), DefaultRoute::Direct, refused] {
+            for (to, why) in [
+                ("10.0.0.1:443", "private network"),
+                ("198.51.100.9:443", "bypass 198.51.100.0/24"),
+                ("a.intranet.test:443", "bypass intranet.test"),
+                ("localhost:80", "this machine"),
+                ("x.localhost:80", "this machine"),
+                ("printer:80", "a name without a dot"),
+            ] {
+                let reason = why.to_owned();
+                assert_eq!(route(default.clone(), to), Route::Direct { reason }, "{to}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_default_never_turns_into_direct() {
+        let refused = || DefaultRoute::Refused {
+            reason: "none known".into(),
+        };
+        for to in ["example.com:443", "203.0.113.1:80"] {
+            assert!(
+                matches!(route(refused(), to), Route::Refused { .. }),
+                "{to}"
+            );
+        }
+        let none = DefaultRoute::Upstreams {
+            upstreams: Vec::new(),
+        };
+        assert!(matches!(
+            route(none, "example.com:443"),
+            Route::Refused { .. }
+        ));
+    }
+
+    #[test]
+    fn everything_else_goes_to_the_upstreams_in_order() {
+        let Route::Upstreams { upstreams, reason } = route(upstreams(), "example.com:443") else {
+            panic!("not an upstream");
+        };
+        assert_eq!((upstreams.len(), reason.as_str()), (1, "test"));
+    }
+}
