@@ -15,8 +15,8 @@ pub use error::SettingsError;
 pub use file::{load, save};
 
 /// The user's choices. Raw and validated are one type: each field refuses what is wrong as it is
-/// read. Defaults stand in [`Settings::default`] and nowhere else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// read. Defaults stand in the fields' `Default`s and nowhere else.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where the proxy comes from.
@@ -88,23 +88,6 @@ pub struct InterceptSettings {
     pub interfaces: Vec<proxy_engine::intercept::InterfacePattern>,
     /// TCP destination ports: `80,443` or `all`.
     pub ports: Ports,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            mode: Mode::default(),
-            resume: Mode::default(),
-            style: Style::default(),
-            upstream: None,
-            pac: None,
-            bypass: Bypass::default(),
-            logins: Vec::new(),
-            relay: RelaySettings::default(),
-            intercept: InterceptSettings::default(),
-            leave_alone: Vec::new(),
-        }
-    }
 }
 
 impl Default for RelaySettings {

@@ -165,15 +165,15 @@ fn a_malformed_file_is_not_written_over() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mode = ");
 }
 
-fn changed(current: &Settings, change: SettingsChange) -> Settings {
-    super::change(current, &change).unwrap().settings
+fn changed(current: &Settings, change: &SettingsChange) -> Settings {
+    super::change(current, change).unwrap().settings
 }
 
 #[test]
 fn switching_on_returns_to_the_mode_before() {
     let manual = changed(
         &Settings::default(),
-        SettingsChange {
+        &SettingsChange {
             mode: Some(Mode::Manual),
             upstream: Some("http://p:1".to_owned()),
             ..SettingsChange::default()
@@ -182,7 +182,7 @@ fn switching_on_returns_to_the_mode_before() {
     let switch = |settings: &Settings, on| {
         changed(
             settings,
-            SettingsChange {
+            &SettingsChange {
                 on: Some(on),
                 ..SettingsChange::default()
             },

@@ -71,9 +71,9 @@ fn shown(entry: &str) -> String {
 mod tests {
     use super::*;
 
-    fn translated(list: &str) -> (String, Vec<String>) {
+    fn translated(text: &str) -> (String, Vec<String>) {
         let mut lost = Vec::new();
-        let bypass = translate(entries(list), &mut lost);
+        let bypass = translate(entries(text), &mut lost);
         (bypass.to_string(), lost)
     }
 

@@ -100,9 +100,9 @@ impl Source for Environment {
         let mut origin = (*name).to_owned();
         let bypass = match &self.exceptions {
             None => proxy_engine::config::Bypass::default(),
-            Some((exceptions, list)) => {
+            Some((exceptions, entries)) => {
                 origin = format!("{name}, {exceptions}");
-                bypass::translate(bypass::entries(list), &mut lost)
+                bypass::translate(bypass::entries(entries), &mut lost)
             }
         };
         Ok(Reading {

@@ -40,7 +40,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
 /// Line and column (in characters, both from 1) of a byte offset.
 pub(super) fn position(text: &[u8], offset: usize) -> (usize, usize) {
     let before = &text[..offset.min(text.len())];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before.split(|byte| *byte == b'\n').count();
     let start = before
         .iter()
         .rposition(|byte| *byte == b'\n')

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
@@ -19,32 +20,31 @@ const POLL: Duration = Duration::from_secs(15);
 
 /// Yields whenever a source should be read again: a watched file, or the desktop's settings, may
 /// have changed. Ends when dropped. A missed signal is made up for after 15 seconds.
-pub fn watch(sources: &[Box<dyn Source>]) -> impl Stream<Item = ()> + Send + use<> {
-    let files: Vec<PathBuf> = sources.iter().flat_map(|source| source.watched()).collect();
+pub fn watch(sources: &[Box<dyn Source>]) -> impl Stream<Item = ()> + Send {
     // One waiting signal says all that a second could.
-    let (changed, changes) = mpsc::channel(1);
+    let (changed, signals) = mpsc::channel(1);
     let desktop = AbortOnDrop(tokio::spawn(watch_desktop(changed.clone())));
     let state = Watching {
-        changes,
-        files: Files::watch(files, changed),
+        signals,
+        files: Files::watch(sources, changed),
         _desktop: desktop,
     };
     stream::unfold(state, |mut state| async move {
-        match tokio::time::timeout(POLL, state.changes.recv()).await {
+        match tokio::time::timeout(POLL, state.signals.recv()).await {
             Ok(Some(())) => tokio::time::sleep(COALESCE).await,
             Ok(None) => return None,
             Err(_elapsed) => {}
         }
         // A folder may have come that was missed before, or gone and come again.
         state.files.follow();
-        while state.changes.try_recv().is_ok() {}
+        while state.signals.try_recv().is_ok() {}
         Some(((), state))
     })
 }
 
-struct Watching {
-    changes: mpsc::Receiver<()>,
-    files: Files,
+struct Watching<'a> {
+    signals: mpsc::Receiver<()>,
+    files: Files<'a>,
     _desktop: AbortOnDrop,
 }
 
@@ -58,38 +58,36 @@ impl Drop for AbortOnDrop {
 
 /// The files, and the folders that stand for them: programs replace their files by renaming, so
 /// only the folder sees it. Where a folder does not exist its nearest ancestor is watched.
-struct Files {
-    files: Vec<PathBuf>,
+///
+/// Which files those are is asked anew each time: a profile may be there that was not before.
+struct Files<'a> {
+    sources: &'a [Box<dyn Source>],
+    wanted: Arc<Mutex<Vec<PathBuf>>>,
     watcher: Option<notify::RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
 }
 
-impl Files {
-    fn watch(files: Vec<PathBuf>, changed: mpsc::Sender<()>) -> Self {
-        let wanted = files.clone();
-        let told = move |event: notify::Result<notify::Event>| {
-            let ours = match &event {
-                Ok(event) if event.kind.is_access() => false,
-                Ok(event) => {
-                    event.paths.is_empty()
-                        || event
-                            .paths
-                            .iter()
-                            .any(|path| wanted.iter().any(|file| file.starts_with(path)))
+impl<'a> Files<'a> {
+    fn watch(sources: &'a [Box<dyn Source>], changed: mpsc::Sender<()>) -> Self {
+        let wanted = Arc::new(Mutex::new(Vec::new()));
+        let told = {
+            let wanted = Arc::clone(&wanted);
+            move |event: notify::Result<notify::Event>| {
+                if concerns(
+                    &event,
+                    &wanted.lock().unwrap_or_else(PoisonError::into_inner),
+                ) {
+                    // Full: a signal is waiting already.
+                    let _ = changed.try_send(());
                 }
-                // An overflow, or a folder that is gone: read again.
-                Err(_) => true,
-            };
-            if ours {
-                // Full: a signal is waiting already.
-                let _ = changed.try_send(());
             }
         };
         let watcher = notify::recommended_watcher(told)
             .inspect_err(|error| tracing::warn!(%error, "files are polled, not watched"))
             .ok();
         let mut this = Self {
-            files,
+            sources,
+            wanted,
             watcher,
             folders: BTreeSet::new(),
         };
@@ -102,11 +100,16 @@ impl Files {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        let now: BTreeSet<PathBuf> = self
-            .files
+        let files: Vec<PathBuf> = self
+            .sources
+            .iter()
+            .flat_map(|source| source.watched())
+            .collect();
+        let now: BTreeSet<PathBuf> = files
             .iter()
             .filter_map(|file| nearest_folder(file))
             .collect();
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = files;
         for gone in self.folders.difference(&now) {
             // The kernel has dropped the watch already where the folder is gone.
             let _ = watcher.unwatch(gone);
@@ -121,6 +124,20 @@ impl Files {
                     .is_ok()
             })
             .collect();
+    }
+}
+
+/// Whether the event is one of these files, or of a folder that they lie in.
+fn concerns(event: &notify::Result<notify::Event>, files: &[PathBuf]) -> bool {
+    match event {
+        Ok(event) if event.kind.is_access() => false,
+        Ok(event) if event.paths.is_empty() => true,
+        Ok(event) => event
+            .paths
+            .iter()
+            .any(|path| files.iter().any(|file| file.starts_with(path))),
+        // An overflow, or a folder that is gone: read again.
+        Err(_) => true,
     }
 }
 
@@ -152,3 +169,6 @@ async fn watch_desktop(changed: mpsc::Sender<()>) {
         let _ = changed.try_send(());
     }
 }
+
+#[cfg(test)]
+mod tests;

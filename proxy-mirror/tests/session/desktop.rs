@@ -56,7 +56,9 @@ fn start_dconf() -> Dconf {
 }
 
 fn read() -> Reading {
-    System::default().read().unwrap()
+    System::default()
+        .read()
+        .expect("the desktop's settings can be read")
 }
 
 #[test]

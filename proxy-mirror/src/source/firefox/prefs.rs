@@ -62,7 +62,7 @@ pub(super) fn read(path: &Path) -> Result<Prefs, SourceError> {
 pub(super) fn parse(text: &str) -> Result<Vec<(String, Value, usize)>, Malformed> {
     let mut scan = scan::Scan::new(text);
     let mut found = Vec::new();
-    while scan.to_next_token()? {
+    while scan.skip_blank()? {
         let line = scan.line();
         scan.word("user_pref", "`user_pref(` was expected")?;
         scan.sign(b'(', "`(` was expected")?;

@@ -21,7 +21,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Skips white space and comments; whether anything follows.
-    pub(super) fn to_next_token(&mut self) -> Result<bool, Malformed> {
+    pub(super) fn skip_blank(&mut self) -> Result<bool, Malformed> {
         loop {
             match self.rest() {
                 [] => return Ok(false),
@@ -42,7 +42,7 @@ impl<'a> Scan<'a> {
 
     /// `word`, and no longer word.
     pub(super) fn word(&mut self, word: &str, what: &'static str) -> Result<(), Malformed> {
-        self.to_next_token()?;
+        self.skip_blank()?;
         let rest = self.rest();
         let follows = rest.get(word.len()).copied();
         if rest.starts_with(word.as_bytes()) && !follows.is_some_and(in_word) {
@@ -55,7 +55,7 @@ impl<'a> Scan<'a> {
 
     /// One sign.
     pub(super) fn sign(&mut self, sign: u8, what: &'static str) -> Result<(), Malformed> {
-        self.to_next_token()?;
+        self.skip_blank()?;
         if self.rest().first() == Some(&sign) {
             self.at += 1;
             Ok(())
@@ -67,7 +67,7 @@ impl<'a> Scan<'a> {
     /// A string, a number, `true` or `false`.
     pub(super) fn value(&mut self) -> Result<Value, Malformed> {
         const WHAT: &str = "a text in quotes, a whole number, true or false was expected";
-        self.to_next_token()?;
+        self.skip_blank()?;
         match self.rest() {
             [b'"' | b'\'', ..] => self.string(WHAT).map(Value::Text),
             [b't', ..] => self.word("true", WHAT).map(|()| Value::Flag(true)),
@@ -79,7 +79,7 @@ impl<'a> Scan<'a> {
 
     /// A text in quotes of either kind.
     pub(super) fn string(&mut self, what: &'static str) -> Result<String, Malformed> {
-        self.to_next_token()?;
+        self.skip_blank()?;
         let quote = match self.rest().first() {
             Some(quote @ (b'"' | b'\'')) => char::from(*quote),
             _ => return Err(self.malformed(what)),

@@ -118,10 +118,11 @@ proptest! {
 
     #[test]
     fn what_firefox_writes_is_read_back(prefs in prop::collection::vec(("[a-z.]{1,12}", value()), 0..20)) {
-        let text: String = prefs
+        let lines: Vec<String> = prefs
             .iter()
             .map(|(name, value)| format!("user_pref(\"{name}\", {});\n", shown(value)))
             .collect();
+        let text = lines.concat();
         let read: Vec<_> = parse(&text).unwrap().into_iter().map(|(n, v, _)| (n, v)).collect();
         prop_assert_eq!(read, prefs);
     }
