@@ -52,7 +52,7 @@ impl Interceptor {
 
     /// Cannot be called.
     pub async fn closed(&self) {
-        pending().await
+        pending::<()>().await;
     }
 }
 

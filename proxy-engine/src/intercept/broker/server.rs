@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SocketFlags, accept_with, sockopt};
+use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown, sockopt};
 
 use super::activation::{self, BrokerSocket};
 use super::packet::{self, Packet};
@@ -255,6 +255,8 @@ impl Broker {
         Ok(())
     }
 
+    /// Says why, and ends the connection so that this can still be read: closing a socket with
+    /// unread messages would give the other side a reset instead.
     fn hang_up(&mut self, peer: &OwnedFd, code: &str, message: &str) {
         let problem = Problem {
             code: code.to_owned(),
@@ -264,5 +266,10 @@ impl Broker {
         // It is hung up on in any case.
         let _ = self.answer(peer, 0, Some(problem), None);
         self.told = told;
+        let _ = shutdown(peer, Shutdown::Both);
+        while matches!(
+            packet::receive(peer),
+            Ok(Packet::Whole(..) | Packet::TooLong)
+        ) {}
     }
 }
