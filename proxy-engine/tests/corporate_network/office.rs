@@ -1,0 +1,137 @@
+//! The machines that these tests share.
+
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
+use testbed::net::POD_BRIDGE;
+use testbed::{Ca, Child, CorpNet, Origin, wait_for};
+
+/// A corporate network with origins outside.
+pub(crate) struct Office {
+    pub(crate) corp: CorpNet,
+    pub(crate) ca: Ca,
+    pub(crate) origin: Origin,
+    files: tempfile::TempDir,
+}
+
+impl Office {
+    pub(crate) fn open() -> Self {
+        let corp = CorpNet::new().unwrap();
+        let ca = Ca::new().unwrap();
+        let origin = Origin::start(&corp, &ca).unwrap();
+        let files = tempfile::tempdir().unwrap();
+        std::fs::write(files.path().join("ca.pem"), ca.pem()).unwrap();
+        Self {
+            corp,
+            ca,
+            origin,
+            files,
+        }
+    }
+
+    /// The engine on the node, intercepting the pods' bridge, with `stdin` as its input; up when
+    /// it says that interception is in force.
+    pub(crate) fn engine(&self, flags: &[&str], stdin: &str) -> Child {
+        let mut command = self.corp.node.command(env!("CARGO_BIN_EXE_proxy-engine"));
+        command.args(["run", "--transparent", "[::]:3183"]);
+        command.args([
+            "--intercept",
+            POD_BRIDGE,
+            "--control",
+            &self.file("engine.sock"),
+        ]);
+        command.args(flags);
+        command.stdin(Stdio::piped());
+        let mut engine = Child::spawn(command).unwrap();
+        engine.stdin().unwrap().write_all(stdin.as_bytes()).unwrap();
+        wait_for("interception is in force", Duration::from_secs(5), || {
+            assert!(
+                engine.ended().is_none(),
+                "the engine ended: its words stand above"
+            );
+            let status = self.try_status()?;
+            assert_ne!(status["interception"]["kind"], "failed", "{status:#}");
+            (status["interception"]["kind"] == "on").then_some(())
+        })
+        .unwrap();
+        engine
+    }
+
+    pub(crate) fn status(&self) -> serde_json::Value {
+        self.try_status().unwrap()
+    }
+
+    fn try_status(&self) -> Option<serde_json::Value> {
+        let mut ask = std::process::Command::new("curl");
+        ask.args([
+            "-sS",
+            "--unix-socket",
+            &self.file("engine.sock"),
+            "http://engine/v1/status",
+        ]);
+        serde_json::from_slice(&ask.output().unwrap().stdout).ok()
+    }
+
+    /// The body of a successful answer, or what `curl` says went wrong.
+    pub(crate) fn pod_gets(&self, url: &str) -> Result<String, String> {
+        self.curl(&["-f", url])
+    }
+
+    /// Head and body of whatever answer comes.
+    pub(crate) fn pod_asks(&self, url: &str) -> String {
+        self.curl(&["-i", url]).unwrap()
+    }
+
+    /// Starts a download in the pod; its `curl` ends well when all of it came.
+    pub(crate) fn pod_downloads(&self, url: &str) -> Child {
+        let mut command = self.corp.pod.command("curl");
+        command.args([
+            "-sSf",
+            "-o",
+            "/dev/null",
+            "--cacert",
+            &self.file("ca.pem"),
+            url,
+        ]);
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        Child::spawn(command).unwrap()
+    }
+
+    /// Swaps the policy's upstream, `None` for none, and nothing else of it.
+    pub(crate) fn swap(&self, upstream: Option<&str>) {
+        let mut policy = self.status()["policy"].take();
+        policy["default"] = match upstream {
+            Some(url) => serde_json::json!({ "kind": "upstreams", "upstreams": [url] }),
+            None => serde_json::json!({ "kind": "direct" }),
+        };
+        let mut put = std::process::Command::new("curl");
+        put.args([
+            "-sSf",
+            "--unix-socket",
+            &self.file("engine.sock"),
+            "-X",
+            "PUT",
+        ]);
+        put.args(["--json", &policy.to_string(), "http://engine/v1/policy"]);
+        let output = put.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    fn curl(&self, flags: &[&str]) -> Result<String, String> {
+        let ca = self.file("ca.pem");
+        let mut args = vec!["-sS", "-m", "10", "--cacert", &ca];
+        args.extend(flags);
+        let output = self.corp.pod.exec("curl", &args).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        if output.status.success() {
+            Ok(text(output.stdout))
+        } else {
+            Err(text(output.stderr))
+        }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.files.path().join(name).display().to_string()
+    }
+}
