@@ -1,7 +1,8 @@
 //! The message catalogue, in English and Japanese, that the window reads too.
 //!
 //! `messages/{en,ja}.json`: flat keys, texts with `{arguments}` (inlang's message format, which
-//! paraglide compiles for the window). A [`Problem`]'s key is `problem_` and its code.
+//! paraglide compiles for the window). A [`Problem`]'s key is `problem_` and its code; beside its
+//! own arguments its text may use `{message}`, the problem's English sentence.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -81,7 +82,12 @@ impl Catalogue {
     pub fn problem(&self, problem: &Problem) -> String {
         self.texts
             .get(&format!("problem_{}", problem.code))
-            .and_then(|text| filled(text, |name| problem.args.get(name).map(String::as_str)))
+            .and_then(|text| {
+                filled(text, |name| match problem.args.get(name) {
+                    Some(value) => Some(value.as_str()),
+                    None => (name == "message").then_some(problem.message.as_str()),
+                })
+            })
             .unwrap_or_else(|| problem.message.clone())
     }
 }

@@ -1,11 +1,12 @@
 //! What would happen to one URL, and because of which rule.
 
-mod route;
 mod url;
 
-use proxy_engine::config::Upstream;
+use std::net::SocketAddr;
 
-use self::route::Rule;
+use proxy_engine::config::{Bypass, Policy, Upstream};
+use proxy_engine::route::{BypassIndex, Destination, Host, Route, Router};
+
 use self::url::Target;
 use crate::control::{Explanation, Problem, RouteKind};
 use crate::policy::Decision;
@@ -37,37 +38,75 @@ impl ExplainError {
 /// [`ExplainError`] where it is no URL, or has a scheme that does not go over TCP.
 pub fn explain(url: &str, decision: &Decision) -> Result<Explanation, ExplainError> {
     let target = Target::parse(url)?;
-    let (rule, reason) = route::of(&decision.policy, &target);
-    let (route, upstream) = match &rule {
-        Rule::Private | Rule::Bypass(_) => (RouteKind::Direct, None),
-        Rule::Default => default_route(decision),
+    let router = Router::new(decision.policy.clone());
+    let (route, upstream, reason, source) = match direct(&router, &target.to) {
+        Some(reason) => {
+            let source = said_by(&reason, &target.to, decision);
+            (RouteKind::Direct, None, reason, source)
+        }
+        None => by_default(&router, decision),
     };
     Ok(Explanation {
-        url: target.shown(),
+        url: target.to_string(),
         route,
-        upstream: upstream.map(ToString::to_string),
         reason,
-        source: said_by(&rule, decision),
-        credentials: upstream.and_then(|upstream| credentials(upstream, decision)),
+        source,
+        credentials: upstream
+            .as_ref()
+            .and_then(|upstream| credentials(upstream, decision)),
+        upstream: upstream.as_ref().map(ToString::to_string),
     })
 }
 
-fn default_route(decision: &Decision) -> (RouteKind, Option<&Upstream>) {
-    use proxy_engine::config::DefaultRoute;
-    match &decision.policy.default {
-        DefaultRoute::Direct => (RouteKind::Direct, None),
-        DefaultRoute::Upstreams { upstreams } => (RouteKind::Upstream, upstreams.first()),
-        DefaultRoute::Refused { .. } => (RouteKind::Refused, None),
+/// Why the destination is dialled directly whatever the default route is.
+fn direct(router: &Router, to: &Destination) -> Option<String> {
+    match &to.host {
+        Host::Ip(ip) => router.direct_address(SocketAddr::new(*ip, to.port)),
+        Host::Name(name) => router.direct_name(name, to.port),
     }
 }
 
-/// Where the rule that decided was said.
-fn said_by(rule: &Rule, decision: &Decision) -> String {
-    match rule {
-        Rule::Private => "built in".to_owned(),
-        Rule::Bypass(index) if *index < decision.bypass_of_source => decision.origin.clone(),
-        Rule::Bypass(_) => "settings.toml: bypass".to_owned(),
-        Rule::Default => decision.origin.clone(),
+fn by_default(
+    router: &Router,
+    decision: &Decision,
+) -> (RouteKind, Option<Upstream>, String, String) {
+    let origin = decision.origin.clone();
+    match router.default_route() {
+        // The engine knows that no proxy is set, the decision knows why.
+        Route::Direct { .. } => (
+            RouteKind::Direct,
+            None,
+            decision.policy.cause.clone(),
+            origin,
+        ),
+        Route::Upstreams { upstreams, reason } => (
+            RouteKind::Upstream,
+            upstreams.first().cloned(),
+            reason,
+            origin,
+        ),
+        Route::Refused { reason } => (RouteKind::Refused, None, reason, origin),
+    }
+}
+
+/// Where the rule was said that dials the destination directly.
+fn said_by(reason: &str, to: &Destination, decision: &Decision) -> String {
+    let without_bypass = Router::new(Policy {
+        bypass: Bypass::default(),
+        ..decision.policy.clone()
+    });
+    if direct(&without_bypass, to).as_deref() == Some(reason) {
+        return "built in".to_owned();
+    }
+    let of_source = &decision.policy.bypass.0[..decision.bypass_of_source];
+    let of_source = BypassIndex::new(&Bypass(of_source.to_vec()));
+    let named = match &to.host {
+        Host::Ip(ip) => of_source.address(*ip, to.port),
+        Host::Name(name) => of_source.name(name, to.port),
+    };
+    match named {
+        Some(_) => decision.origin.clone(),
+        None => "settings.toml: bypass".to_owned(),
     }
 }
 

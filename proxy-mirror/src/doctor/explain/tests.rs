@@ -73,7 +73,7 @@ fn the_rule_that_decided_is_named_with_who_wrote_it() {
         ),
         (
             "https://a.only.example:8443",
-            "bypass .only.example:8443",
+            "bypass .only.example",
             "settings.toml: bypass",
         ),
         ("http://10.1.2.3", "private network", "built in"),

@@ -1,6 +1,8 @@
 //! The few parts of a URL that decide its route.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::fmt;
+
+use proxy_engine::route::Destination;
 
 use super::ExplainError;
 
@@ -8,19 +10,9 @@ use super::ExplainError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     scheme: String,
-    pub(super) host: Host,
-    pub(super) port: u16,
+    pub(super) to: Destination,
     /// Path and query, as written.
     rest: String,
-}
-
-/// The host of a URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Host {
-    /// Lower case, no trailing dot.
-    Name(String),
-    /// Never an IPv4 address in IPv6 clothes.
-    Ip(IpAddr),
 }
 
 /// Schemes over TCP, and their ports.
@@ -56,74 +48,29 @@ impl Target {
         let authority = authority
             .rsplit_once('@')
             .map_or(authority, |(_, host)| host);
-        let (host, port) = split(authority).ok_or_else(|| fail("its host is not one"))?;
-        let port = match port {
-            None => default_port,
-            Some(digits) => digits
-                .parse()
-                .ok()
-                .filter(|port| *port != 0 && digits.bytes().all(|b| b.is_ascii_digit()))
-                .ok_or_else(|| fail("its port is not a number between 1 and 65535"))?,
-        };
+        let to = Destination::parse(authority, Some(default_port))
+            .ok_or_else(|| fail("its host and port are not HOST or HOST:PORT"))?;
         Ok(Self {
-            host: Host::parse(host).ok_or_else(|| fail("its host is not one"))?,
-            port,
+            to,
             // A fragment never leaves the client.
             rest: rest.split('#').next().unwrap_or_default().to_owned(),
             scheme,
         })
     }
+}
 
-    /// As it was understood: with its port where that is not the scheme's own.
-    pub(super) fn shown(&self) -> String {
-        let host = match &self.host {
-            Host::Name(name) => name.clone(),
-            Host::Ip(IpAddr::V4(ip)) => ip.to_string(),
-            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
-        };
-        let port = if SCHEMES.contains(&(self.scheme.as_str(), self.port)) {
-            String::new()
-        } else {
-            format!(":{}", self.port)
-        };
-        let path = if self.rest.is_empty() {
+/// As it was understood: with its port where that is not the scheme's own.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.to.host)?;
+        if !SCHEMES.contains(&(self.scheme.as_str(), self.to.port)) {
+            write!(f, ":{}", self.to.port)?;
+        }
+        f.write_str(if self.rest.is_empty() {
             "/"
         } else {
             &self.rest
-        };
-        format!("{}://{host}{port}{path}", self.scheme)
-    }
-}
-
-impl Host {
-    fn parse(text: &str) -> Option<Self> {
-        if let Some(bare) = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            let ip: Ipv6Addr = bare.parse().ok()?;
-            return Some(Self::Ip(IpAddr::V6(ip).to_canonical()));
-        }
-        if let Ok(ip) = text.parse::<IpAddr>() {
-            return Some(Self::Ip(ip));
-        }
-        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        proxy_engine::sniff::is_host_name(&name).then_some(Self::Name(name))
-    }
-}
-
-/// Host (an IPv6 address keeps its brackets) and port.
-fn split(authority: &str) -> Option<(&str, Option<&str>)> {
-    if authority.starts_with('[') {
-        let (host, port) = authority.split_at(authority.find(']')? + 1);
-        return match port {
-            "" => Some((host, None)),
-            port => Some((host, Some(port.strip_prefix(':')?))),
-        };
-    }
-    match authority.split_once(':') {
-        None => Some((authority, None)),
-        Some((host, port)) => Some((host, Some(port))),
+        })
     }
 }
 
