@@ -36,7 +36,7 @@ export function m(key: Key, args: Args = {}): string {
 /** What a problem says in the user's language; English where the catalogue does not know it. */
 export function problemText(problem: Problem): string {
   const text = catalogues[current][`problem_${problem.code}` as Key] as string | undefined;
-  return text === undefined ? problem.message : filled(text, problem.args);
+  return text === undefined ? problem.message : filled(text, { message: problem.message, ...problem.args });
 }
 
 function filled(text: string, args: { [name in string]: string | number }): string {

@@ -84,3 +84,62 @@ fn an_argument_that_looks_like_a_place_is_not_filled_again() {
             .contains("{what}")
     );
 }
+
+/// The codes that `Problem::new("…"` and `code()` name in a room's source.
+fn codes(folder: &std::path::Path) -> Vec<(String, std::path::PathBuf)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the sources stand beside the test") {
+        let path = entry.expect("a folder can be listed").path();
+        if path.is_dir() {
+            found.extend(codes(&path));
+        } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("tests.rs") {
+            let text = std::fs::read_to_string(&path).expect("sources are text");
+            // Tests at the end of a file make problems of their own.
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for start in ["Problem::new(", "code: "] {
+                for part in text.split(start).skip(1) {
+                    let code = part
+                        .trim_start()
+                        .strip_prefix('"')
+                        .and_then(|rest| rest.split_once('"'));
+                    found.extend(code.map(|(code, _)| (code.to_owned(), path.clone())));
+                }
+            }
+            // `Self::Stale { .. } => "plan_stale",`
+            if text.contains("fn code(") || text.contains("let code = match") {
+                for part in text.split("=> \"").skip(1) {
+                    found.extend(
+                        part.split_once('"')
+                            .map(|(code, _)| (code.to_owned(), path.clone())),
+                    );
+                }
+            }
+        }
+    }
+    found.retain(|(code, _)| {
+        !code.is_empty() && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    });
+    found
+}
+
+#[test]
+fn every_problem_of_the_engine_and_the_agent_can_be_told_in_both_languages() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let english = &Catalogue::of(Language::En).texts;
+    let mut seen = 0;
+    for room in ["src", "../proxy-engine/src"] {
+        for (code, file) in codes(&here.join(room)) {
+            seen += 1;
+            let key = format!("problem_{code}");
+            assert!(
+                english.contains_key(&key),
+                "{}: no {key} in messages/en.json",
+                file.display()
+            );
+        }
+    }
+    assert!(
+        seen > 30,
+        "only {seen} codes were found: has the way they are written changed?"
+    );
+}
