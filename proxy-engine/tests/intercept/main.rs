@@ -5,6 +5,7 @@
 mod alone;
 mod brokered;
 mod capture;
+mod commands;
 mod processes;
 mod quic;
 mod road;

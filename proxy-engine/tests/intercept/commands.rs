@@ -1,0 +1,114 @@
+//! The two commands as units start them: a broker with privilege, an engine without.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use testbed::net::ORIGIN;
+use testbed::{Child, wait_for};
+
+use crate::road::{Road, SOON};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_proxy-engine");
+
+/// `nobody` on every system there is.
+const NOBODY: &str = "65534";
+
+fn spawn(mut command: Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    Child::spawn(command).expect("the program")
+}
+
+fn start_broker(road: &Road, socket: &Path) -> Child {
+    let mut broker = road.corp.node.command(PROGRAM);
+    broker.args(["broker", "--engine-uid", NOBODY, "--socket"]);
+    let broker = spawn({
+        broker.arg(socket);
+        broker
+    });
+    wait_for("the broker's socket", SOON, || {
+        socket.exists().then_some(())
+    })
+    .expect("a broker");
+    broker
+}
+
+fn start_engine(road: &Road, folder: &Path) -> Child {
+    let mut engine = road.corp.node.command("setpriv");
+    engine.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}")]);
+    engine.args(["--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]);
+    engine.args([PROGRAM, "run", "--transparent", "0.0.0.0:3183"]);
+    engine.args(["--intercept", "br-pods", "--broker"]);
+    engine.arg(folder.join("broker.sock"));
+    engine.arg("--control").arg(folder.join("engine.sock"));
+    spawn(engine)
+}
+
+/// What the engine says of itself over its control socket.
+fn status(folder: &Path) -> String {
+    let answer = Command::new("curl")
+        .args(["-s", "--max-time", "3", "--unix-socket"])
+        .arg(folder.join("engine.sock"))
+        .arg("http://engine/v1/status")
+        .output()
+        .expect("curl");
+    String::from_utf8_lossy(&answer.stdout).into_owned()
+}
+
+#[test]
+fn an_engine_without_any_capability_serves_what_the_broker_brings_it() {
+    let road = Road::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::chown(folder.path(), NOBODY.parse().ok(), NOBODY.parse().ok())
+        .expect("a folder for the engine");
+    let broker = start_broker(&road, &folder.path().join("broker.sock"));
+    let engine = start_engine(&road, folder.path());
+    let on = || {
+        status(folder.path())
+            .contains(r#""interception":{"kind":"on""#)
+            .then_some(())
+    };
+    wait_for("interception", 2 * SOON, on).expect("in force");
+    let own =
+        std::fs::read_to_string(format!("/proc/{}/status", engine.pid())).expect("its status");
+    assert!(own.contains("CapPrm:\t0000000000000000"), "{own}");
+    assert!(own.contains("Uid:\t65534"), "{own}");
+    // Not silent, so that the engine need not wait for a request line, and not HTTP either.
+    let (_stream, answered) = speak(&road, b"\0\n");
+    assert_eq!(answered, "origin");
+    assert!(
+        status(folder.path()).contains(r#""accepted":1"#),
+        "through the engine"
+    );
+
+    // The broker restarts: its rules go, and the engine asks the new one for them.
+    broker.kill();
+    assert!(road.tables().is_empty());
+    let _ = std::fs::remove_file(folder.path().join("broker.sock"));
+    let _broker = start_broker(&road, &folder.path().join("broker.sock"));
+    wait_for("interception by the new broker", 2 * SOON, || {
+        (!road.tables().is_empty()).then_some(())
+    })
+    .expect("in force again");
+
+    engine.kill();
+    wait_for("the release", SOON, || {
+        road.tables().is_empty().then_some(())
+    })
+    .expect("released");
+    assert_eq!(speak(&road, b"hello").1, "origin", "as if not installed");
+}
+
+/// A connection of the pod to the origin that says something first, and the answer's first line.
+fn speak(road: &Road, first: &[u8]) -> (TcpStream, String) {
+    let dialled = road.corp.pod.enter(|| TcpStream::connect((ORIGIN, 80)));
+    let mut stream = dialled.expect("the pod").expect("a connection");
+    stream.set_read_timeout(Some(2 * SOON)).expect("an option");
+    stream.write_all(first).expect("sent");
+    let mut line = String::new();
+    BufReader::new(&stream)
+        .read_line(&mut line)
+        .expect("an answer");
+    (stream, line.trim_end().to_owned())
+}
