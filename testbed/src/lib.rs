@@ -14,6 +14,7 @@ pub mod net;
 pub mod origin;
 pub mod recorder;
 pub mod registry;
+mod scratch;
 pub mod session;
 pub mod squid;
 mod wait;

@@ -12,7 +12,7 @@ use crate::ca::Ca;
 use crate::child::{Child, run};
 use crate::machine::{root, script};
 use crate::net::{CorpNet, REGISTRY, REGISTRY_NAME, require};
-use crate::{Result, TestbedError, wait_for};
+use crate::{Result, TestbedError, scratch, wait_for};
 
 /// The image that every registry has: a static busybox as the shell, `curl`, and nobody's
 /// certificates but the test's own authority.
@@ -34,10 +34,7 @@ impl Registry {
     pub fn start(corp: &CorpNet, ca: &Ca) -> Result<Self> {
         require("docker-registry", "docker-registry")?;
         require("curl", "curl")?;
-        let dir = tempfile::Builder::new()
-            .prefix("gangway-registry-")
-            .tempdir()
-            .map_err(TestbedError::io("make a folder for the registry"))?;
+        let dir = scratch::folder("registry")?;
         let certificate = ca.issue(&[REGISTRY_NAME])?;
         write(dir.path(), "ca.pem", &ca.pem())?;
         write(dir.path(), "etc/ssl/certs/ca-certificates.crt", &ca.pem())?;

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 
 use crate::child::Child;
 use crate::net::{CorpNet, PROXY, RESOLVER, require};
+use crate::scratch::{self, SharedName};
 use crate::{Result, TestbedError, wait_for};
 
 /// The user name and password that a squid with [`Squid::with_basic`] accepts.
@@ -24,8 +25,10 @@ pub struct BasicLogin {
 #[derive(Debug)]
 pub struct Squid {
     address: SocketAddr,
-    dir: tempfile::TempDir,
+    // Dropped in this order: the program, then what it writes to.
     child: Child,
+    dir: tempfile::TempDir,
+    _shared: SharedName,
 }
 
 impl Squid {
@@ -48,10 +51,7 @@ impl Squid {
 
     fn launch(corp: &CorpNet, port: u16, login: Option<&BasicLogin>) -> Result<Self> {
         require("squid", "squid")?;
-        let dir = tempfile::Builder::new()
-            .prefix("gangway-squid-")
-            .tempdir()
-            .map_err(TestbedError::io("make a folder for squid"))?;
+        let dir = scratch::folder("squid")?;
         let write = |name: &str, text: String| {
             let path = dir.path().join(name);
             fs::write(&path, text).map_err(TestbedError::io(format!("write {}", path.display())))
@@ -71,14 +71,15 @@ impl Squid {
         ))?;
         let conf = dir.path().join("squid.conf").display().to_string();
         // `-n`: shared memory and pid of its own beside other squids.
-        let name = corp.proxy.name().replace('-', "") + &port.to_string();
+        let shared = SharedName::new(corp.proxy.name(), port);
         let child = corp
             .proxy
-            .spawn("squid", &["-N", "-n", &name, "-f", &conf])?;
+            .spawn("squid", &["-N", "-n", shared.as_str(), "-f", &conf])?;
         let mut this = Self {
             address,
-            dir,
             child,
+            dir,
+            _shared: shared,
         };
         this.ready(corp)?;
         Ok(this)

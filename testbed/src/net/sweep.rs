@@ -1,11 +1,11 @@
 //! Removes what killed tests left behind.
 
 use std::fs::{self, File};
-use std::path::Path;
 
 use rustix::fs::FlockOperation;
 
 use super::netns;
+use crate::scratch::is_gone;
 use crate::{Result, TestbedError};
 
 /// Removes the namespaces of tests whose process is gone. Tests that start at the same moment
@@ -33,8 +33,4 @@ pub(super) fn remove_leftovers() -> Result<()> {
 /// The process that made the namespace: `gwPID-N-ROLE`.
 fn maker(name: &str) -> Option<u32> {
     name.strip_prefix("gw")?.split_once('-')?.0.parse().ok()
-}
-
-fn is_gone(pid: u32) -> bool {
-    !Path::new("/proc").join(pid.to_string()).exists()
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Result, TestbedError};
+use crate::{Result, TestbedError, scratch};
 
 /// A home and the XDG folders beneath one temporary folder.
 #[derive(Debug)]
@@ -19,10 +19,7 @@ pub(super) struct Folders {
 
 impl Folders {
     pub(super) fn make() -> Result<Self> {
-        let root = tempfile::Builder::new()
-            .prefix("gangway-user-")
-            .tempdir()
-            .map_err(TestbedError::io("make a user's folders"))?;
+        let root = scratch::folder("user")?;
         let home = root.path().join("home");
         let this = Self {
             config: home.join(".config"),
