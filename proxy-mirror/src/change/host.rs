@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{ChangeError, FileId, Owner, UnitId};
 
 pub use local::Local;
-pub use wsl::{DefaultUser, Distro, NetworkingMode, WSL_EXE, Wsl, running_distros};
+pub use wsl::{DefaultUser, Distro, NetworkingMode, WSL_EXE, Wsl, running_by, running_distros};
 
 /// Which machine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -91,10 +91,15 @@ fn program() -> Option<PathBuf> {
 /// # Errors
 /// [`ChangeError::Command`] where `wsl.exe` is there and cannot be run.
 pub fn running_distros() -> Result<Vec<Wsl>, ChangeError> {
-    let Some(program) = program() else {
-        return Ok(Vec::new());
-    };
-    let mut command = std::process::Command::new(&program);
+    program().map_or_else(|| Ok(Vec::new()), |program| running_by(&program))
+}
+
+/// The distros that run now, as this `wsl.exe` tells.
+///
+/// # Errors
+/// As [`running_distros`].
+pub fn running_by(program: &Path) -> Result<Vec<Wsl>, ChangeError> {
+    let mut command = std::process::Command::new(program);
     command.args(["--list", "--running", "--quiet"]);
     let ended = finish(command, &[]).map_err(|error| ChangeError::Command {
         command: "wsl.exe --list --running --quiet".into(),
@@ -109,7 +114,7 @@ pub fn running_distros() -> Result<Vec<Wsl>, ChangeError> {
         .map(str::trim)
         .filter(|name| !OTHERS.contains(name))
         .filter_map(|name| name.parse().ok())
-        .map(Wsl::new)
+        .map(|distro| Wsl::by(program.to_owned(), distro))
         .collect())
 }
 
@@ -131,7 +136,11 @@ fn text(bytes: &[u8]) -> String {
 impl Wsl {
     /// The distro of this name, whether it is there or not.
     pub fn new(distro: Distro) -> Self {
-        let program = program().unwrap_or_else(|| "wsl.exe".into());
+        Self::by(program().unwrap_or_else(|| "wsl.exe".into()), distro)
+    }
+
+    /// The same, reached through this `wsl.exe`.
+    pub fn by(program: PathBuf, distro: Distro) -> Self {
         Self {
             machine: Machine::Wsl(distro.clone()),
             distro,
