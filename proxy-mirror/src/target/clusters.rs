@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::Docker;
 use bollard::query_parameters::{EventsOptions, ListNetworksOptions};
@@ -103,11 +103,14 @@ fn pause() -> impl Stream<Item = Vec<Network>> + Send {
 
 fn until_it_goes(docker: Docker) -> impl Stream<Item = Vec<Network>> + Send {
     let filters = HashMap::from([("type".to_owned(), vec!["network".to_owned()])]);
+    // The daemon tells again what happened since before the first look, so that nothing falls
+    // between that and the listening.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let options = EventsOptions {
+        since: now.ok().map(|now| now.as_secs().to_string()),
         filters: Some(filters),
         ..EventsOptions::default()
     };
-    // Listening begins before the first look, so that nothing falls between.
     let events = docker
         .events(Some(options))
         .take_while(|event| std::future::ready(event.is_ok()));
@@ -149,10 +152,7 @@ fn network(network: &bollard::models::Network) -> Option<Network> {
     };
     Some(Network {
         kind,
-        gateway: configs
-            .iter()
-            .filter_map(|config| config.gateway.as_deref()?.parse().ok())
-            .find(IpAddr::is_ipv4),
+        gateway: configs.iter().find_map(gateway),
         on: ContainerNetwork {
             interface,
             subnets: configs
@@ -163,6 +163,21 @@ fn network(network: &bollard::models::Network) -> Option<Network> {
         },
         name,
     })
+}
+
+/// This machine's IPv4 address in one subnet: where nobody chose it, Docker takes the first.
+fn gateway(config: &bollard::models::IpamConfig) -> Option<IpAddr> {
+    let chosen = config
+        .gateway
+        .as_deref()
+        .and_then(|text| text.parse::<IpAddr>().ok());
+    let subnet = config
+        .subnet
+        .as_deref()
+        .and_then(|text| text.parse::<IpNet>().ok());
+    chosen
+        .or_else(|| subnet?.hosts().next())
+        .filter(IpAddr::is_ipv4)
 }
 
 /// Containers and pods, by interception.

@@ -1,0 +1,330 @@
+//! A real Docker daemon is asked, not its files.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+#[path = "docker/dockerd.rs"]
+mod dockerd;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use proxy_engine::config::{Interception, Policy};
+use proxy_engine::control::InterceptionState;
+use proxy_mirror::change::host::Local;
+use proxy_mirror::change::{Desks, execute, undo};
+use proxy_mirror::control::{EngineRuns, TargetView};
+use proxy_mirror::settings::{Settings, Style};
+use proxy_mirror::target::{self, Context, Daemon, TargetState, clusters};
+use proxy_mirror::world::Relay;
+
+use dockerd::Dockerd;
+
+const RELAY: &str = "http://127.0.0.1:3182";
+
+fn context(folder: &std::path::Path, docker: Daemon) -> Context {
+    let root = folder.join("machine");
+    std::fs::create_dir_all(root.join("etc/systemd/system")).unwrap();
+    Context {
+        settings: Settings::default(),
+        policy: Policy::direct("test"),
+        relay: Relay {
+            port: 3182,
+            containers: None,
+        },
+        engine: EngineRuns::Service,
+        interception: InterceptionState::Off,
+        docker,
+        networks: Vec::new(),
+        desks: Desks {
+            local: Arc::new(Local::at(root)),
+            user_journal: folder.join("user-journal"),
+            machine_journal: folder.join("journal"),
+            root: true,
+        },
+        docker_cli: folder.join("docker-cli/config.json"),
+    }
+}
+
+async fn view(context: &Context, id: &str) -> TargetView {
+    let targets = target::all(&Arc::new(context.clone())).await;
+    let views = target::views(context, &targets).await;
+    views.into_iter().find(|view| view.id.0 == id).unwrap()
+}
+
+async fn apply(context: &Context) {
+    let targets = target::all(&Arc::new(context.clone())).await;
+    let planned = target::plan(context, &targets).await.unwrap();
+    execute(&context.desks, &planned, &mut |_| {}).unwrap();
+}
+
+#[tokio::test]
+async fn an_old_daemon_gets_a_drop_in_which_is_in_force_only_after_its_restart() {
+    let mut dockerd = Dockerd::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path(), Daemon::Socket(dockerd.socket()));
+    let before = view(&context, "docker-daemon").await;
+    assert!(
+        before.version.as_deref().unwrap().starts_with("20."),
+        "{before:?}"
+    );
+    assert!(
+        matches!(before.state, TargetState::Differs { .. }),
+        "{before:?}"
+    );
+    apply(&context).await;
+    let drop_in = folder
+        .path()
+        .join("machine/etc/systemd/system/docker.service.d/gangway.conf");
+    let text = std::fs::read_to_string(&drop_in).unwrap();
+    assert!(
+        text.contains(&format!("Environment=\"HTTPS_PROXY={RELAY}\"")),
+        "{text}"
+    );
+    let written = view(&context, "docker-daemon").await;
+    assert!(
+        matches!(&written.state, TargetState::NotInForce { reason } if reason.contains("restart dockerd by hand")),
+        "{written:?}"
+    );
+    // What systemd would give it.
+    let environment: Vec<(String, String)> = text
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("Environment=\"")?
+                .strip_suffix('"')?
+                .split_once('=')
+        })
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    dockerd.restart(&environment);
+    let after = view(&context, "docker-daemon").await;
+    assert!(
+        matches!(after.state, TargetState::InForce { .. }),
+        "{after:?}"
+    );
+    // A hand-edited file holds only after the next restart, and is said to differ.
+    std::fs::write(&drop_in, text.replace("3182", "3183")).unwrap();
+    let edited = view(&context, "docker-daemon").await;
+    assert!(
+        matches!(edited.state, TargetState::Differs { .. }),
+        "{edited:?}"
+    );
+    std::fs::write(&drop_in, text).unwrap();
+    undo(&context.desks).unwrap();
+    assert!(!drop_in.exists());
+    dockerd.restart(&[]);
+    assert!(matches!(
+        view(&context, "docker-daemon").await.state,
+        TargetState::Differs { .. }
+    ));
+}
+
+#[tokio::test]
+async fn no_service_means_no_file_of_roots_names_the_relay() {
+    let dockerd = Dockerd::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut context = context(folder.path(), Daemon::Socket(dockerd.socket()));
+    context.engine = EngineRuns::Embedded;
+    let blocked = view(&context, "docker-daemon").await;
+    assert!(
+        matches!(&blocked.state, TargetState::Blocked { reason } if reason.contains("gangway engine install")),
+        "{blocked:?}"
+    );
+    let targets = target::all(&Arc::new(context.clone())).await;
+    assert!(
+        target::plan(&context, &targets)
+            .await
+            .unwrap()
+            .view
+            .steps
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn networks_are_found_as_they_come_and_internal_ones_are_left_alone() {
+    let dockerd = Dockerd::start(&[]);
+    let daemon = Daemon::Socket(dockerd.socket());
+    let mut seen = Box::pin(clusters::watch(daemon.clone()));
+    let next = |wanted: &'static str| {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        (wanted, deadline)
+    };
+    assert!(seen.next().await.unwrap().is_empty());
+    for (arguments, wanted) in [
+        (&["kind"][..], "kind"),
+        (&["--internal", "secret"][..], "secret"),
+        (&["--label", "app=k3d", "k3d-dev"][..], "k3d-dev"),
+        (
+            &[
+                "-o",
+                "com.docker.network.bridge.name=shop0",
+                "--subnet",
+                "10.99.0.0/24",
+                "shop",
+            ][..],
+            "shop",
+        ),
+    ] {
+        dockerd.docker(&[&["network", "create"], arguments].concat());
+        let (wanted, deadline) = next(wanted);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let networks = tokio::time::timeout(left, seen.next())
+                .await
+                .expect(wanted)
+                .unwrap();
+            if networks.iter().any(|network| network.name == wanted) {
+                break;
+            }
+        }
+    }
+    let networks = clusters::networks(&daemon.api().await.unwrap())
+        .await
+        .unwrap();
+    let named = |name: &str| {
+        networks
+            .iter()
+            .find(|network| network.name == name)
+            .unwrap()
+    };
+    assert_eq!(named("kind").kind, clusters::Kind::Kind);
+    assert!(named("kind").on.interface.starts_with("br-"));
+    assert_eq!(named("k3d-dev").kind, clusters::Kind::K3d("dev".into()));
+    assert!(named("secret").on.internal);
+    assert_eq!(named("shop").on.interface, "shop0");
+    assert_eq!(named("shop").gateway, Some([10, 99, 0, 1].into()));
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut context = context(folder.path(), daemon);
+    context.networks = networks;
+    let off = view(&context, "clusters").await;
+    assert!(
+        matches!(off.state, TargetState::NotInForce { .. }),
+        "{off:?}"
+    );
+    assert!(
+        !off.desired
+            .as_ref()
+            .unwrap()
+            .contains(&named_interface(&context, "secret"))
+    );
+    let mut interception = Interception {
+        interfaces: vec!["br-*".parse().unwrap()],
+        ..Interception::default()
+    };
+    context.interception = InterceptionState::On {
+        interception: interception.clone(),
+    };
+    let part = view(&context, "clusters").await;
+    assert!(matches!(&part.state, TargetState::NotInForce { reason } if reason.contains("shop0")));
+    interception.interfaces.push("shop0".parse().unwrap());
+    context.interception = InterceptionState::On { interception };
+    assert!(matches!(
+        view(&context, "clusters").await.state,
+        TargetState::InForce { .. }
+    ));
+}
+
+fn named_interface(context: &Context, name: &str) -> String {
+    let found = context.networks.iter().find(|network| network.name == name);
+    found.unwrap().on.interface.clone()
+}
+
+#[tokio::test]
+async fn without_a_daemon_the_rest_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut context = context(
+        folder.path(),
+        Daemon::Socket(folder.path().join("none.sock")),
+    );
+    context.relay.containers = Some([127, 0, 0, 1].into());
+    std::fs::create_dir(folder.path().join("docker-cli")).unwrap();
+    let daemon = view(&context, "docker-daemon").await;
+    assert!(
+        matches!(
+            daemon.state,
+            TargetState::NotInstalled | TargetState::Failed { .. }
+        ),
+        "{daemon:?}"
+    );
+    std::fs::write(&context.docker_cli, "{\"HttpHeaders\": {}}").unwrap();
+    assert!(matches!(
+        view(&context, "docker-cli").await.state,
+        TargetState::Differs { .. }
+    ));
+    apply(&context).await;
+    // Something must serve there before it counts.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    context.relay.port = listener.local_addr().unwrap().port();
+    apply(&context).await;
+    let serve = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let answer = b"HTTP/1.1 502 Bad Gateway\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, answer)
+            .await
+            .unwrap();
+        stream
+    });
+    let served = view(&context, "docker-cli").await;
+    assert!(
+        matches!(served.state, TargetState::InForce { .. }),
+        "{served:?}"
+    );
+    drop(serve.await);
+    let gone = view(&context, "docker-cli").await;
+    assert!(
+        matches!(gone.state, TargetState::NotInForce { .. }),
+        "{gone:?}"
+    );
+    undo(&context.desks).unwrap();
+    let text = std::fs::read_to_string(&context.docker_cli).unwrap();
+    assert_eq!(text, "{\"HttpHeaders\": {}}");
+}
+
+#[tokio::test]
+async fn a_malformed_cli_file_is_named_and_nothing_is_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut context = context(
+        folder.path(),
+        Daemon::Socket(folder.path().join("none.sock")),
+    );
+    context.relay.containers = Some([127, 0, 0, 1].into());
+    std::fs::create_dir(folder.path().join("docker-cli")).unwrap();
+    std::fs::write(&context.docker_cli, "{\n  oops\n}").unwrap();
+    let view = view(&context, "docker-cli").await;
+    assert!(
+        matches!(&view.state, TargetState::Failed { reason } if reason.contains("config.json:2:3: ")),
+        "{view:?}"
+    );
+    let targets = target::all(&Arc::new(context.clone())).await;
+    assert!(target::plan(&context, &targets).await.is_err());
+}
+
+#[tokio::test]
+async fn a_mirrored_upstream_never_asks_for_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut context = context(
+        folder.path(),
+        Daemon::Socket(folder.path().join("none.sock")),
+    );
+    std::fs::create_dir(folder.path().join("docker-cli")).unwrap();
+    std::fs::write(&context.docker_cli, "{}").unwrap();
+    context.settings.style = Style::Mirror;
+    let upstreams = |url: &str| proxy_engine::config::DefaultRoute::Upstreams {
+        upstreams: vec![url.parse().unwrap()],
+    };
+    context.policy.default = upstreams("http://ann@proxy.corp.example:3128");
+    let blocked = view(&context, "docker-cli").await;
+    assert!(
+        matches!(&blocked.state, TargetState::Blocked { reason } if reason.contains("password of ann")),
+        "{blocked:?}"
+    );
+    context.policy.default = upstreams("http://proxy.corp.example:3128");
+    context.policy.bypass = ".corp.example".parse().unwrap();
+    apply(&context).await;
+    let text = std::fs::read_to_string(&context.docker_cli).unwrap();
+    assert!(
+        text.contains("http://proxy.corp.example:3128") && text.contains(",.corp.example"),
+        "{text}"
+    );
+}
