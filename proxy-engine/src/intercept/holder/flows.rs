@@ -27,7 +27,7 @@ fn lives(table: &str, port: u16) -> bool {
         let (local, state, inode) = (columns.next(), columns.nth(1), columns.nth(5));
         local.is_some_and(|local| local.ends_with(&port))
             && match (state, inode) {
-                (Some(TIME_WAIT | LISTEN), _) | (Some(FIN_WAIT2), Some("0")) | (None, _) => false,
+                (Some(TIME_WAIT | LISTEN) | None, _) | (Some(FIN_WAIT2), Some("0")) => false,
                 (Some(_), _) => true,
             }
     })
