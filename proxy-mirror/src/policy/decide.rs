@@ -109,13 +109,12 @@ fn follow<'a>(facts: &Facts<'_>, sources: &'a [SourceFacts]) -> Follows<'a> {
     }
 }
 
-/// The first of these sources that says something.
+/// The first of these sources that says something. One that cannot be read is passed over, and its
+/// last good reading stands.
 fn speaking(sources: &[SourceFacts], which: impl Fn(SourceId) -> bool) -> Option<&Reading> {
     sources
         .iter()
-        // One that was never read could have said anything: those behind it are not asked.
         .filter(|source| which(source.source))
-        .take_while(|source| source.reading.is_some())
         .filter_map(|source| source.reading.as_ref())
         .find(|reading| reading.says != Says::Nothing)
 }

@@ -173,14 +173,21 @@ fn a_source_that_was_never_read_is_not_taken_for_silent() {
         "{}",
         decision.view.cause
     );
-    // What stands before it is followed all the same.
-    let sources = [
-        source(SourceId::Environment, proxy("http://b:1", "")),
-        unreadable(SourceId::Firefox),
-    ];
-    let decision = decided(&Settings::default(), &sources);
-    assert_eq!(decision.view.upstreams, ["http://b:1"]);
-    assert_eq!(decision.notices[0].code, "source_unreadable");
+    // Another one that speaks is followed, wherever it stands.
+    for sources in [
+        [
+            unreadable(SourceId::System),
+            source(SourceId::Environment, proxy("http://b:1", "")),
+        ],
+        [
+            source(SourceId::Environment, proxy("http://b:1", "")),
+            unreadable(SourceId::Firefox),
+        ],
+    ] {
+        let decision = decided(&Settings::default(), &sources);
+        assert_eq!(decision.view.upstreams, ["http://b:1"]);
+        assert_eq!(decision.notices[0].code, "source_unreadable");
+    }
 }
 
 #[test]
