@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use proxy_engine::config::{EngineConfig, LogFormat, RunFlags, read_credentials};
@@ -84,6 +85,7 @@ pub(crate) fn log(format: LogFormat) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.init(),

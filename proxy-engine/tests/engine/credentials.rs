@@ -1,0 +1,128 @@
+//! Credentials: lent for a time, to one authority, tried once.
+
+use proxy_engine::control::LentCredentials;
+
+use crate::client::{Client, get};
+use crate::peer::{Peer, ok};
+use crate::{engine, through};
+
+const CONNECT: &str = "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n";
+/// alice:secret
+const RIGHT: &str = "Proxy-Authorization: Basic YWxpY2U6c2VjcmV0\r\n";
+
+async fn asking() -> Peer {
+    Peer::start(
+        |head| match (head.contains(RIGHT), head.starts_with("CONNECT")) {
+            (false, _) => b"HTTP/1.1 407 Auth\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            (true, true) => b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
+            (true, false) => ok("in"),
+        },
+    )
+    .await
+}
+
+fn credentials(lease: &str, peer: &Peer, password: &str) -> LentCredentials {
+    LentCredentials {
+        lease: lease.into(),
+        authority: peer.address.to_string(),
+        user: "alice".into(),
+        password: password.into(),
+    }
+}
+
+#[tokio::test]
+async fn credentials_serve_while_they_are_lent_and_not_a_request_longer() {
+    let proxy = asking().await;
+    let upstream = format!("http://alice@{}", proxy.address);
+    let (engine, relay) = engine(through(&[upstream])).await;
+    let before = Client::connect(relay).await.ask(CONNECT).await;
+    assert_eq!(before.status(), 407);
+    let line = before.head.lines().next().expect("line");
+    assert_eq!(
+        line,
+        format!(
+            "HTTP/1.1 407 Gangway: no password is lent for {}; start the agent with \"gangway run\"",
+            proxy.address
+        )
+    );
+    assert_eq!(proxy.heads().len(), 0, "it was dialled without a password");
+    let attached = engine.attach("alice").expect("attached");
+    engine
+        .lend(&credentials(attached.lease(), &proxy, "secret"))
+        .expect("lent");
+    assert!(engine.status().upstreams[0].credentials_lent);
+    assert_eq!(
+        Client::connect(relay).await.ask(CONNECT).await.status(),
+        200
+    );
+    let response = Client::connect(relay)
+        .await
+        .ask(get("http://a.test/"))
+        .await;
+    assert_eq!((response.status(), response.body.as_str()), (200, "in"));
+    let lease = attached.lease().to_owned();
+    drop(attached);
+    assert!(!engine.status().upstreams[0].credentials_lent);
+    assert_eq!(
+        Client::connect(relay).await.ask(CONNECT).await.status(),
+        407
+    );
+    assert!(
+        engine.lend(&credentials(&lease, &proxy, "secret")).is_err(),
+        "a dead lease lends"
+    );
+    assert_eq!(proxy.heads().len(), 2);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_tried_once_under_fifty_requests() {
+    let proxy = asking().await;
+    let upstream = format!("http://alice@{}", proxy.address);
+    let (engine, relay) = engine(through(&[upstream])).await;
+    let attached = engine.attach("alice").expect("attached");
+    engine
+        .lend(&credentials(attached.lease(), &proxy, "wrong"))
+        .expect("lent");
+    let requests = (0..50).map(|i| {
+        tokio::spawn(async move {
+            let request = if i % 2 == 0 {
+                CONNECT.to_owned()
+            } else {
+                get("http://a.test/")
+            };
+            Client::connect(relay).await.ask(request).await.status()
+        })
+    });
+    for request in requests.collect::<Vec<_>>() {
+        assert_eq!(request.await.expect("request"), 407);
+    }
+    assert_eq!(proxy.heads().len(), 1, "the account would be locked");
+    let error = engine
+        .status()
+        .upstreams
+        .remove(0)
+        .last_error
+        .expect("error");
+    assert_eq!(error.code, "credentials_refused");
+    engine
+        .lend(&credentials(attached.lease(), &proxy, "secret"))
+        .expect("lent");
+    assert_eq!(
+        Client::connect(relay).await.ask(CONNECT).await.status(),
+        200
+    );
+    assert_eq!(engine.status().upstreams[0].last_error, None);
+}
+
+#[tokio::test]
+async fn only_one_user_lends_at_a_time() {
+    let (engine, _) = engine(through(&["http://alice@127.0.0.1:9".into()])).await;
+    let first = engine.attach("alice").expect("attached");
+    let again = engine
+        .attach("alice")
+        .expect("the same user comes back before the old one is gone");
+    let refused = engine.attach("bob").expect_err("refused");
+    assert!(refused.to_string().contains("alice"), "{refused}");
+    drop((first, again));
+    assert!(engine.attach("bob").is_ok());
+}

@@ -1,0 +1,58 @@
+//! What the engine promises, kept on real sockets: an engine in this process between clients and
+//! upstreams that say exactly what a test wants them to say.
+
+mod client;
+mod control;
+mod credentials;
+mod explicit;
+mod failures;
+mod forwarding;
+mod framing;
+mod listeners;
+mod peer;
+mod policy;
+mod tunnels;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proxy_engine::config::{DefaultRoute, EngineConfig, Policy};
+use proxy_engine::engine::Engine;
+
+/// Nothing here takes longer, unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A policy that sends what no rule names to these upstreams.
+fn through(upstreams: &[String]) -> Policy {
+    let upstreams = upstreams.iter().map(|url| url.parse().expect("upstream"));
+    Policy {
+        default: DefaultRoute::Upstreams {
+            upstreams: upstreams.collect(),
+        },
+        ..Policy::direct("test")
+    }
+}
+
+/// An engine with one explicit listener, and where it listens.
+async fn engine(policy: Policy) -> (Engine, SocketAddr) {
+    let config = EngineConfig {
+        listen: vec!["127.0.0.1:0".parse().expect("address")],
+        policy: Some(policy),
+        ..EngineConfig::default()
+    };
+    let engine = Engine::start(config).await.expect("engine");
+    let listeners = engine.status().listeners;
+    assert_eq!(listeners[0].error, None);
+    (engine, listeners[0].address)
+}
+
+/// Waits until it is so.
+async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let wait = async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let ended = tokio::time::timeout(DEADLINE, wait).await;
+    assert!(ended.is_ok(), "never: {what}");
+}
