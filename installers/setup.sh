@@ -54,6 +54,7 @@ dbus-run-session                dbus
 dbus-launch                     dbus-x11
 gnome-keyring-daemon            gnome-keyring
 gsettings                       libglib2.0-bin
+file:/usr/libexec/dconf-service dconf-gsettings-backend
 file:/usr/share/glib-2.0/schemas/org.gnome.system.proxy.gschema.xml gsettings-desktop-schemas
 import                          imagemagick
 patch                           patch
