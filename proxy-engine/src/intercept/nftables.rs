@@ -6,6 +6,7 @@
 mod constants;
 mod expression;
 mod list;
+mod objects;
 mod private;
 mod ruleset;
 mod socket;

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::constants::{BATCH_BEGIN, BATCH_END};
-use super::ruleset::bracket;
+use super::objects::bracket;
 use crate::intercept::InterceptError;
 use crate::intercept::netlink::{Ack, Message, NetlinkSocket, Parsed, messages};
 

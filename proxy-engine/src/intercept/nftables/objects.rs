@@ -1,0 +1,167 @@
+//! Tables, chains, sets and rules as messages.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use super::constants::{
+    BATCH_BEGIN, DATA_VALUE, INET, LIST_ELEMENT, SUBSYSTEM, chain as c, message as m, rule, set,
+    table as t,
+};
+use super::expression::Expressions;
+use crate::intercept::netlink::{ACK, APPEND, CREATE, EXCLUSIVE, Message};
+
+/// So many elements fit in one attribute of 64 KiB, IPv6 included, with room to spare.
+const CHUNK: usize = 512;
+
+/// The address as it stands in a packet.
+pub(super) fn octets(ip: IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    }
+}
+
+/// The first address of each network, and the first one behind it, marked as such; a network that
+/// goes to the end of the address space has nothing behind it.
+pub(super) fn intervals(networks: impl IntoIterator<Item = IpNet>) -> Vec<(Vec<u8>, bool)> {
+    let behind = |last: IpAddr| match last {
+        IpAddr::V4(last) => u32::from(last)
+            .checked_add(1)
+            .map(|next| Ipv4Addr::from(next).into()),
+        IpAddr::V6(last) => u128::from(last)
+            .checked_add(1)
+            .map(|next| Ipv6Addr::from(next).into()),
+    };
+    networks
+        .into_iter()
+        .flat_map(|net| {
+            [
+                Some((net.network(), false)),
+                behind(net.broadcast()).map(|ip| (ip, true)),
+            ]
+        })
+        .flatten()
+        .map(|(ip, ends)| (octets(ip), ends))
+        .collect()
+}
+
+/// What a set holds: the number by which `nft` knows how to show it, and the size in bytes.
+#[derive(Clone, Copy)]
+pub(super) enum KeyType {
+    Ipv4,
+    Ipv6,
+    Port,
+}
+
+impl KeyType {
+    fn number_and_size(self) -> (u32, u32) {
+        match self {
+            Self::Ipv4 => (7, 4),
+            Self::Ipv6 => (8, 16),
+            Self::Port => (13, 2),
+        }
+    }
+}
+
+/// A message about nftables, in a table of both families.
+pub(super) fn message(kind: u16, flags: u16, what: impl Into<String>) -> Message {
+    // `struct nfgenmsg`: family, version, resource.
+    Message::new((SUBSYSTEM << 8) | kind, flags | ACK, &[INET, 0, 0, 0], what)
+}
+
+/// The message that begins a batch or ends it.
+pub(super) fn bracket(kind: u16) -> Message {
+    let [high, low] = SUBSYSTEM.to_be_bytes();
+    let what = if kind == BATCH_BEGIN {
+        "the table as a whole"
+    } else {
+        "the end of the batch"
+    };
+    Message::new(kind, 0, &[0, 0, high, low], what)
+}
+
+/// The table, owned by the socket that sends this.
+pub(super) fn new_table(table: &str) -> Message {
+    let mut message = message(m::NEW_TABLE, CREATE | EXCLUSIVE, "a table with an owner");
+    message.put_str(t::NAME, table);
+    message.mark("owner");
+    message.put_u32(t::FLAGS, t::OWNER);
+    message
+}
+
+/// A chain; with a type, a hook's number and a priority, one that packets reach by themselves.
+pub(super) fn new_chain(table: &str, name: &str, hook: Option<(&str, u32, i32)>) -> Message {
+    let mut message = message(m::NEW_CHAIN, CREATE, format!("the chain {name}"));
+    message.put_str(c::TABLE, table);
+    message.put_str(c::NAME, name);
+    if let Some((kind, number, priority)) = hook {
+        message.nest(c::HOOK, |hook| {
+            hook.put_u32(c::HOOK_NUMBER, number);
+            hook.put(c::HOOK_PRIORITY, &priority.to_be_bytes());
+        });
+        message.put_u32(c::POLICY, 1); // accept
+        message.mark(if kind == "nat" {
+            "nat chain"
+        } else {
+            "filter chain"
+        });
+        message.put_str(c::TYPE, kind);
+    }
+    message
+}
+
+/// An empty set; `id` is unique in the batch.
+pub(super) fn new_set(table: &str, name: &str, key: KeyType, flags: u32, id: u32) -> Message {
+    let (number, size) = key.number_and_size();
+    let mut message = message(m::NEW_SET, CREATE, format!("the set {name}"));
+    message.put_str(set::TABLE, table);
+    message.put_str(set::NAME, name);
+    message.put_u32(set::FLAGS, flags);
+    message.put_u32(set::KEY_TYPE, number);
+    message.put_u32(set::KEY_LENGTH, size);
+    message.put_u32(set::ID, id);
+    message
+}
+
+/// The messages that put `keys` in the set `name`; the flag says that a key ends an interval.
+pub(super) fn elements(
+    table: &str,
+    name: &str,
+    keys: impl IntoIterator<Item = (Vec<u8>, bool)>,
+) -> Vec<Message> {
+    let keys: Vec<_> = keys.into_iter().collect();
+    keys.chunks(CHUNK)
+        .map(|chunk| {
+            let what = format!("the contents of the set {name}");
+            let mut message = message(m::NEW_ELEMENTS, CREATE, what);
+            message.put_str(set::LIST_TABLE, table);
+            message.put_str(set::LIST_SET, name);
+            message.nest(set::LIST_ELEMENTS, |list| {
+                for (key, ends) in chunk {
+                    list.nest(LIST_ELEMENT, |element| {
+                        if *ends {
+                            element.put_u32(set::ELEMENT_FLAGS, set::INTERVAL_END);
+                        }
+                        element.nest(set::ELEMENT_KEY, |data| data.put(DATA_VALUE, key));
+                    });
+                }
+            });
+            message
+        })
+        .collect()
+}
+
+/// A rule at the end of `chain`, of the expressions that `fill` adds.
+pub(super) fn new_rule(
+    table: &str,
+    chain: &str,
+    what: String,
+    fill: impl FnOnce(&mut Expressions<'_>),
+) -> Message {
+    let mut message = message(m::NEW_RULE, CREATE | APPEND, what);
+    message.put_str(rule::TABLE, table);
+    message.put_str(rule::CHAIN, chain);
+    message.nest(rule::EXPRESSIONS, |list| fill(&mut Expressions(list)));
+    message
+}
