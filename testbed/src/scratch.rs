@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -26,11 +27,12 @@ pub(crate) fn folder(role: &str) -> Result<TempDir> {
 pub(crate) struct SharedName(String);
 
 impl SharedName {
-    /// A name for the squid of the network `net` at `port`: letters and digits, as squid wants.
-    pub(crate) fn new(net: &str, port: u16) -> Self {
+    /// A new name: letters and digits only, and few of them (squid ends without a word at 32).
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         remove_of_the_dead(Path::new(SHARED_MEMORY), "gwsquid");
-        let net = net.replace('-', "n");
-        Self(format!("gwsquid{}p{net}p{port}", std::process::id()))
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(format!("gwsquid{}n{n}", std::process::id()))
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -71,7 +71,7 @@ impl Squid {
         ))?;
         let conf = dir.path().join("squid.conf").display().to_string();
         // `-n`: shared memory and pid of its own beside other squids.
-        let shared = SharedName::new(corp.proxy.name(), port);
+        let shared = SharedName::new();
         let child = corp
             .proxy
             .spawn("squid", &["-N", "-n", shared.as_str(), "-f", &conf])?;
