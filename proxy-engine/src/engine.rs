@@ -257,7 +257,7 @@ impl Engine {
     fn listen(&self, policy: &Policy) {
         let config = &self.0.config;
         let explicit = config.listen.iter().chain(&policy.listen);
-        let wanted = explicit
+        let wanted: Vec<_> = explicit
             .map(|address| (*address, Via::Explicit))
             .chain(
                 config
@@ -266,7 +266,7 @@ impl Engine {
                     .map(|address| (*address, Via::Transparent)),
             )
             .collect();
-        let changed = self.listeners().want(wanted, |listener, via| {
+        let changed = self.listeners().want(&wanted, |listener, via| {
             let inner = &self.0;
             listeners::serve(
                 listener,

@@ -51,6 +51,14 @@ fn a_pod_without_settings_reaches_http_and_https_by_name() {
     squid
         .logged("GET http://web6.example.test/hello 200", WITHIN)
         .unwrap();
+    assert!(
+        office.status()["listeners"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["error"].is_null()),
+        "both families have a listener"
+    );
     // Names, not addresses: the company's proxy decides by name.
     squid
         .logged("CONNECT web.example.test:443 200", WITHIN)

@@ -49,7 +49,20 @@ impl Listener {
     /// # Errors
     /// See [`ListenError`].
     pub fn open(address: SocketAddr) -> Result<Self, ListenError> {
-        let socket = bind(address).map_err(|source| {
+        let also_v4 = address.ip().is_unspecified();
+        Self::open_for(address, !also_v4)
+    }
+
+    /// As [`Listener::open`], but `[::]` leaves IPv4 to a listener of its own at `0.0.0.0`.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn open_beside_v4(address: SocketAddr) -> Result<Self, ListenError> {
+        Self::open_for(address, true)
+    }
+
+    fn open_for(address: SocketAddr, only_v6: bool) -> Result<Self, ListenError> {
+        let socket = bind(address, only_v6).map_err(|source| {
             if source.kind() == io::ErrorKind::AddrInUse {
                 let unknown = || "another process (root can see which)".into();
                 let holder = holder(address).unwrap_or_else(unknown);
@@ -91,7 +104,7 @@ impl Listener {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -108,7 +121,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_freebind_v6(true)?;
     }
     if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
+        socket.set_only_v6(only_v6)?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

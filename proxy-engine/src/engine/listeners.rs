@@ -1,6 +1,6 @@
 //! The listeners that are wanted, open or not.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
@@ -36,7 +36,7 @@ impl Listeners {
     /// anything changed.
     pub(super) fn want(
         &mut self,
-        wanted: Vec<(SocketAddr, Via)>,
+        wanted: &[(SocketAddr, Via)],
         serve: impl Fn(Listener, Via) -> AbortHandle,
     ) -> bool {
         let before = self.states();
@@ -47,18 +47,23 @@ impl Listeners {
             }
             keep
         });
-        for (address, via) in wanted {
+        let beside_v4 = |address: SocketAddr| {
+            let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+            wanted.iter().any(|(other, _)| *other == v4)
+        };
+        for &(address, via) in wanted {
+            let open = || open(address, via, beside_v4(address), &serve);
             let known = |entry: &&mut Entry| (entry.wanted, entry.via) == (address, via);
             match self.0.iter_mut().find(known) {
                 Some(Entry {
                     state: State::Open { .. },
                     ..
                 }) => {}
-                Some(entry) => entry.state = open(address, via, &serve),
+                Some(entry) => entry.state = open(),
                 None => self.0.push(Entry {
                     wanted: address,
                     via,
-                    state: open(address, via, &serve),
+                    state: open(),
                 }),
             }
         }
@@ -120,8 +125,18 @@ impl Entry {
     }
 }
 
-fn open(address: SocketAddr, via: Via, serve: impl Fn(Listener, Via) -> AbortHandle) -> State {
-    match Listener::open(address) {
+fn open(
+    address: SocketAddr,
+    via: Via,
+    beside_v4: bool,
+    serve: impl Fn(Listener, Via) -> AbortHandle,
+) -> State {
+    let opened = if beside_v4 {
+        Listener::open_beside_v4(address)
+    } else {
+        Listener::open(address)
+    };
+    match opened {
         Ok(listener) => State::Open {
             address: listener.address(),
             task: serve(listener, via),

@@ -34,7 +34,7 @@ impl Office {
     /// it says that interception is in force.
     pub(crate) fn engine(&self, flags: &[&str], stdin: &str) -> Child {
         let mut command = self.corp.node.command(env!("CARGO_BIN_EXE_proxy-engine"));
-        command.args(["run", "--transparent", "[::]:3183"]);
+        command.args(["run", "--transparent", "0.0.0.0:3183", "[::]:3183"]);
         command.args([
             "--intercept",
             POD_BRIDGE,
@@ -113,7 +113,13 @@ impl Office {
             "-X",
             "PUT",
         ]);
-        put.args(["--json", &policy.to_string(), "http://engine/v1/policy"]);
+        put.args([
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            &policy.to_string(),
+        ]);
+        put.arg("http://engine/v1/policy");
         let output = put.output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
