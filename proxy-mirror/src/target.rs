@@ -181,7 +181,10 @@ async fn view(context: &Context, target: &dyn Target) -> TargetView {
     let here = match detected {
         Detected::Here(here) => here,
         Detected::Not(state) => {
-            view.state = state;
+            // Nothing is asked of one that is left alone, not even that it runs.
+            if state == TargetState::NotInstalled || !context.leaves_alone(&view.id) {
+                view.state = state;
+            }
             return view;
         }
     };

@@ -69,11 +69,15 @@ pub fn change(current: &Settings, change: &SettingsChange) -> Result<Changed, Se
     }
 }
 
+/// The mode before is remembered as it is left, too: a file that was written by hand names no
+/// `resume`.
 fn turn(settings: &mut Settings, mode: Mode) {
-    settings.mode = mode;
-    if mode != Mode::Off {
-        settings.resume = mode;
+    for mode in [settings.mode, mode] {
+        if mode != Mode::Off {
+            settings.resume = mode;
+        }
     }
+    settings.mode = mode;
 }
 
 fn upstream(url: &str) -> Result<(Option<Upstream>, Option<SecretString>), SettingsError> {
