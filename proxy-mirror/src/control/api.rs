@@ -106,6 +106,29 @@ pub enum EngineRuns {
     Absent,
 }
 
+/// The engine's service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceView {
+    /// Whether it is there, and answers.
+    pub service: Service,
+    /// Its control socket.
+    pub socket: String,
+    /// What it says; empty where it says nothing.
+    pub engine: EngineView,
+}
+
+/// Whether the engine's service is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// It is not installed.
+    Absent,
+    /// It is installed and does not answer.
+    Stopped,
+    /// It answers.
+    Running,
+}
+
 /// One upstream's health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpstreamView {

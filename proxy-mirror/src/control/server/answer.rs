@@ -71,7 +71,7 @@ fn status_of(problem: &Problem) -> StatusCode {
         "no_such_request" => StatusCode::NOT_FOUND,
         "bad_request" | "url_invalid" => StatusCode::BAD_REQUEST,
         "body_too_long" => StatusCode::PAYLOAD_TOO_LARGE,
-        "plan_changed" => StatusCode::CONFLICT,
+        "plan_stale" => StatusCode::CONFLICT,
         "too_many_listeners" => StatusCode::SERVICE_UNAVAILABLE,
         code if code.starts_with("setting") => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

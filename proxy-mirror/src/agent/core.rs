@@ -1,0 +1,366 @@
+//! Everything that an agent knows and does, but the loop.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::credentials::Passwords;
+use super::engine_link::{self, Report, Wanted};
+use super::known::Known;
+use super::{logins, targets, view};
+use crate::control::{
+    Applied, ApplyRequest, Door, EngineRuns, Explanation, Plan, Problem, SettingsChange,
+    SettingsView, Status, StoreCredentials, TargetView, Undone,
+};
+use crate::places::Places;
+use crate::secret::Keychain;
+use crate::settings::{Settings, Style};
+use crate::source::Source;
+use crate::{doctor, settings, source};
+
+/// A change of settings waits so long for the engine to have heard of it.
+const HEARD_WITHIN: Duration = Duration::from_secs(3);
+
+/// Answers every question of the API. In an agent it keeps the engine at the policy; alone, in a
+/// command, it looks at what is there, and tells the engine service only what it was asked to change.
+pub struct Core {
+    places: Places,
+    sources: Arc<Vec<Box<dyn Source>>>,
+    keychain: Keychain,
+    passwords: Passwords,
+    known: RwLock<Option<Arc<Known>>>,
+    /// One look at a time, so that an older one never overwrites a newer.
+    looking: Mutex<()>,
+    /// One change of the machine at a time.
+    changing: Mutex<()>,
+    role: Role,
+}
+
+enum Role {
+    Agent(Keeping),
+    Alone,
+}
+
+/// What an agent has besides.
+struct Keeping {
+    wanted: watch::Sender<Wanted>,
+    report: watch::Receiver<Report>,
+    statuses: watch::Sender<Arc<Status>>,
+}
+
+/// The core of a new agent, and what comes out of it.
+pub(super) struct Founded {
+    pub(super) core: Arc<Core>,
+    /// The pictures that it publishes.
+    pub(super) statuses: watch::Receiver<Arc<Status>>,
+    /// What its engine says.
+    pub(super) reports: watch::Receiver<Report>,
+    /// Keeps the engine.
+    pub(super) engine: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The rest holds passwords, or says nothing.
+        f.debug_struct("Core")
+            .field("places", &self.places)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// For a command that found no agent.
+    pub fn alone(places: Places) -> Self {
+        Self::new(places, Role::Alone)
+    }
+
+    /// For an agent, with the task that keeps an engine until `ended`.
+    pub(super) fn agent(places: Places, ended: &CancellationToken) -> Founded {
+        let (wanted, wants) = watch::channel(Wanted::nothing());
+        let (reports, report) = watch::channel(Report::none(EngineRuns::Absent));
+        let (publish, statuses) = watch::channel(Arc::new(view::unknown()));
+        let keeping = Keeping {
+            wanted,
+            report: report.clone(),
+            statuses: publish,
+        };
+        let engine = engine_link::keep(places.clone(), wants, reports, ended.clone());
+        Founded {
+            core: Arc::new(Self::new(places, Role::Agent(keeping))),
+            statuses,
+            reports: report,
+            engine: tokio::spawn(engine),
+        }
+    }
+
+    fn new(places: Places, role: Role) -> Self {
+        Self {
+            sources: Arc::new(source::all(&places)),
+            keychain: Keychain::new(),
+            passwords: Passwords::default(),
+            known: RwLock::new(None),
+            looking: Mutex::new(()),
+            changing: Mutex::new(()),
+            places,
+            role,
+        }
+    }
+
+    /// Looks at everything again, tells the engine, and publishes the picture.
+    pub(super) async fn refresh(&self) -> Arc<Status> {
+        let known = self.look().await;
+        self.tell_engine(&known).await;
+        let status = Arc::new(self.picture(&known).await);
+        self.publish(&status);
+        status
+    }
+
+    /// The engine says something new: the picture with what is known of the rest.
+    pub(super) async fn engine_changed(&self) {
+        let Role::Agent(keeping) = &self.role else {
+            return;
+        };
+        let report = keeping.report.borrow().clone();
+        let before = Arc::clone(&keeping.statuses.borrow());
+        let engine = view::engine(&report);
+        // Only what targets depend on makes it worth asking them again.
+        let same = before.engine.runs == engine.runs
+            && before.engine.listening == engine.listening
+            && before.engine.intercepts == engine.intercepts;
+        let (true, Some(known)) = (same, self.known()) else {
+            self.refresh().await;
+            return;
+        };
+        let targets = before.targets.clone();
+        self.publish(&Arc::new(view::status(
+            &known,
+            &report,
+            targets,
+            self.pid(),
+        )));
+    }
+
+    /// Every source, for whoever watches them.
+    pub(super) fn sources(&self) -> &[Box<dyn Source>] {
+        &self.sources
+    }
+
+    fn known(&self) -> Option<Arc<Known>> {
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn look(&self) -> Arc<Known> {
+        let _turn = self.looking.lock().await;
+        let before = self.known();
+        let known = Known::look(&self.places, Arc::clone(&self.sources), before).await;
+        let known = Arc::new(known);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
+        known
+    }
+
+    async fn tell_engine(&self, known: &Known) {
+        let Role::Agent(keeping) = &self.role else {
+            return;
+        };
+        let credentials = self
+            .passwords
+            .of(&known.decision.wanted, self.keychain)
+            .await;
+        keeping.wanted.send_if_modified(|wanted| {
+            let next = Wanted {
+                serial: wanted.serial + 1,
+                policy: known.decision.policy.clone(),
+                credentials,
+                relay: known.relay,
+                embed: known.settings.style == Style::Relay,
+            };
+            let changed = !wanted.says_the_same(&next);
+            if changed {
+                *wanted = next;
+            }
+            changed
+        });
+    }
+
+    /// Waits until the engine has heard of the newest policy; an agent that has none waits in vain,
+    /// and its status says so.
+    async fn heard(&self) {
+        match &self.role {
+            Role::Agent(keeping) => {
+                let serial = keeping.wanted.borrow().serial;
+                let mut report = keeping.report.clone();
+                let heard = report.wait_for(|report| report.serial >= serial);
+                // Late or gone: the picture says what the engine does meanwhile.
+                let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
+            }
+            Role::Alone => {
+                let Some(known) = self.known() else {
+                    return;
+                };
+                let policy = &known.decision.policy;
+                if let Err(error) = engine_link::tell_service(&self.places, policy).await {
+                    tracing::warn!(%error, "the engine service was not told");
+                }
+            }
+        }
+    }
+
+    async fn picture(&self, known: &Known) -> Status {
+        let report = match &self.role {
+            Role::Agent(keeping) => keeping.report.borrow().clone(),
+            Role::Alone => engine_link::look(&self.places).await,
+        };
+        let targets = targets::ask(&self.places, known, &report).await;
+        let mut status = view::status(known, &report, targets, self.pid());
+        status.notices.extend(self.passwords.notices().await);
+        status
+    }
+
+    fn publish(&self, status: &Arc<Status>) {
+        if let Role::Agent(keeping) = &self.role {
+            keeping.statuses.send_if_modified(|shown| {
+                let changed = **shown != **status;
+                *shown = Arc::clone(status);
+                changed
+            });
+        }
+    }
+
+    fn pid(&self) -> Option<u32> {
+        match self.role {
+            Role::Agent(_) => Some(std::process::id()),
+            Role::Alone => None,
+        }
+    }
+
+    async fn report(&self) -> Report {
+        match &self.role {
+            Role::Agent(keeping) => keeping.report.borrow().clone(),
+            Role::Alone => engine_link::look(&self.places).await,
+        }
+    }
+
+    fn edit_settings(&self, edit: impl FnOnce(&mut Settings)) -> Result<(), Problem> {
+        let file = &self.places.settings;
+        let mut settings = settings::load(file).map_err(|error| error.problem())?;
+        edit(&mut settings);
+        settings::save(file, &settings).map_err(|error| error.problem())
+    }
+
+    /// The new settings are in force when this returns.
+    async fn follow_settings(&self) {
+        let known = self.look().await;
+        self.tell_engine(&known).await;
+        self.heard().await;
+    }
+
+    async fn settings_view(&self, settings: &Settings) -> SettingsView {
+        let stored = match &settings.upstream {
+            // Without a keychain nothing is stored in it; the status says that there is none.
+            Some(upstream) => matches!(self.keychain.get_for(upstream).await, Ok(Some(_))),
+            None => false,
+        };
+        settings::view(settings, &self.places.settings, stored)
+    }
+}
+
+impl Door for Core {
+    async fn status(&self) -> Result<Status, Problem> {
+        Ok((*self.refresh().await).clone())
+    }
+
+    async fn plan(&self) -> Result<Plan, Problem> {
+        let known = self.look().await;
+        let report = self.report().await;
+        Ok(targets::plan(&self.places, &known, &report).await?.view)
+    }
+
+    async fn apply(&self, request: ApplyRequest) -> Result<Applied, Problem> {
+        let _turn = self.changing.lock().await;
+        let known = self.look().await;
+        self.tell_engine(&known).await;
+        self.heard().await;
+        let planned = targets::plan(&self.places, &known, &self.report().await).await?;
+        if planned.view.id != request.plan {
+            return Err(Problem::new(
+                "plan_stale",
+                "the machine has changed since the plan was shown: look at `gangway plan` again",
+            ));
+        }
+        let done = targets::execute(&self.places, planned).await?;
+        let status = self.refresh().await;
+        let targets: Vec<TargetView> = status.targets.clone();
+        Ok(Applied { done, targets })
+    }
+
+    async fn undo(&self) -> Result<Undone, Problem> {
+        let _turn = self.changing.lock().await;
+        let undone = targets::undo(&self.places).await?;
+        self.refresh().await;
+        Ok(undone)
+    }
+
+    async fn explain(&self, url: &str) -> Result<Explanation, Problem> {
+        let known = self.look().await;
+        doctor::explain(url, &known.decision).map_err(|error| error.problem())
+    }
+
+    async fn settings(&self) -> Result<SettingsView, Problem> {
+        let settings = settings::load(&self.places.settings).map_err(|error| error.problem())?;
+        Ok(self.settings_view(&settings).await)
+    }
+
+    async fn change_settings(&self, change: SettingsChange) -> Result<SettingsView, Problem> {
+        let _turn = self.changing.lock().await;
+        let file = &self.places.settings;
+        let current = settings::load(file).map_err(|error| error.problem())?;
+        let changed = settings::change(&current, &change).map_err(|error| error.problem())?;
+        if let (Some(password), Some(upstream)) = (changed.password, &changed.settings.upstream) {
+            let user = upstream.user().unwrap_or_default();
+            self.keychain
+                .store(user, &upstream.authority(), password)
+                .await
+                .map_err(|error| error.problem())?;
+            self.passwords.forget(&upstream.authority()).await;
+        }
+        settings::save(file, &changed.settings).map_err(|error| error.problem())?;
+        self.follow_settings().await;
+        Ok(self.settings_view(&changed.settings).await)
+    }
+
+    async fn store_credentials(&self, credentials: StoreCredentials) -> Result<(), Problem> {
+        let StoreCredentials {
+            authority,
+            user,
+            password,
+        } = credentials;
+        self.keychain
+            .store(&user, &authority, password.into())
+            .await
+            .map_err(|error| error.problem())?;
+        self.passwords.forget(&authority).await;
+        self.edit_settings(|settings| logins::remember(settings, &authority, &user))?;
+        self.follow_settings().await;
+        Ok(())
+    }
+
+    async fn forget_credentials(&self, authority: &str) -> Result<(), Problem> {
+        let known = self.look().await;
+        for user in logins::users(&known.settings, &known.decision.wanted, authority) {
+            self.keychain
+                .remove(&user, authority)
+                .await
+                .map_err(|error| error.problem())?;
+        }
+        self.passwords.forget(authority).await;
+        self.edit_settings(|settings| logins::forget(settings, authority))?;
+        self.follow_settings().await;
+        Ok(())
+    }
+}

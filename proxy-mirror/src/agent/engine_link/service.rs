@@ -1,0 +1,172 @@
+//! The engine that runs as the system's service.
+
+use std::io::ErrorKind;
+
+use proxy_engine::config::Policy;
+use proxy_engine::control::client::{Client, ClientError};
+use tokio::sync::watch;
+
+use super::{Credentials, Report, Wanted};
+use crate::control::{EngineRuns, Problem};
+use crate::engine_service::ServiceState;
+use crate::places::Places;
+
+/// What stands at the service's socket.
+pub(super) enum Found {
+    /// An engine.
+    Answers(Client),
+    /// An engine, but not for this user.
+    Refuses(Problem),
+    /// Nobody, though the service is installed.
+    Silent,
+    /// No service.
+    Nothing,
+}
+
+/// Looks whether there is a service, and whether it answers.
+pub(super) async fn look(places: &Places) -> Found {
+    let client = Client::new(&places.engine_socket);
+    match client.status().await {
+        Ok(_) => Found::Answers(client),
+        Err(error) => not_answering(&error),
+    }
+}
+
+fn not_answering(error: &ClientError) -> Found {
+    match error {
+        ClientError::Unreachable { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            Found::Refuses(
+                Problem::new(
+                    "engine_not_yours",
+                    format!(
+                        "the engine service does not know you: add yourself to the group `gangway` (sudo usermod -aG gangway $USER) and log in again ({error})"
+                    ),
+                )
+                .with("error", error),
+            )
+        }
+        ClientError::Unreachable { .. } if crate::engine_service::status() == ServiceState::Stopped => Found::Silent,
+        ClientError::Unreachable { .. } => Found::Nothing,
+        ClientError::Refused(problem) => Found::Refuses(problem.clone().into()),
+        ClientError::Answer { .. } => Found::Refuses(broken(error)),
+    }
+}
+
+/// What a command sees that does not attach.
+pub(super) async fn report(places: &Places) -> Report {
+    match Client::new(&places.engine_socket).status().await {
+        Ok(status) => Report {
+            status: Some(status),
+            ..Report::none(EngineRuns::Service)
+        },
+        Err(error) => match not_answering(&error) {
+            Found::Refuses(problem) => Report {
+                problem: Some(problem),
+                ..Report::none(EngineRuns::Service)
+            },
+            Found::Silent => Report::none(EngineRuns::Stopped),
+            Found::Nothing | Found::Answers(_) => Report::none(EngineRuns::Absent),
+        },
+    }
+}
+
+/// Attaches, tells the engine what is wanted, and again at every change, until it has gone. Then
+/// the kernel closes the attachment, and with it goes everything that was lent.
+pub(super) async fn attend(
+    client: &Client,
+    wanted: &mut watch::Receiver<Wanted>,
+    report: &watch::Sender<Report>,
+) {
+    let mut attachment = match client.attach(&user()).await {
+        Ok(attachment) => attachment,
+        Err(error) => {
+            super::say(report, EngineRuns::Service, Some(broken(&error)));
+            return;
+        }
+    };
+    // Whatever was wanted before, this engine has not heard of it.
+    wanted.mark_changed();
+    let mut lent = Vec::new();
+    loop {
+        tokio::select! {
+            changed = wanted.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let now = wanted.borrow_and_update().clone();
+                let problem = match tell(client, attachment.lease(), &now, &mut lent).await {
+                    Ok(()) => None,
+                    Err(ClientError::Refused(problem)) => Some(problem.into()),
+                    Err(error) => {
+                        super::say(report, EngineRuns::Service, Some(broken(&error)));
+                        return;
+                    }
+                };
+                report.send_modify(|report| {
+                    report.runs = EngineRuns::Service;
+                    report.serial = now.serial;
+                    report.problem = problem;
+                });
+                match client.status().await {
+                    Ok(status) => report.send_modify(|report| report.status = Some(status)),
+                    Err(error) => tracing::debug!(%error, "the engine went away"),
+                }
+            }
+            status = attachment.next_status() => match status {
+                Ok(Some(status)) => {
+                    report.send_modify(|report| {
+                        report.runs = EngineRuns::Service;
+                        report.status = Some(status);
+                    });
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the engine's events broke");
+                    return;
+                }
+            },
+        }
+    }
+}
+
+/// Credentials first, so that a policy that needs them never meets an engine without them; an engine
+/// sends them to nobody but the authority that they are for.
+async fn tell(
+    client: &Client,
+    lease: &str,
+    wanted: &Wanted,
+    lent: &mut Vec<Credentials>,
+) -> Result<(), ClientError> {
+    for credentials in wanted.credentials.iter().filter(|c| !lent.contains(c)) {
+        client.lend(&credentials.under(lease)).await?;
+    }
+    client.set_policy(&wanted.policy).await?;
+    if lent.iter().any(|credentials| !wanted.wants(credentials)) {
+        client.take_back(lease).await?;
+        for credentials in &wanted.credentials {
+            client.lend(&credentials.under(lease)).await?;
+        }
+    }
+    lent.clone_from(&wanted.credentials);
+    Ok(())
+}
+
+/// The policy alone.
+pub(super) async fn set_policy(client: &Client, policy: &Policy) -> Result<(), Problem> {
+    client
+        .set_policy(policy)
+        .await
+        .map_err(|error| match error {
+            ClientError::Refused(problem) => problem.into(),
+            error => broken(&error),
+        })
+}
+
+/// Who attaches, for people.
+fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::geteuid().as_raw()))
+}
+
+pub(super) fn broken(error: &dyn std::fmt::Display) -> Problem {
+    Problem::new("engine_broken", error.to_string()).with("error", error)
+}

@@ -1,0 +1,51 @@
+//! Who the user is at which upstream.
+
+use proxy_engine::config::Upstream;
+
+use crate::policy::WantedCredentials;
+use crate::settings::Settings;
+
+/// From now on the user is `user` at `authority`: at the upstream of the settings, or at one that a
+/// source names without a user.
+pub(super) fn remember(settings: &mut Settings, authority: &str, user: &str) {
+    if let Some(upstream) = &mut settings.upstream
+        && upstream.authority() == authority
+    {
+        *upstream = upstream.clone().with_user(Some(user.to_owned()));
+        return;
+    }
+    forget(settings, authority);
+    // An authority that is none was refused by the keychain before.
+    if let Ok(upstream) = format!("http://{authority}").parse::<Upstream>() {
+        settings
+            .logins
+            .push(upstream.with_user(Some(user.to_owned())));
+    }
+}
+
+/// The user is nobody there any more. One that stands in the upstream of the settings stays: the
+/// user wrote it.
+pub(super) fn forget(settings: &mut Settings, authority: &str) {
+    settings
+        .logins
+        .retain(|login| login.authority() != authority);
+}
+
+/// Every user that credentials may be kept for at `authority`.
+pub(super) fn users(
+    settings: &Settings,
+    wanted: &[WantedCredentials],
+    authority: &str,
+) -> Vec<String> {
+    let mut users: Vec<String> = settings
+        .upstream
+        .iter()
+        .chain(&settings.logins)
+        .chain(wanted.iter().map(|wanted| &wanted.upstream))
+        .filter(|upstream| upstream.authority() == authority)
+        .filter_map(|upstream| upstream.user().map(str::to_owned))
+        .collect();
+    users.sort_unstable();
+    users.dedup();
+    users
+}

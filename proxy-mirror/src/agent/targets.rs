@@ -1,0 +1,132 @@
+//! Docker, targets and changes, as the core asks for them.
+
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use proxy_engine::control::InterceptionState;
+
+use super::engine_link::Report;
+use super::known::Known;
+use crate::change::{self, ChangeError, Desks, PlannedChanges, Step};
+use crate::control::{PlanStep, Problem, TargetView, Undone};
+use crate::engine_service;
+use crate::places::Places;
+use crate::target::{self, Context, Daemon, Target, clusters};
+use crate::world::Relay;
+
+/// The container networks; `None` where Docker cannot be asked.
+pub(super) async fn networks() -> Option<Vec<clusters::Network>> {
+    let docker = Daemon::local().api().await.ok()?;
+    match clusters::networks(&docker).await {
+        Ok(networks) => Some(networks),
+        Err(error) => {
+            tracing::debug!(%error, "the container networks are not known");
+            None
+        }
+    }
+}
+
+/// Yields whenever a container network may have come or gone, or Docker itself.
+pub(super) fn network_changes() -> impl Stream<Item = ()> + Send {
+    clusters::watch(Daemon::local()).map(drop)
+}
+
+/// The relay's addresses beside these networks.
+pub(super) fn relay(port: u16, networks: &[clusters::Network]) -> Relay {
+    Relay {
+        port,
+        containers: clusters::containers_address(networks),
+    }
+}
+
+/// Every target, asked.
+pub(super) async fn ask(places: &Places, known: &Known, report: &Report) -> Vec<TargetView> {
+    let (context, targets) = all(places, known, report).await;
+    target::views(&context, &targets).await
+}
+
+/// What would have to be done.
+pub(super) async fn plan(
+    places: &Places,
+    known: &Known,
+    report: &Report,
+) -> Result<PlannedChanges, Problem> {
+    let (context, targets) = all(places, known, report).await;
+    target::plan(&context, &targets)
+        .await
+        .map_err(|error| problem(&error))
+}
+
+/// Carries a plan out, to its end, whether or not somebody still waits for the answer.
+pub(super) async fn execute(
+    places: &Places,
+    planned: PlannedChanges,
+) -> Result<Vec<PlanStep>, Problem> {
+    let desks = desks(places);
+    off_thread(move || {
+        change::execute(&desks, &planned, &mut |step: Step| {
+            tracing::info!(step = step.number, of = step.of, "{}", step.what);
+        })
+    })
+    .await
+}
+
+/// Gives everything back that the journals know.
+pub(super) async fn undo(places: &Places) -> Result<Undone, Problem> {
+    let desks = desks(places);
+    off_thread(move || change::undo(&desks)).await
+}
+
+/// The engine's service, from nothing to answering.
+pub(super) async fn install_service(places: &Places) -> Result<(), Problem> {
+    let desks = desks(places);
+    off_thread(move || engine_service::install(&desks)).await
+}
+
+/// The engine's service, gone.
+pub(super) async fn remove_service(places: &Places) -> Result<Undone, Problem> {
+    let desks = desks(places);
+    off_thread(move || engine_service::remove(&desks)).await
+}
+
+/// Both journals of this user's places.
+pub(super) fn desks(places: &Places) -> Desks {
+    Desks::new(places.journal(), places.machine_journal())
+}
+
+async fn all(
+    places: &Places,
+    known: &Known,
+    report: &Report,
+) -> (Arc<Context>, Vec<Box<dyn Target>>) {
+    let interception = report
+        .status
+        .as_ref()
+        .map_or(InterceptionState::Off, |status| status.interception.clone());
+    let context = Arc::new(Context {
+        settings: known.settings.clone(),
+        policy: known.decision.policy.clone(),
+        relay: known.relay,
+        engine: report.runs,
+        interception,
+        docker: Daemon::local(),
+        networks: known.networks.clone(),
+        desks: desks(places),
+        docker_cli: target::docker_cli_config(&places.home),
+    });
+    let targets = target::all(&context).await;
+    (context, targets)
+}
+
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ChangeError> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| problem(&error)),
+        Err(error) => Err(Problem::new("change_broke", error.to_string()).with("error", error)),
+    }
+}
+
+fn problem(error: &ChangeError) -> Problem {
+    error.problem()
+}

@@ -1,0 +1,142 @@
+//! The picture, made of what is known: pure.
+
+use proxy_engine::control::{InterceptionState, Via};
+
+use super::engine_link::Report;
+use super::known::Known;
+use crate::control::{
+    CredentialsState, EngineRuns, EngineView, PolicyKind, PolicyView, Problem, Status, TargetView,
+    UpstreamView,
+};
+use crate::settings::Mode;
+
+/// The picture with these targets.
+pub(super) fn status(
+    known: &Known,
+    report: &Report,
+    targets: Vec<TargetView>,
+    agent_pid: Option<u32>,
+) -> Status {
+    let engine = engine(report);
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        on: known.settings.mode != Mode::Off,
+        mode: known.settings.mode,
+        style: known.settings.style,
+        sources: known.decision.sources.clone(),
+        policy: known.decision.view.clone(),
+        notices: notices(known, report, &engine),
+        engine,
+        targets,
+        agent_pid,
+    }
+}
+
+/// The picture before the first look.
+pub(super) fn unknown() -> Status {
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        on: false,
+        mode: Mode::default(),
+        style: crate::settings::Style::default(),
+        sources: Vec::new(),
+        policy: PolicyView {
+            kind: PolicyKind::Direct,
+            upstreams: Vec::new(),
+            bypass: Vec::new(),
+            cause: String::new(),
+        },
+        engine: nothing(EngineRuns::Absent),
+        targets: Vec::new(),
+        notices: Vec::new(),
+        agent_pid: Some(std::process::id()),
+    }
+}
+
+/// What a person should know or do, the most urgent first.
+fn notices(known: &Known, report: &Report, engine: &EngineView) -> Vec<Problem> {
+    let mut notices = Vec::new();
+    notices.extend(known.settings_problem.clone());
+    notices.extend(report.problem.clone());
+    if engine.runs == EngineRuns::Stopped {
+        notices.push(Problem::new(
+            "engine_stopped",
+            "the engine service is installed and does not answer: sudo systemctl restart gangway-engine, then look at journalctl -u gangway-engine",
+        ));
+    }
+    notices.extend(known.decision.notices.iter().cloned());
+    for upstream in &engine.upstreams {
+        if upstream.credentials == CredentialsState::Missing {
+            notices.push(
+                Problem::new(
+                    "password_missing",
+                    format!(
+                        "no password is known for {}: gangway login {}",
+                        upstream.upstream, upstream.upstream
+                    ),
+                )
+                .with("upstream", &upstream.upstream),
+            );
+        }
+    }
+    notices
+}
+
+/// The engine as the agent sees it.
+pub(super) fn engine(report: &Report) -> EngineView {
+    let mut view = nothing(report.runs);
+    let Some(status) = &report.status else {
+        return view;
+    };
+    view.open_connections = status.connections.open;
+    for listener in &status.listeners {
+        match &listener.error {
+            // The transparent one is nobody's to name: rules alone send traffic there.
+            None if listener.via == Via::Explicit => {
+                view.listening.push(listener.address.to_string());
+            }
+            None => {}
+            Some(error) => view.listen_errors.push(error.clone()),
+        }
+    }
+    match &status.interception {
+        InterceptionState::Off => {}
+        InterceptionState::On { interception } => {
+            let names: Vec<String> = interception
+                .interfaces
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            view.intercepts = format!("{} (ports {})", names.join(", "), interception.ports);
+        }
+        InterceptionState::Failed { problem, .. } => {
+            view.intercept_error = Some(problem.clone().into());
+        }
+    }
+    view.upstreams = status
+        .upstreams
+        .iter()
+        .map(|state| UpstreamView {
+            upstream: state.upstream.to_string(),
+            credentials: match (state.upstream.user(), state.credentials_lent) {
+                (None, _) => CredentialsState::NotNeeded,
+                (Some(_), true) => CredentialsState::Lent,
+                (Some(_), false) => CredentialsState::Missing,
+            },
+            problem: state.last_error.clone().map(Problem::from),
+        })
+        .collect();
+    view
+}
+
+fn nothing(runs: EngineRuns) -> EngineView {
+    EngineView {
+        runs,
+        listening: Vec::new(),
+        listen_errors: Vec::new(),
+        intercepts: "nothing".to_owned(),
+        intercept_error: None,
+        upstreams: Vec::new(),
+        open_connections: 0,
+    }
+}
