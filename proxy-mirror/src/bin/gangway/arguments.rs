@@ -1,0 +1,198 @@
+//! The command line.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use proxy_mirror::settings::{Mode, Style};
+
+/// One proxy address for Docker, WSL2 and clusters; what stands behind it changes live.
+#[derive(Debug, Parser)]
+#[command(name = "gangway", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// Print JSON (`schemas/` describes it); problems too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log more to standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gangway run                     watch this machine's proxy settings and follow them
+  gangway status                  source, policy, engine and each target, asked now
+  gangway plan                    what `apply` would change, as a diff
+  gangway apply                   show the diff, ask, then do it
+  gangway undo                    give every file back, byte for byte
+  gangway explain https://example.com/
+  gangway set upstream http://proxy.corp:3128
+  gangway login                   store the proxy's password in the keychain
+  gangway off                     everything direct, at once; `gangway on` goes back
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 another agent runs, 4 something is not in force
+(status), 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Be the agent: watch the sources, tell the engine, lend it the passwords; until Ctrl-C
+    #[command(after_help = "\
+Prints a line whenever something changes; with --json a status a line.
+One agent a user: where the tray app or another `gangway run` is the agent, this says where and
+ends with 3.")]
+    Run,
+    /// Show source, policy, engine and each target, asked now
+    #[command(after_help = "\
+Ends with 4 when something that should be in force is not.
+  gangway status --json | jq '.targets[] | {id, state}'")]
+    Status,
+    /// Show what `apply` would change, as a diff
+    #[command(after_help = "\
+The diff is what `patch -p1 -d /` accepts:
+  gangway plan --json | jq -r .diff")]
+    Plan,
+    /// Show the plan, ask, carry it out, ask each target
+    #[command(after_help = "\
+  gangway apply           shows the diff and asks
+  gangway apply --yes     for scripts")]
+    Apply {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Give every touched file back, byte for byte
+    Undo {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Say how a URL would go, which rule decided, and where the rule came from
+    #[command(after_help = "\
+  gangway explain https://registry.example.com/v2/
+  gangway explain 10.1.2.3:8080")]
+    Explain {
+        /// URL, or host and port
+        url: String,
+    },
+    /// The engine as a service of the system, from boot on
+    #[command(subcommand)]
+    Engine(EngineCommand),
+    /// Store an upstream's password in the keychain
+    #[command(after_help = "\
+The password is asked for without echo, or read from standard input; never from the command line.
+  gangway login
+  gangway login http://ann@proxy.corp:3128
+  pass show proxy | gangway login http://ann@proxy.corp:3128")]
+    Login {
+        /// The upstream; without it the one in use
+        upstream: Option<String>,
+        /// User name, where the upstream does not say it
+        #[arg(short, long)]
+        user: Option<String>,
+    },
+    /// Forget an upstream's password
+    Logout {
+        /// The upstream; without it the one in use
+        upstream: Option<String>,
+    },
+    /// Change a setting; it holds for new connections at once
+    #[command(subcommand)]
+    Set(SetCommand),
+    /// Switch on: back to the mode before `off`
+    On,
+    /// Switch off: everything direct at once; what targets were told stays
+    Off,
+    /// The privileged side: carries out a plan that it reads on standard input
+    #[command(hide = true)]
+    Helper,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum EngineCommand {
+    /// Install and start the service (needs root)
+    Install {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Stop and remove the service, and everything that came with it (needs root)
+    Remove {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Say whether it is installed, runs and answers
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SetCommand {
+    /// Where the proxy comes from
+    Mode {
+        /// system: what this machine says; manual: `set upstream`; pac: `set pac`; off: direct
+        mode: ModeArgument,
+    },
+    /// The upstream of mode `manual`; switches to it
+    Upstream {
+        /// `http://HOST:PORT` or `http://USER@HOST:PORT`
+        url: String,
+    },
+    /// The PAC file of mode `pac`; switches to it
+    Pac {
+        /// http, https or file
+        url: String,
+    },
+    /// What targets are told
+    Style {
+        /// relay: the engine's address; mirror: the upstream itself
+        style: StyleArgument,
+    },
+    /// Destinations that are dialled directly, beside the private ranges
+    #[command(after_help = "\
+  gangway set bypass .corp.example,git.example.com:22,192.0.2.0/24
+  gangway set bypass ''")]
+    Bypass {
+        /// Hosts, .domains, addresses and networks, with commas between them
+        list: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ModeArgument {
+    System,
+    Manual,
+    Pac,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum StyleArgument {
+    Relay,
+    Mirror,
+}
+
+impl Command {
+    /// Whether it ends itself in order when it is interrupted.
+    pub(crate) fn ends_by_itself(&self) -> bool {
+        matches!(self, Self::Run | Self::Helper)
+    }
+}
+
+impl From<ModeArgument> for Mode {
+    fn from(mode: ModeArgument) -> Self {
+        match mode {
+            ModeArgument::System => Self::System,
+            ModeArgument::Manual => Self::Manual,
+            ModeArgument::Pac => Self::Pac,
+            ModeArgument::Off => Self::Off,
+        }
+    }
+}
+
+impl From<StyleArgument> for Style {
+    fn from(style: StyleArgument) -> Self {
+        match style {
+            StyleArgument::Relay => Self::Relay,
+            StyleArgument::Mirror => Self::Mirror,
+        }
+    }
+}

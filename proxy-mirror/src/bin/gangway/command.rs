@@ -1,0 +1,64 @@
+//! One file a command.
+
+use proxy_mirror::agent::{self, Reached};
+use proxy_mirror::control::{Problem, SettingsChange};
+use proxy_mirror::places::Places;
+
+use crate::arguments::Command;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::words::Words;
+
+mod apply;
+mod engine;
+mod explain;
+mod helper;
+mod login;
+mod plan;
+mod run;
+mod set;
+mod status;
+mod undo;
+
+/// Carries out one command.
+pub(crate) async fn carry_out(
+    command: Command,
+    output: Output,
+    words: Words,
+) -> Result<Exit, Failure> {
+    match command {
+        Command::Run => run::run(output, words).await,
+        Command::Status => status::status(output, words).await,
+        Command::Plan => plan::plan(output, words).await,
+        Command::Apply { yes } => apply::apply(yes, output, words).await,
+        Command::Undo { yes } => undo::undo(yes, output, words).await,
+        Command::Explain { url } => explain::explain(&url, output, words).await,
+        Command::Engine(command) => engine::engine(command, output, words).await,
+        Command::Login { upstream, user } => login::login(upstream, user, output, words).await,
+        Command::Logout { upstream } => login::logout(upstream, output, words).await,
+        Command::Set(command) => set::set(command, output, words).await,
+        Command::On => set::switch(true, output, words).await,
+        Command::Off => set::switch(false, output, words).await,
+        Command::Helper => helper::helper(),
+    }
+}
+
+/// The agent that runs, or this process looking by itself.
+async fn reach() -> Result<Reached, Failure> {
+    Ok(agent::reach(places()?).await?)
+}
+
+fn places() -> Result<Places, Failure> {
+    Places::from_env().map_err(|error| {
+        Problem::new("no_places", error.to_string())
+            .with("reason", error)
+            .into()
+    })
+}
+
+/// A change of one setting, the rest as it is.
+fn only(change: impl FnOnce(&mut SettingsChange)) -> SettingsChange {
+    let mut settings = SettingsChange::default();
+    change(&mut settings);
+    settings
+}

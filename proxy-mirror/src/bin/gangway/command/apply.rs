@@ -1,0 +1,72 @@
+//! `gangway apply`: show the plan, ask, carry it out, ask each target.
+
+use proxy_mirror::agent::Reached;
+use proxy_mirror::control::{Applied, ApplyRequest, Door, EngineRuns};
+use proxy_mirror::settings::Style;
+
+use super::{engine, plan, reach, status};
+use crate::ask;
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, plain};
+use crate::words::Words;
+
+/// Carries out the plan, after a yes.
+pub(super) async fn apply(yes: bool, output: Output, words: Words) -> Result<Exit, Failure> {
+    let door = reach().await?;
+    offer_engine(&door, yes, output, words).await?;
+    let planned = door.plan().await?;
+    if !output.is_json() {
+        plan::show(&planned, output, words);
+    }
+    if !planned.steps.is_empty() && !yes && !ask::confirm(&words.text("cli_apply_question")).await?
+    {
+        return Ok(Exit::Failed);
+    }
+    let applied = door.apply(ApplyRequest { plan: planned.id }).await?;
+    if output.is_json() {
+        output.json(&applied);
+    } else {
+        show(&applied, output, words);
+    }
+    Ok(Exit::Ok)
+}
+
+/// The relay style wants the engine to be there from boot on: offered before targets are told of it.
+async fn offer_engine(
+    door: &Reached,
+    yes: bool,
+    output: Output,
+    words: Words,
+) -> Result<(), Failure> {
+    let status = door.status().await?;
+    let has_none = matches!(
+        status.engine.runs,
+        EngineRuns::Absent | EngineRuns::Embedded
+    );
+    if !status.on || status.style != Style::Relay || !has_none || !engine::can_be_installed() {
+        return Ok(());
+    }
+    let install = if yes {
+        rustix::process::geteuid().is_root()
+    } else {
+        ask::confirm(&words.text("cli_apply_engine_question")).await?
+    };
+    if install {
+        engine::install().await?;
+        if !output.is_json() {
+            output.text(&format!("{}\n", words.text("cli_engine_installed")));
+        }
+    }
+    Ok(())
+}
+
+fn show(applied: &Applied, output: Output, words: Words) {
+    let mut text = String::new();
+    for step in &applied.done {
+        text += &format!("{}\n", plain(&step.what));
+    }
+    for target in &applied.targets {
+        text += &format!("{}\n", status::target_line(target, output, words));
+    }
+    output.text(&text);
+}

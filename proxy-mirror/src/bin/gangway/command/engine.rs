@@ -1,0 +1,77 @@
+//! `gangway engine install|remove|status`: the engine as a service, from boot on.
+
+use std::path::Path;
+
+use proxy_mirror::agent;
+use proxy_mirror::control::{Service, ServiceView};
+
+use super::{places, status, undo};
+use crate::arguments::EngineCommand;
+use crate::ask;
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, plain};
+use crate::words::Words;
+
+/// Carries out one of them.
+pub(super) async fn engine(
+    command: EngineCommand,
+    output: Output,
+    words: Words,
+) -> Result<Exit, Failure> {
+    match command {
+        EngineCommand::Install { yes } => {
+            if !yes && !ask::confirm(&words.text("cli_engine_install_question")).await? {
+                return Ok(Exit::Failed);
+            }
+            let view = install().await?;
+            if output.is_json() {
+                output.json(&view);
+            } else {
+                output.text(&format!("{}\n", words.text("cli_engine_installed")));
+            }
+            Ok(Exit::Ok)
+        }
+        EngineCommand::Remove { yes } => {
+            if !yes && !ask::confirm(&words.text("cli_engine_remove_question")).await? {
+                return Ok(Exit::Failed);
+            }
+            let undone = agent::remove_service(&places()?).await?;
+            if output.is_json() {
+                output.json(&undone);
+            } else {
+                undo::show(&undone, output, words);
+            }
+            Ok(Exit::Ok)
+        }
+        EngineCommand::Status => {
+            let view = agent::service(&places()?).await;
+            if output.is_json() {
+                output.json(&view);
+            } else {
+                show(&view, output, words);
+            }
+            Ok(match view.service {
+                Service::Running => Exit::Ok,
+                Service::Absent | Service::Stopped => Exit::NotInForce,
+            })
+        }
+    }
+}
+
+/// Whether a service could be installed here at all: systemd runs this machine (`sd_booted(3)`).
+pub(super) fn can_be_installed() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// Installs it, and asks it.
+pub(super) async fn install() -> Result<ServiceView, Failure> {
+    let places = places()?;
+    agent::install_service(&places).await?;
+    Ok(agent::service(&places).await)
+}
+
+fn show(view: &ServiceView, output: Output, words: Words) {
+    let mut lines = status::engine_lines(&view.engine, output, words);
+    lines.push(format!("  {}", plain(&view.socket)));
+    output.text(&format!("{}\n", lines.join("\n")));
+}

@@ -1,0 +1,75 @@
+//! `gangway set`, `on`, `off`: the settings from the command line.
+
+use proxy_engine::config::{Bypass, Upstream};
+use proxy_mirror::control::{Door, SettingsChange, SettingsView};
+use proxy_mirror::settings::Mode;
+
+use super::{only, reach};
+use crate::arguments::SetCommand;
+use crate::exit::{Exit, Failure};
+use crate::invalid;
+use crate::output::{Output, plain};
+use crate::words::Words;
+
+/// Changes one setting. What the command line cannot hold (a password) is refused before anybody
+/// is asked.
+pub(super) async fn set(
+    command: SetCommand,
+    output: Output,
+    words: Words,
+) -> Result<Exit, Failure> {
+    let change = match command {
+        SetCommand::Mode { mode } => only(|change| change.mode = Some(mode.into())),
+        SetCommand::Style { style } => only(|change| change.style = Some(style.into())),
+        SetCommand::Upstream { url } => {
+            let upstream: Upstream = url.parse().map_err(|error| invalid("upstream", error))?;
+            SettingsChange {
+                mode: Some(Mode::Manual),
+                upstream: Some(upstream.to_string()),
+                ..SettingsChange::default()
+            }
+        }
+        SetCommand::Pac { url } => SettingsChange {
+            mode: Some(Mode::Pac),
+            pac: Some(url),
+            ..SettingsChange::default()
+        },
+        SetCommand::Bypass { list } => {
+            let bypass: Bypass = list.parse().map_err(|error| invalid("bypass", error))?;
+            let entries = bypass.0.iter().map(ToString::to_string).collect();
+            only(|change| change.bypass = Some(entries))
+        }
+    };
+    tell(change, output, words).await
+}
+
+/// On or off.
+pub(super) async fn switch(on: bool, output: Output, words: Words) -> Result<Exit, Failure> {
+    tell(only(|change| change.on = Some(on)), output, words).await
+}
+
+async fn tell(change: SettingsChange, output: Output, words: Words) -> Result<Exit, Failure> {
+    let view = reach().await?.change_settings(change).await?;
+    show(&view, output, words);
+    Ok(Exit::Ok)
+}
+
+/// The settings as they are now.
+pub(super) fn show(view: &SettingsView, output: Output, words: Words) {
+    if output.is_json() {
+        output.json(view);
+        return;
+    }
+    let mut lines = vec![words.mode(view.mode), words.style(view.style)];
+    for (key, value) in [
+        ("cli_set_upstream", view.upstream.clone()),
+        ("cli_set_pac", view.pac.clone()),
+        ("cli_set_bypass", view.bypass.join(", ")),
+        ("cli_set_file", view.file.clone()),
+    ] {
+        if !value.is_empty() {
+            lines.push(words.with(key, &[("value", &value)]));
+        }
+    }
+    output.text(&plain(&format!("{}\n", lines.join("\n"))));
+}

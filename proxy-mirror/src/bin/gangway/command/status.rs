@@ -1,0 +1,177 @@
+//! `gangway status`: source → engine → each target.
+
+use proxy_mirror::control::{
+    CredentialsState, Door, EngineRuns, EngineView, PolicyKind, PolicyView, SourceView, Status,
+    TargetView,
+};
+use proxy_mirror::target::TargetState;
+
+use super::reach;
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, Tone, plain};
+use crate::words::Words;
+
+/// Prints the whole picture; ends with 4 when something that should be in force is not.
+pub(super) async fn status(output: Output, words: Words) -> Result<Exit, Failure> {
+    let status = reach().await?.status().await?;
+    if output.is_json() {
+        output.json(&status);
+    } else {
+        let mut text = lines(&status, output, words).join("\n");
+        text.push('\n');
+        output.text(&text);
+    }
+    Ok(if status.is_in_force() {
+        Exit::Ok
+    } else {
+        Exit::NotInForce
+    })
+}
+
+/// The picture, a fact a line; nothing in it changes with every connection.
+pub(super) fn lines(status: &Status, output: Output, words: Words) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "{}  {}",
+            output.tone(Tone::Heading, &words.mode(status.mode)),
+            words.style(status.style)
+        ),
+        match status.agent_pid {
+            Some(pid) => words.with("cli_status_agent", &[("pid", &pid.to_string())]),
+            None => words.text("cli_status_no_agent"),
+        },
+    ];
+    let heading = |key| output.tone(Tone::Heading, &words.text(key));
+    lines.push(heading("cli_heading_sources"));
+    lines.extend(
+        status
+            .sources
+            .iter()
+            .map(|source| source_line(source, output, words)),
+    );
+    lines.push(heading("cli_heading_policy"));
+    lines.extend(policy_lines(&status.policy, words));
+    lines.push(heading("cli_heading_engine"));
+    lines.extend(engine_lines(&status.engine, output, words));
+    lines.push(heading("cli_heading_targets"));
+    lines.extend(
+        status
+            .targets
+            .iter()
+            .map(|target| target_line(target, output, words)),
+    );
+    if !status.notices.is_empty() {
+        lines.push(heading("cli_heading_notices"));
+        lines.extend(
+            status
+                .notices
+                .iter()
+                .map(|notice| format!("  ! {}", plain(&words.problem(notice)))),
+        );
+    }
+    lines
+}
+
+fn source_line(source: &SourceView, output: Output, words: Words) -> String {
+    let mark = if source.chosen { "→" } else { " " };
+    let name = words.source(source.source);
+    let mut line = format!("  {mark} {name}: {}", plain(&source.says));
+    if !source.origin.is_empty() {
+        line += &format!(
+            "  {}",
+            output.tone(Tone::Quiet, &format!("({})", source.origin))
+        );
+    }
+    if let Some(error) = &source.error {
+        line += &format!("  {}", output.tone(Tone::Bad, error));
+    }
+    line
+}
+
+fn policy_lines(policy: &PolicyView, words: Words) -> Vec<String> {
+    let route = match policy.kind {
+        PolicyKind::Direct => words.text("cli_policy_direct"),
+        PolicyKind::Refused => words.text("cli_policy_refused"),
+        PolicyKind::Upstreams => words.with(
+            "cli_policy_upstreams",
+            &[("upstreams", &policy.upstreams.join(", "))],
+        ),
+    };
+    let mut lines = vec![plain(&format!("  {route} ({})", policy.cause)).into_owned()];
+    if !policy.bypass.is_empty() {
+        let list = policy.bypass.join(", ");
+        let line = words.with("cli_policy_bypass", &[("list", &list)]);
+        lines.push(format!("  {}", plain(&line)));
+    }
+    lines
+}
+
+/// What the engine says, a fact a line.
+pub(super) fn engine_lines(engine: &EngineView, output: Output, words: Words) -> Vec<String> {
+    let runs = words.text(match engine.runs {
+        EngineRuns::Service => "cli_engine_service",
+        EngineRuns::Embedded => "cli_engine_embedded",
+        EngineRuns::Stopped => "cli_engine_stopped",
+        EngineRuns::Absent => "cli_engine_absent",
+    });
+    let mut lines = vec![format!("  {runs}")];
+    if !engine.listening.is_empty() {
+        let list = engine.listening.join(", ");
+        lines.push(format!(
+            "  {}",
+            words.with("cli_engine_listening", &[("list", &list)])
+        ));
+    }
+    for error in &engine.listen_errors {
+        lines.push(format!("  {}", output.tone(Tone::Bad, error)));
+    }
+    let intercepts = words.with("cli_engine_intercepts", &[("what", &engine.intercepts)]);
+    lines.push(format!("  {}", plain(&intercepts)));
+    if let Some(problem) = &engine.intercept_error {
+        lines.push(format!(
+            "  {}",
+            output.tone(Tone::Bad, &words.problem(problem))
+        ));
+    }
+    for upstream in &engine.upstreams {
+        let credentials = words.text(match upstream.credentials {
+            CredentialsState::NotNeeded => "cli_credentials_not_needed",
+            CredentialsState::Lent => "cli_credentials_lent",
+            CredentialsState::Missing => "cli_credentials_missing",
+        });
+        let mut line = format!("  {}: {credentials}", plain(&upstream.upstream));
+        if let Some(problem) = &upstream.problem {
+            line += &format!("; {}", output.tone(Tone::Bad, &words.problem(problem)));
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// One target: a mark, its name, its state in words, the evidence or the reason.
+pub(super) fn target_line(target: &TargetView, output: Output, words: Words) -> String {
+    let (mark, tone, key, reason) = match &target.state {
+        TargetState::NotInstalled => ("-", Tone::Quiet, "cli_target_not_installed", ""),
+        TargetState::Untouched => ("-", Tone::Quiet, "cli_target_untouched", ""),
+        TargetState::InForce { evidence } => {
+            ("✓", Tone::Good, "cli_target_in_force", evidence.as_str())
+        }
+        TargetState::Differs { reason } => ("✗", Tone::Bad, "cli_target_differs", reason.as_str()),
+        TargetState::NotInForce { reason } => {
+            ("✗", Tone::Bad, "cli_target_not_in_force", reason.as_str())
+        }
+        TargetState::Failed { reason } => ("✗", Tone::Bad, "cli_target_failed", reason.as_str()),
+        TargetState::Blocked { reason } => ("✗", Tone::Bad, "cli_target_blocked", reason.as_str()),
+    };
+    let version = target
+        .version
+        .as_deref()
+        .map(|version| format!(" {version}"))
+        .unwrap_or_default();
+    let state = output.tone(tone, &format!("{mark} {}", words.text(key)));
+    let mut line = format!("  {}{}: {state}", plain(&target.title), plain(&version));
+    if !reason.is_empty() {
+        line += &format!(": {}", plain(reason));
+    }
+    line
+}

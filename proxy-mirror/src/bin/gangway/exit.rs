@@ -1,0 +1,71 @@
+//! How a command ends.
+
+use std::process::{ExitCode, Termination};
+
+use proxy_mirror::agent::AgentError;
+use proxy_mirror::control::Problem;
+
+/// The exit code, as scripts read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Ok = 0,
+    /// It failed, and said why.
+    Failed = 1,
+    /// The command line is wrong, or needs an answer that nobody can give.
+    Usage = 2,
+    /// Another agent runs.
+    OtherAgent = 3,
+    /// `status`: something is not in force.
+    NotInForce = 4,
+    /// Ended by a signal from the keyboard.
+    Interrupted = 130,
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self as u8)
+    }
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) problem: Problem,
+}
+
+impl Failure {
+    /// The command line is wrong, or an answer is missing.
+    pub(crate) fn usage(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            problem: Problem::new(code, message),
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let exit = match problem.code.as_str() {
+            "agent_taken" => Exit::OtherAgent,
+            "interrupted" => Exit::Interrupted,
+            _ => Exit::Failed,
+        };
+        Self { exit, problem }
+    }
+}
+
+impl From<AgentError> for Failure {
+    fn from(error: AgentError) -> Self {
+        error.problem().into()
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Problem::new("terminal_failed", format!("the terminal failed: {error}"))
+            .with("reason", error)
+            .into()
+    }
+}

@@ -1,0 +1,60 @@
+//! What commands say, in the user's language.
+
+use proxy_mirror::control::Problem;
+use proxy_mirror::messages::{Catalogue, Language};
+use proxy_mirror::settings::{Mode, Style};
+use proxy_mirror::source::SourceId;
+
+/// The message catalogue in the language of this process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words(&'static Catalogue);
+
+impl Words {
+    /// The language of `LC_ALL`, `LC_MESSAGES` or `LANG`.
+    pub(crate) fn from_env() -> Self {
+        Self(Catalogue::of(Language::from_env()))
+    }
+
+    /// A text without arguments.
+    pub(crate) fn text(self, key: &str) -> String {
+        self.0.text(key, &[])
+    }
+
+    /// A text with its arguments.
+    pub(crate) fn with(self, key: &str, arguments: &[(&str, &str)]) -> String {
+        self.0.text(key, arguments)
+    }
+
+    /// A problem's sentence.
+    pub(crate) fn problem(self, problem: &Problem) -> String {
+        self.0.problem(problem)
+    }
+
+    /// What a mode means.
+    pub(crate) fn mode(self, mode: Mode) -> String {
+        self.text(match mode {
+            Mode::System => "cli_mode_system",
+            Mode::Manual => "cli_mode_manual",
+            Mode::Pac => "cli_mode_pac",
+            Mode::Off => "cli_mode_off",
+        })
+    }
+
+    /// What a style means.
+    pub(crate) fn style(self, style: Style) -> String {
+        self.text(match style {
+            Style::Relay => "cli_style_relay",
+            Style::Mirror => "cli_style_mirror",
+        })
+    }
+
+    /// A source's name.
+    pub(crate) fn source(self, source: SourceId) -> String {
+        self.text(match source {
+            SourceId::System => "cli_source_system",
+            SourceId::Environment => "cli_source_environment",
+            SourceId::Firefox => "cli_source_firefox",
+            SourceId::Manual => "cli_source_manual",
+        })
+    }
+}
