@@ -1,0 +1,146 @@
+//! plan → apply → undo of the Docker CLI's own file.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use crate::house::House;
+
+const CONFIG: &str = "{\n\t\"auths\": {\"r.test\": {\"auth\": \"YTpi\"}},\r\n  \"proxies\": {\"tcp://h:1\": {\"httpProxy\": \"http://x:1\"}}\n}";
+
+const UPSTREAM: &str = "http://proxy.test:3128";
+
+fn mirroring() -> House {
+    let house = House::new();
+    house.mirror_into_cli(UPSTREAM);
+    house
+}
+
+fn with_config(house: &House) -> std::path::PathBuf {
+    let file = house.docker_config();
+    fs::write(&file, CONFIG).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    file
+}
+
+#[test]
+fn apply_then_undo_gives_the_file_back_byte_for_byte() {
+    let house = mirroring();
+    let file = with_config(&house);
+    let _agent = house.agent();
+    let plan = house.json(&["plan"], 0, "plan");
+    assert!(
+        plan["diff"].as_str().unwrap().contains("httpProxy"),
+        "{plan:#}"
+    );
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        CONFIG,
+        "a plan changes nothing"
+    );
+
+    let applied = house.json(&["apply", "--yes"], 0, "apply");
+    assert_eq!(
+        applied["done"].as_array().unwrap().len(),
+        plan["steps"].as_array().unwrap().len()
+    );
+    let written: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(written["proxies"]["default"]["httpProxy"], UPSTREAM);
+    assert_eq!(
+        house.json(&["status"], 0, "status")["targets"][1]["state"],
+        "in_force"
+    );
+    assert_eq!(written["auths"]["r.test"]["auth"], "YTpi");
+    assert_eq!(house.json(&["plan"], 0, "plan")["steps"], json!([]));
+
+    let undone = house.json(&["undo", "--yes"], 0, "undo");
+    assert_eq!(undone["restored"], json!([file.to_str().unwrap()]));
+    assert_eq!(fs::read_to_string(&file).unwrap(), CONFIG);
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o640);
+}
+
+#[test]
+fn a_file_that_was_not_there_is_gone_after_undo() {
+    let house = mirroring();
+    let _agent = house.agent();
+    house.json(&["apply", "--yes"], 0, "apply");
+    let file = house.docker_config();
+    assert!(file.exists());
+    house.json(&["undo", "--yes"], 0, "undo");
+    assert!(!file.exists());
+}
+
+#[test]
+fn apply_without_a_yes_and_without_a_terminal_does_nothing() {
+    let house = mirroring();
+    let file = with_config(&house);
+    let _agent = house.agent();
+    let said = house.run(&["apply"]);
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(said.err.contains("--yes"), "{}", said.err);
+    assert_eq!(fs::read_to_string(&file).unwrap(), CONFIG);
+}
+
+#[test]
+fn a_malformed_config_json_is_named_with_line_and_column_and_left_alone() {
+    let house = mirroring();
+    let file = house.docker_config();
+    fs::write(&file, "{\n  \"auths\": {,}\n}\n").unwrap();
+    let status = house.json(&["status"], 4, "status");
+    let target = status["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|target| target["id"] == "docker-cli")
+        .unwrap();
+    assert_eq!(target["state"], "failed", "{target:#}");
+    let reason = target["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("config.json") && reason.contains("2:"),
+        "{reason}"
+    );
+    house.run(&["apply", "--yes"]);
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        "{\n  \"auths\": {,}\n}\n"
+    );
+}
+
+#[test]
+fn a_command_that_finds_no_agent_applies_and_undoes_too() {
+    let house = mirroring();
+    let file = with_config(&house);
+    house.json(&["apply", "--yes"], 0, "apply");
+    assert_ne!(fs::read_to_string(&file).unwrap(), CONFIG);
+    let _agent = house.agent();
+    house.json(&["undo", "--yes"], 0, "undo");
+    assert_eq!(fs::read_to_string(&file).unwrap(), CONFIG);
+}
+
+#[test]
+fn undo_takes_only_ours_out_of_a_file_that_somebody_else_changed() {
+    let house = mirroring();
+    let file = with_config(&house);
+    house.json(&["apply", "--yes"], 0, "apply");
+    let theirs = fs::read_to_string(&file).unwrap().replace("YTpi", "Yzpk");
+    fs::write(&file, theirs).unwrap();
+    let undone = house.json(&["undo", "--yes"], 0, "undo");
+    assert_eq!(undone["merged"], json!([file.to_str().unwrap()]));
+    let expected: serde_json::Value =
+        serde_json::from_str(&CONFIG.replace("YTpi", "Yzpk")).unwrap();
+    let left: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(left, expected);
+}
+
+#[test]
+fn mirror_style_refuses_an_upstream_that_needs_a_password() {
+    let house = House::new();
+    house.mirror_into_cli("http://ann@proxy.test:3128");
+    let status = house.json(&["status"], 4, "status");
+    assert_eq!(status["targets"][1]["state"], "blocked", "{status:#}");
+    assert_eq!(house.json(&["plan"], 0, "plan")["steps"], json!([]));
+}

@@ -1,0 +1,110 @@
+//! Commands answer the same with and without an agent, in JSON and in words.
+
+use crate::house::House;
+use crate::origin::Recorder;
+
+#[test]
+fn commands_answer_the_same_with_and_without_an_agent() {
+    let company = Recorder::start("the company");
+    let mut house = House::new();
+    house.set("https_proxy", company.url());
+    house.set("http_proxy", company.url());
+    house.set("no_proxy", ".corp.example");
+    let ask = |house: &House| {
+        (
+            house.json(&["explain", "https://example.com/"], 0, "explain"),
+            house.json(&["explain", "http://git.corp.example:8080"], 0, "explain"),
+            house.json(&["status"], 0, "status")["policy"].clone(),
+            house.json(&["status"], 0, "status")["sources"].clone(),
+        )
+    };
+    let alone = ask(&house);
+    assert_eq!(alone.0["route"], "upstream");
+    assert_eq!(alone.0["upstream"], company.url());
+    assert_eq!(alone.1["route"], "direct");
+    let _agent = house.agent();
+    assert_eq!(ask(&house), alone);
+}
+
+#[test]
+fn a_malformed_settings_file_is_named_with_line_and_column() {
+    let house = House::new();
+    std::fs::write(house.settings_file(), "mode = \"system\"\nmdoe = 3\n").unwrap();
+    let before = house.files();
+    let problem = house.json(&["set", "style", "relay"], 1, "problem");
+    let message = problem["message"].as_str().unwrap();
+    assert!(message.contains("settings.toml"), "{message}");
+    assert!(
+        message.contains("line 2") || message.contains(":2:"),
+        "{message}"
+    );
+    let same = |file: &(std::path::PathBuf, Vec<u8>)| before.contains(file);
+    assert!(house.files().iter().all(same), "something was written");
+}
+
+#[test]
+fn a_password_on_the_command_line_is_refused_and_not_repeated() {
+    let house = House::new();
+    let said = house.run(&["set", "upstream", "http://ann:hunter2@proxy.test:3128"]);
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(said.err.contains("gangway login"), "{}", said.err);
+    assert!(!said.err.contains("hunter2"), "{}", said.err);
+}
+
+#[test]
+fn a_newline_in_a_proxy_url_is_refused() {
+    let house = House::new();
+    for url in [
+        "http://proxy.test:3128\nExecStart=/bin/sh",
+        "http://pro\txy:1",
+    ] {
+        let said = house.run(&["set", "upstream", url]);
+        assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    }
+}
+
+#[test]
+fn a_pac_file_is_refused_openly_never_direct() {
+    let house = House::new();
+    let view = house.json(&["set", "pac", "http://wpad.test/proxy.pac"], 0, "settings");
+    assert_eq!(view["mode"], "pac");
+    let explanation = house.json(&["explain", "https://example.com/"], 0, "explain");
+    assert_eq!(explanation["route"], "refused");
+}
+
+#[test]
+fn an_url_that_is_none_is_named() {
+    let house = House::new();
+    house.json(&["explain", "http://"], 1, "problem");
+    house.json(&["explain", "http://exa mple.com/"], 1, "problem");
+}
+
+#[test]
+fn japanese_is_spoken_where_it_is_asked_for() {
+    let mut house = House::new();
+    house.set("LANG", "ja_JP.UTF-8");
+    let said = house.run(&["status"]);
+    assert!(
+        said.out
+            .chars()
+            .any(|c| ('\u{3040}'..='\u{9fff}').contains(&c)),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn nothing_is_coloured_but_a_terminal() {
+    let house = House::new();
+    assert!(!house.run(&["status"]).out.contains('\x1b'));
+}
+
+#[test]
+fn a_bare_command_teaches() {
+    let house = House::new();
+    let said = house.run(&["--help"]);
+    assert_eq!(said.code, 0);
+    assert!(said.out.contains("gangway apply"), "{}", said.out);
+    assert!(!said.out.contains("helper"), "{}", said.out);
+    assert_eq!(house.run(&["frobnicate"]).code, 2);
+}

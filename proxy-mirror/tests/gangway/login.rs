@@ -1,0 +1,145 @@
+//! A password goes to the keychain and to the upstream that it is for, and nowhere else.
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+use base64::Engine as _;
+use serde_json::json;
+
+use crate::agent::{relay, until_answered_by};
+use crate::house::{Agent, House};
+use crate::origin::Recorder;
+
+fn log_in(house: &House, arguments: &[&str], password: &str) -> (i32, String) {
+    let mut all = vec!["login"];
+    all.extend(arguments);
+    let mut child = house
+        .command(&all)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(password.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+/// The password as it would be found: itself, and as Basic credentials carry it.
+fn disguises(user: &str, password: &str) -> Vec<Vec<u8>> {
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    vec![password.as_bytes().to_vec(), basic.into_bytes()]
+}
+
+fn holds(text: &[u8], needle: &[u8]) -> bool {
+    text.windows(needle.len()).any(|window| window == needle)
+}
+
+#[test]
+fn a_canary_password_is_nowhere_but_in_the_keychain_and_at_its_upstream() {
+    let canary = format!("canary-{}-{}", std::process::id(), house_number());
+    let company = Recorder::start("the company");
+    let mut house = House::with_keychain();
+    house.set("http_proxy", company.url());
+    house.set("RUST_LOG", "trace");
+    let log = tempfile::tempdir().unwrap();
+    let log_file = log.path().join("agent.log");
+    let mut command = house.command(&["run", "--json"]);
+    command.stderr(fs::File::create(&log_file).unwrap());
+    let mut agent = Agent::start(command);
+
+    let (code, said) = log_in(&house, &["--user", "ann"], &format!("{canary}\n"));
+    assert_eq!(code, 0, "{said}");
+    let status = agent.until("the password is lent", |status| {
+        status["engine"]["upstreams"][0]["credentials"] == "lent"
+    });
+    until_answered_by(relay(&house), "the company");
+    let disguises = disguises("ann", &canary);
+    let last = company.seen().pop().unwrap();
+    assert!(
+        holds(last.as_bytes(), &disguises[1]),
+        "the upstream is sent the credentials: {last}"
+    );
+
+    for needle in &disguises {
+        assert!(!holds(said.as_bytes(), needle), "the command printed it");
+        assert!(
+            !holds(status.to_string().as_bytes(), needle),
+            "the status shows it"
+        );
+        assert!(
+            !holds(&fs::read(&log_file).unwrap(), needle),
+            "it is in the log"
+        );
+        for name in ["cmdline", "environ"] {
+            let text = fs::read(format!("/proc/{}/{name}", agent.pid())).unwrap();
+            assert!(!holds(&text, needle), "it is in the agent's {name}");
+        }
+        for (path, content) in house.files() {
+            // The keychain's own files are encrypted with the user's password; here that is empty.
+            let keychain = path.components().any(|part| part.as_os_str() == "keyrings");
+            assert!(
+                keychain || !holds(&content, needle),
+                "it is in {}",
+                path.display()
+            );
+        }
+    }
+    assert_eq!(house.run(&["logout"]).code, 0);
+    agent.until("the password is taken back", |status| {
+        status["engine"]["upstreams"][0]["credentials"] != "lent"
+    });
+}
+
+#[test]
+fn without_a_keychain_login_says_so_and_writes_nothing() {
+    let house = House::new();
+    let before = house.files();
+    let (code, said) = log_in(&house, &["http://ann@proxy.test:3128"], "hunter2\n");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("keychain"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(house.files().iter().all(|file| before.contains(file)));
+}
+
+#[test]
+fn login_without_a_password_is_wrong_usage() {
+    let house = House::new();
+    let (code, said) = log_in(&house, &["http://ann@proxy.test:3128"], "");
+    assert_eq!(code, 2, "{said}");
+}
+
+#[test]
+fn a_password_that_is_missing_is_said_with_what_to_do() {
+    let house = House::with_keychain();
+    house.write_settings("mode = \"manual\"\nupstream = \"http://ann@proxy.test:3128\"");
+    let mut agent = house.agent();
+    let status = agent.until("the missing password", |status| {
+        status["engine"]["upstreams"][0]["credentials"] == "missing"
+    });
+    let codes: Vec<_> = status["notices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| &n["code"])
+        .collect();
+    assert!(codes.contains(&&json!("password_missing")), "{status:#}");
+    house.json(&["status"], 4, "status");
+}
+
+fn house_number() -> u128 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos()
+}
