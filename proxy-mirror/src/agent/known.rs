@@ -1,15 +1,21 @@
 //! What is known of the world, and what follows from it.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::targets;
 use crate::control::Problem;
 use crate::places::Places;
 use crate::policy::{self, Decision, Facts, SourceFacts};
-use crate::settings::{self, Settings};
+use crate::settings::{self, Settings, SettingsError};
 use crate::source::{Says, Source};
 use crate::target::clusters::{self, Network};
 use crate::world::Relay;
+
+/// Between emptying a file and filling it, an editor takes no longer.
+const BEING_WRITTEN: Duration = Duration::from_millis(100);
 
 /// One look at everything.
 #[derive(Debug, Clone)]
@@ -53,7 +59,7 @@ impl Known {
                     SourceFacts::read(&**source, before)
                 })
                 .collect();
-            (settings::load(&file), facts)
+            (settled(&file), facts)
         });
         // A source that panics is a defect; the loop lives on with what was known.
         let (loaded, sources) = match read.await {
@@ -97,6 +103,16 @@ impl Known {
             decision,
         }
     }
+}
+
+/// The settings, but not those of a file that is just being written: editors empty it first, and
+/// an empty one would mean "no proxy".
+fn settled(file: &Path) -> Result<Settings, SettingsError> {
+    let is_empty = || fs::metadata(file).is_ok_and(|metadata| metadata.len() == 0);
+    if is_empty() {
+        std::thread::sleep(BEING_WRITTEN);
+    }
+    settings::load(file)
 }
 
 /// A source names a proxy, rarely a user: the one who logged in to it is added.
