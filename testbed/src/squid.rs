@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -35,7 +36,7 @@ impl Squid {
     /// Starts one at [`PROXY`] port 3128 that lets everybody through.
     ///
     /// # Errors
-    /// [`TestbedError::Missing`], or [`TestbedError::Late`] with squid's own words when it does
+    /// [`TestbedError::Missing`], or [`TestbedError::Failed`] with squid's own words when it does
     /// not start.
     pub fn start(corp: &CorpNet) -> Result<Self> {
         Self::launch(corp, 3128, None)
@@ -72,9 +73,15 @@ impl Squid {
         let conf = dir.path().join("squid.conf").display().to_string();
         // `-n`: shared memory and pid of its own beside other squids.
         let shared = SharedName::new();
-        let child = corp
-            .proxy
-            .spawn("squid", &["-N", "-n", shared.as_str(), "-f", &conf])?;
+        let words = fs::File::create(dir.path().join("stderr"))
+            .map_err(TestbedError::io("make a file for squid's words"))?;
+        let mut command = corp.proxy.command("squid");
+        command.args(["-N", "-n", shared.as_str(), "-f", &conf]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(words);
+        let child = Child::spawn(command)?;
         let mut this = Self {
             address,
             child,
@@ -132,14 +139,15 @@ impl Squid {
         if matches!(started, Ok(true)) {
             return Ok(());
         }
-        Err(TestbedError::Late {
-            what: format!("squid listens at {address}; its log: {}", self.cache_log()),
-            seconds: 20.0,
+        // A log that it did not come to write is empty.
+        let words = |name| fs::read_to_string(self.path(name)).unwrap_or_default();
+        Err(TestbedError::Failed {
+            command: format!("squid at {}", self.address),
+            status: started
+                .map_or("does not listen after 20 s", |_| "ended")
+                .into(),
+            output: words("cache.log") + &words("stderr"),
         })
-    }
-
-    fn cache_log(&self) -> String {
-        fs::read_to_string(self.path("cache.log")).unwrap_or_default()
     }
 }
 
