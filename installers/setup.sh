@@ -127,7 +127,7 @@ install_rust() {
   if ! command -v rustup >/dev/null; then
     say "Rust $rust_version is missing; installing rustup"
     # Not `apt-cache show`: it finds a package that others only mention, as Debian 12's do.
-    if apt-cache policy rustup | grep -q 'Candidate: [0-9]'; then
+    if LC_ALL=C apt-cache policy rustup | grep -q 'Candidate: [0-9]'; then
       "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustup
     else
       curl --proto '=https' --tlsv1.2 -fsSL https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain none ||
