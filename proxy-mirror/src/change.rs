@@ -157,6 +157,19 @@ impl FileId {
         }
     }
 
+    /// The unit that reads it only when it starts.
+    pub fn unit(&self) -> Option<UnitId> {
+        match self {
+            Self::DockerDaemonJson | Self::DockerDropIn => Some(UnitId::Docker),
+            Self::ProfileD
+            | Self::DockerCliConfig { .. }
+            | Self::EngineBinary
+            | Self::EngineUnit
+            | Self::BrokerUnit
+            | Self::EngineUser => None,
+        }
+    }
+
     /// Permission bits that the file gets where it was not there before.
     pub fn mode(&self) -> u32 {
         match self {

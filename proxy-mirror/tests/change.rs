@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use proxy_mirror::change::host::{Local, Machine};
 use proxy_mirror::change::plan::{Proposal, build};
-use proxy_mirror::change::{ChangeError, Desk, Desks, Journal, execute, undo};
+use proxy_mirror::change::{Change, ChangeError, Desk, Desks, Journal, UnitId, execute, undo};
 use proxy_mirror::target::TargetId;
 
 use failing::Failing;
@@ -401,6 +401,56 @@ fn a_forged_record_is_not_believed() {
         Err(ChangeError::Journal { .. })
     ));
     assert_eq!(std::fs::read_to_string(shadow).unwrap(), "root");
+}
+
+#[test]
+fn a_unit_is_restarted_once_and_once_more_when_its_files_are_given_back() {
+    let restart = Change::RestartUnit {
+        unit: UnitId::Docker,
+    };
+    let restarts = "daemon-reload\nreset-failed docker.service\nrestart docker.service\n";
+    let together: &[&[Change]] = &[&[
+        daemon_json(),
+        drop_in("http://127.0.0.1:3182"),
+        restart.clone(),
+    ]];
+    // Also where somebody had held the restart back at first.
+    let apart: &[&[Change]] = &[&[daemon_json()], &[daemon_json(), restart]];
+    for applied in [together, apart] {
+        let machine = Sandbox::new();
+        machine.write("etc/docker/daemon.json", DAEMON_JSON);
+        machine.stand_in_for_systemctl();
+        let before = machine.picture();
+        for changes in applied {
+            machine.apply(changes).unwrap();
+        }
+        assert_eq!(machine.systemctl_was_told(), restarts);
+        let undone = undo(&machine.desks).unwrap();
+        assert_eq!(undone.restarted, ["docker.service"]);
+        assert_eq!(machine.systemctl_was_told(), restarts);
+        assert_eq!(machine.picture(), before);
+    }
+}
+
+#[test]
+fn a_restart_that_fails_in_undo_is_tried_again_by_the_next() {
+    let machine = Sandbox::new();
+    machine.stand_in_for_systemctl();
+    let restart = Change::RestartUnit {
+        unit: UnitId::Docker,
+    };
+    machine.apply(&[daemon_json(), restart]).unwrap();
+    let systemctl = machine.root().join("bin/systemctl");
+    let works = std::fs::read_to_string(&systemctl).unwrap();
+    std::fs::write(&systemctl, "#!/bin/sh\necho no such unit >&2; exit 5\n").unwrap();
+    let error = undo(&machine.desks).unwrap_err().to_string();
+    assert!(error.contains("no such unit"), "{error}");
+    assert!(
+        !machine.root().join("etc/docker/daemon.json").exists(),
+        "files come back first"
+    );
+    std::fs::write(&systemctl, works).unwrap();
+    assert_eq!(undo(&machine.desks).unwrap().restarted, ["docker.service"]);
 }
 
 #[test]

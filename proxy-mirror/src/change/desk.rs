@@ -72,6 +72,7 @@ impl Desk {
         match change {
             Change::RestartUnit { unit } => {
                 validate(change)?;
+                self.remember(*unit)?;
                 self.restart(*unit)
             }
             _ => match change.file() {
@@ -176,6 +177,19 @@ impl Desk {
             record.units.dedup();
         }
         Ok(record)
+    }
+
+    /// What was written before, without a restart, holds from this one on: giving it back takes
+    /// another.
+    fn remember(&self, unit: UnitId) -> Result<(), ChangeError> {
+        for mut record in self.journal.records()? {
+            let here = record.machine == *self.host.machine() && record.file.unit() == Some(unit);
+            if here && !record.units.contains(&unit) {
+                record.units.push(unit);
+                self.journal.save(&record)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads changed units again and restarts one, once.

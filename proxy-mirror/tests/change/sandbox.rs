@@ -46,6 +46,26 @@ impl Sandbox {
         path
     }
 
+    /// A `systemctl` that notes what it is told: no systemd runs below this root.
+    pub(crate) fn stand_in_for_systemctl(&self) {
+        let bin = self.root().join("bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::copy("/bin/busybox", bin.join("sh"))
+            .expect("a static busybox must be installed: apt-get install busybox-static");
+        let systemctl = bin.join("systemctl");
+        std::fs::write(&systemctl, "#!/bin/sh\necho $* >>/told\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&systemctl, mode).unwrap();
+    }
+
+    /// What it was told since this was last asked.
+    pub(crate) fn systemctl_was_told(&self) -> String {
+        let told = self.root().join("told");
+        let text = std::fs::read_to_string(&told).unwrap();
+        std::fs::remove_file(told).unwrap();
+        text
+    }
+
     pub(crate) fn plan(&self, changes: &[Change]) -> Result<PlannedChanges, ChangeError> {
         let proposal = Proposal {
             target: TargetId("docker-daemon".into()),
