@@ -112,6 +112,18 @@ impl Engine {
     /// # Errors
     /// [`EngineError::State`], [`EngineError::NoUpstream`], [`EngineError::Capabilities`].
     pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        Self::start_with(config, &[]).await
+    }
+
+    /// The same, with credentials that are lent for as long as the engine runs, before it serves
+    /// anybody: what came in over a descriptor, where there is no agent.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_with(
+        config: EngineConfig,
+        credentials: &[LentCredentials],
+    ) -> Result<Self, EngineError> {
         let policy = match (&config.policy, &config.state) {
             (Some(policy), _) => policy.clone(),
             (None, Some(folder)) => state::load(folder)?,
@@ -119,6 +131,9 @@ impl Engine {
         };
         check(&policy)?;
         let core = Arc::new(Core::new(policy.clone())?);
+        for lent in credentials {
+            core.dialer.credentials.lend(lent);
+        }
         let engine = Self(Arc::new(Inner {
             listeners: Mutex::default(),
             intercepting: Intercepting::new(config.intercept_by.clone(), core.changes.clone()),
@@ -190,12 +205,6 @@ impl Engine {
                 self.0.core.dialer.credentials.lend(credentials);
             })
             .ok_or(EngineError::NoLease)
-    }
-
-    /// Lends credentials for as long as the engine runs: what came in over a descriptor at its
-    /// start, where there is no agent.
-    pub fn lend_for_good(&self, credentials: &LentCredentials) {
-        self.0.core.dialer.credentials.lend(credentials);
     }
 
     /// Takes back everything lent under the lease, which stays alive.
@@ -295,8 +304,12 @@ impl Engine {
                 tokio::time::sleep(RETRY).await;
                 let Some(inner) = weak.upgrade() else { return };
                 let engine = Self(inner);
+                // Not beside a swap, whose policy must be the last that is brought into force.
+                let _one = engine.0.swapping.lock().await;
                 if engine.listeners().some_failed() {
-                    engine.listen(&engine.policy());
+                    let policy = engine.policy();
+                    engine.listen(&policy);
+                    engine.intercept(&policy).await;
                 }
                 engine.0.intercepting.mend().await;
             }

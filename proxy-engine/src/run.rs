@@ -44,10 +44,7 @@ async fn serve(
         Some(path) => Some(Server::bind(path).await?),
     };
     let alone = control.is_none();
-    let engine = Engine::start(config).await?;
-    for lent in &credentials {
-        engine.lend_for_good(lent);
-    }
+    let engine = Engine::start_with(config, &credentials).await?;
     drop(credentials);
     let listeners = engine.status().listeners;
     let errors: Vec<&str> = listeners

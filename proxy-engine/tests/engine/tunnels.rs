@@ -87,3 +87,25 @@ async fn bulk_arrives_whole_in_both_directions_at_once() {
         side.await.expect("side");
     }
 }
+
+#[tokio::test]
+async fn a_drain_lets_live_connections_end_and_cuts_them_at_its_deadline() {
+    let (engine, mut client, mut origin) = tunnel().await;
+    let relay = client.stream.peer_addr().expect("address");
+    let drained = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.drain(crate::DEADLINE).await }
+    });
+    let closed = async { while TcpStream::connect(relay).await.is_ok() {} };
+    tokio::time::timeout(crate::DEADLINE, closed)
+        .await
+        .expect("no new connections");
+    client.send("still").await;
+    assert_eq!(origin.exactly(5).await, b"still");
+    drop((client, origin));
+    drained.await.expect("drained");
+    let (engine, mut client, _origin) = tunnel().await;
+    engine.drain(Duration::from_millis(10)).await;
+    assert!(client.rest().await.0.is_empty());
+    assert_eq!(engine.status().connections.open, 0);
+}

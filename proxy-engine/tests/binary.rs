@@ -1,0 +1,137 @@
+//! What the `proxy-engine` program says and does when it is typed.
+
+#![cfg(target_os = "linux")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+fn engine(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxy-engine"));
+    command.arg("run").args(args).stdin(Stdio::null());
+    command
+}
+
+fn fails(args: &[&str]) -> (i32, String) {
+    let Output { status, stderr, .. } = engine(args).output().expect("it runs");
+    (
+        status.code().expect("it ends by itself"),
+        String::from_utf8(stderr).expect("text"),
+    )
+}
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_port_in_use_ends_it_with_the_name_of_the_holder() {
+    let holder = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = holder.local_addr().expect("address").to_string();
+    let (code, said) = fails(&["--listen", &address]);
+    assert_eq!(code, 1);
+    let pid = format!("(process {})", std::process::id());
+    assert!(
+        said.contains(&format!("{address} is in use by")) && said.contains(&pid),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_password_on_the_command_line_is_refused_and_not_repeated() {
+    let (code, said) = fails(&["--upstream", "http://alice:canary@proxy.test:3128"]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("gangway login") && !said.contains("canary"),
+        "{said}"
+    );
+    let (_, said) = fails(&["--upstream", "http://canary\n@proxy.test:3128"]);
+    assert!(
+        said.contains("control character") && !said.contains("canary"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_wrong_flag_is_wrong_usage() {
+    for args in [
+        &["--ports", "0"][..],
+        &["--intercept", "a/b"],
+        &["--listen", "x"],
+        &["--config", "a", "--log", "text"],
+    ] {
+        assert_eq!(fails(args).0, 2, "{args:?}");
+    }
+}
+
+#[test]
+fn it_logs_json_without_secrets_serves_and_ends_well_on_sigterm() {
+    let folder = tempfile::tempdir().expect("folder");
+    let socket = folder.path().join("engine.sock");
+    let secrets = "proxy.invalid:3128\0alice\0canary\0";
+    let mut command = engine(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--log",
+        "json",
+        "--credentials-fd",
+        "0",
+    ]);
+    command
+        .args(["--upstream", "http://alice@proxy.invalid:3128", "--control"])
+        .arg(&socket);
+    command
+        .env("RUST_LOG", "trace")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = Running(command.spawn().expect("it runs"));
+    let mut stdin = running.0.stdin.take().expect("stdin");
+    stdin.write_all(secrets.as_bytes()).expect("secrets");
+    drop(stdin);
+    let mut log = BufReader::new(running.0.stderr.take().expect("stderr"));
+    let mut said = String::new();
+    let address = loop {
+        let mut line = String::new();
+        assert!(
+            log.read_line(&mut line).expect("log") > 0,
+            "it ended: {said}"
+        );
+        let entry: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        said.push_str(&line);
+        if entry["fields"]["message"] == "listening" {
+            break entry["fields"]["address"]
+                .as_str()
+                .expect("address")
+                .to_owned();
+        }
+    };
+    let rest = std::thread::spawn(move || {
+        let mut rest = String::new();
+        log.read_to_string(&mut rest).expect("log");
+        rest
+    });
+    let mut client = TcpStream::connect(address).expect("connected");
+    client.write_all(b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\nProxy-Authorization: Basic canary\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("answer");
+    assert!(
+        answer.starts_with("HTTP/1.1 502 Gangway: the proxy proxy.invalid:3128"),
+        "{answer}"
+    );
+    let pid = rustix::process::Pid::from_child(&running.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signal");
+    assert!(running.0.wait().expect("it ends").success());
+    said.push_str(&rest.join().expect("log"));
+    assert!(
+        !said.contains("canary") && !said.contains("Basic"),
+        "{said}"
+    );
+    assert!(!socket.exists(), "the socket is left behind");
+}
