@@ -131,10 +131,12 @@ pub(crate) fn remove_engine() -> Result<Undone, ChangeError> {
 /// Asks the privileged side: `pkexec` where somebody can answer its dialogue, else `sudo` without
 /// asking.
 fn ask(request: &Request) -> Result<Option<Undone>, ChangeError> {
-    let program = std::env::current_exe().map_err(|error| ChangeError::Elevation {
+    let own = std::env::current_exe().map_err(|error| ChangeError::Elevation {
         reason: error.to_string(),
         command: "sudo gangway apply".into(),
     })?;
+    // The window hosts an agent too; the helper is the command's, which lies beside it.
+    let program = own.with_file_name("gangway");
     let text = serde_json::to_vec(request).map_err(|error| ChangeError::Value {
         what: "a request".into(),
         reason: error.to_string(),

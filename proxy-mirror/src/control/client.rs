@@ -94,7 +94,7 @@ impl Client {
             .exchange(Method::GET, "/v1/events", Bytes::new())
             .await?;
         if !response.status().is_success() {
-            return Err(problem_of(read_body(response).await?));
+            return Err(problem_of(&read_body(response).await?));
         }
         Ok(Events::new(response.into_body()))
     }
@@ -128,7 +128,7 @@ impl Client {
             if status.is_success() {
                 Ok(bytes)
             } else {
-                Err(problem_of(bytes))
+                Err(problem_of(&bytes))
             }
         };
         tokio::time::timeout(within, answer)
@@ -152,7 +152,7 @@ impl Client {
             .map_err(|error| Problem::new("agent_unreachable", error.to_string()))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| broken(error))?;
+            .map_err(broken)?;
         // Ends with the response's body; a failure of it is the body's failure too.
         tokio::spawn(connection);
         let request = Request::builder()
@@ -263,8 +263,8 @@ async fn read_body(response: Response<Incoming>) -> Result<Bytes, Problem> {
         .map_err(broken)
 }
 
-fn problem_of(body: Bytes) -> Problem {
-    serde_json::from_slice(&body).unwrap_or_else(|_| broken(String::from_utf8_lossy(&body)))
+fn problem_of(body: &[u8]) -> Problem {
+    serde_json::from_slice(body).unwrap_or_else(|_| broken(String::from_utf8_lossy(body)))
 }
 
 fn json(body: &impl Serialize) -> Result<Bytes, Problem> {

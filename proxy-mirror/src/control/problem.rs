@@ -15,6 +15,10 @@ impl Problem {
 
     /// The same with one more argument for the catalogue.
     #[must_use]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "callers pass numbers, paths' displays and format_args! as they come"
+    )]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.args.insert(name.to_owned(), value.to_string());
         self

@@ -176,10 +176,10 @@ impl Agent {
         let (tell, statuses) = channel();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                if let Ok(value) = serde_json::from_str(&line) {
-                    if tell.send(value).is_err() {
-                        return;
-                    }
+                if let Ok(value) = serde_json::from_str(&line)
+                    && tell.send(value).is_err()
+                {
+                    return;
                 }
             }
         });

@@ -1,5 +1,10 @@
 //! Promises of the `gangway` command and its agent, asked of the real program in a house of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise: a panic is the report"
+)]
+
 mod agent;
 mod apply;
 mod commands;

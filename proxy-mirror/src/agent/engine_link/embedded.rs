@@ -41,8 +41,8 @@ pub(super) async fn attend(
         tokio::select! {
             () = ended.cancelled() => break,
             () = service_answers(places) => break,
-            changed = wanted.changed() => {
-                if changed.is_err() {
+            news = wanted.changed() => {
+                if news.is_err() {
                     break;
                 }
                 let now = wanted.borrow_and_update().clone();
@@ -56,8 +56,8 @@ pub(super) async fn attend(
                 });
                 show(&engine, report);
             }
-            changed = changes.changed() => {
-                if changed.is_err() {
+            rung = changes.changed() => {
+                if rung.is_err() {
                     break;
                 }
                 show(&engine, report);

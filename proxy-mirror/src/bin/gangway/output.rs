@@ -53,28 +53,40 @@ impl Output {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// Prints text as it is; a reader that went away ends the command quietly.
-    pub(crate) fn text(self, text: &str) {
-        let mut out = io::stdout().lock();
-        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        if written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            std::process::exit(0);
+    /// Prints lines for people; nothing where JSON was asked for.
+    pub(crate) fn lines(self, lines: &[String]) {
+        if !self.json && !lines.is_empty() {
+            print(&(lines.join("\n") + "\n"));
         }
     }
 
-    /// Prints a value as indented JSON.
-    pub(crate) fn json(self, value: &impl Serialize) {
-        // Our own types: every map's keys are strings.
-        let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
-        text.push('\n');
-        self.text(&text);
+    /// Prints one line for people; nothing where JSON was asked for.
+    pub(crate) fn line(self, line: &str) {
+        self.lines(&[line.to_owned()]);
     }
 
-    /// Prints a value as one line of JSON.
+    /// Prints a value as indented JSON, where that was asked for.
+    pub(crate) fn json(self, value: &impl Serialize) {
+        if self.json {
+            // Our own types: every map's keys are strings.
+            print(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
+        }
+    }
+
+    /// Prints a value as one line of JSON, where that was asked for.
     pub(crate) fn json_line(self, value: &impl Serialize) {
-        let mut text = serde_json::to_string(value).unwrap_or_default();
-        text.push('\n');
-        self.text(&text);
+        if self.json {
+            print(&(serde_json::to_string(value).unwrap_or_default() + "\n"));
+        }
+    }
+}
+
+/// A reader that went away ends the command quietly.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        std::process::exit(0);
     }
 }
 

@@ -15,19 +15,14 @@ pub(super) async fn apply(yes: bool, output: Output, words: Words) -> Result<Exi
     let door = reach().await?;
     offer_engine(&door, yes, output, words).await?;
     let planned = door.plan().await?;
-    if !output.is_json() {
-        plan::show(&planned, output, words);
-    }
+    plan::show(&planned, output, words);
     if !planned.steps.is_empty() && !yes && !ask::confirm(&words.text("cli_apply_question")).await?
     {
         return Ok(Exit::Failed);
     }
     let applied = door.apply(ApplyRequest { plan: planned.id }).await?;
-    if output.is_json() {
-        output.json(&applied);
-    } else {
-        show(&applied, output, words);
-    }
+    output.json(&applied);
+    show(&applied, output, words);
     Ok(Exit::Ok)
 }
 
@@ -53,20 +48,17 @@ async fn offer_engine(
     };
     if install {
         engine::install().await?;
-        if !output.is_json() {
-            output.text(&format!("{}\n", words.text("cli_engine_installed")));
-        }
+        output.line(&words.text("cli_engine_installed"));
     }
     Ok(())
 }
 
 fn show(applied: &Applied, output: Output, words: Words) {
-    let mut text = String::new();
-    for step in &applied.done {
-        text += &format!("{}\n", plain(&step.what));
-    }
-    for target in &applied.targets {
-        text += &format!("{}\n", status::target_line(target, output, words));
-    }
-    output.text(&text);
+    let done = applied
+        .done
+        .iter()
+        .map(|step| plain(&step.what).into_owned());
+    let targets = applied.targets.iter();
+    let targets = targets.map(|target| status::target_line(target, output, words));
+    output.lines(&done.chain(targets).collect::<Vec<_>>());
 }

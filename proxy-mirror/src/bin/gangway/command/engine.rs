@@ -24,11 +24,8 @@ pub(super) async fn engine(
                 return Ok(Exit::Failed);
             }
             let view = install().await?;
-            if output.is_json() {
-                output.json(&view);
-            } else {
-                output.text(&format!("{}\n", words.text("cli_engine_installed")));
-            }
+            output.json(&view);
+            output.line(&words.text("cli_engine_installed"));
             Ok(Exit::Ok)
         }
         EngineCommand::Remove { yes } => {
@@ -36,20 +33,14 @@ pub(super) async fn engine(
                 return Ok(Exit::Failed);
             }
             let undone = agent::remove_service(&places()?).await?;
-            if output.is_json() {
-                output.json(&undone);
-            } else {
-                undo::show(&undone, output, words);
-            }
+            output.json(&undone);
+            undo::show(&undone, output, words);
             Ok(Exit::Ok)
         }
         EngineCommand::Status => {
             let view = agent::service(&places()?).await;
-            if output.is_json() {
-                output.json(&view);
-            } else {
-                show(&view, output, words);
-            }
+            output.json(&view);
+            show(&view, output, words);
             Ok(match view.service {
                 Service::Running => Exit::Ok,
                 Service::Absent | Service::Stopped => Exit::NotInForce,
@@ -73,5 +64,5 @@ pub(super) async fn install() -> Result<ServiceView, Failure> {
 fn show(view: &ServiceView, output: Output, words: Words) {
     let mut lines = status::engine_lines(&view.engine, output, words);
     lines.push(format!("  {}", plain(&view.socket)));
-    output.text(&format!("{}\n", lines.join("\n")));
+    output.lines(&lines);
 }

@@ -10,10 +10,6 @@ use crate::words::Words;
 /// Prints the route of one URL.
 pub(super) async fn explain(url: &str, output: Output, words: Words) -> Result<Exit, Failure> {
     let explanation = reach().await?.explain(url).await?;
-    if output.is_json() {
-        output.json(&explanation);
-        return Ok(Exit::Ok);
-    }
     let route = match explanation.route {
         RouteKind::Direct => words.text("cli_route_direct"),
         RouteKind::Refused => words.text("cli_route_refused"),
@@ -22,21 +18,22 @@ pub(super) async fn explain(url: &str, output: Output, words: Words) -> Result<E
             words.with("cli_route_upstream", &[("upstream", upstream)])
         }
     };
-    let mut text = format!(
-        "{}\n  {}\n",
+    let mut lines = vec![
         output.tone(Tone::Heading, &explanation.url),
-        plain(&route)
-    );
+        format!("  {}", plain(&route)),
+    ];
+    let credentials = explanation.credentials.as_ref();
     for (key, value) in [
-        ("cli_explain_reason", &explanation.reason),
-        ("cli_explain_source", &explanation.source),
+        ("cli_explain_reason", Some(&explanation.reason)),
+        ("cli_explain_source", Some(&explanation.source)),
+        ("cli_explain_credentials", credentials),
     ] {
-        text += &format!("  {}\n", plain(&words.with(key, &[("value", value)])));
+        if let Some(value) = value {
+            let line = words.with(key, &[("value", value)]);
+            lines.push(format!("  {}", plain(&line)));
+        }
     }
-    if let Some(name) = &explanation.credentials {
-        let line = words.with("cli_explain_credentials", &[("value", name)]);
-        text += &format!("  {}\n", plain(&line));
-    }
-    output.text(&text);
+    output.json(&explanation);
+    output.lines(&lines);
     Ok(Exit::Ok)
 }

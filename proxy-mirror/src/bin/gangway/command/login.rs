@@ -67,9 +67,8 @@ async fn say(
 ) -> Result<Exit, Failure> {
     if output.is_json() {
         output.json(&door.settings().await?);
-    } else {
-        output.text(&plain(&format!("{}\n", words.with(key, &[("name", name)]))));
     }
+    output.line(&plain(&words.with(key, &[("name", name)])));
     Ok(Exit::Ok)
 }
 

@@ -10,45 +10,36 @@ use crate::words::Words;
 /// Prints the plan.
 pub(super) async fn plan(output: Output, words: Words) -> Result<Exit, Failure> {
     let plan = reach().await?.plan().await?;
-    if output.is_json() {
-        output.json(&plan);
-    } else {
-        show(&plan, output, words);
-    }
+    output.json(&plan);
+    show(&plan, output, words);
     Ok(Exit::Ok)
 }
 
 /// The steps, then the diff as `patch` accepts it.
 pub(super) fn show(plan: &Plan, output: Output, words: Words) {
     if plan.steps.is_empty() {
-        output.text(&format!("{}\n", words.text("cli_plan_empty")));
+        output.line(&words.text("cli_plan_empty"));
         return;
     }
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for step in &plan.steps {
-        text += &format!(
-            "{}  {}\n",
-            output.tone(Tone::Heading, &step.target.0),
-            plain(&step.what)
-        );
+        let target = output.tone(Tone::Heading, &step.target.0);
+        lines.push(format!("{target}  {}", plain(&step.what)));
         if let Some(restarts) = &step.restarts {
-            text += &format!("    {}\n", output.tone(Tone::Bad, restarts));
+            lines.push(format!("    {}", output.tone(Tone::Bad, restarts)));
         }
         let undo = words.with("cli_plan_undo", &[("undo", &step.undo)]);
-        text += &format!("    {}\n", output.tone(Tone::Quiet, &undo));
+        lines.push(format!("    {}", output.tone(Tone::Quiet, &undo)));
     }
-    text.push('\n');
-    for line in plan.diff.lines() {
-        let tone = match line.as_bytes().first() {
-            Some(b'+') => Some(Tone::Good),
-            Some(b'-') => Some(Tone::Bad),
-            _ => None,
-        };
-        text += &tone.map_or_else(|| plain(line).into_owned(), |tone| output.tone(tone, line));
-        text.push('\n');
-    }
+    lines.push(String::new());
+    lines.extend(plan.diff.lines().map(|line| match line.as_bytes().first() {
+        Some(b'+') => output.tone(Tone::Good, line),
+        Some(b'-') => output.tone(Tone::Bad, line),
+        _ => plain(line).into_owned(),
+    }));
     if plan.needs_root {
-        text += &format!("\n{}\n", words.text("cli_plan_needs_root"));
+        lines.push(String::new());
+        lines.push(words.text("cli_plan_needs_root"));
     }
-    output.text(&text);
+    output.lines(&lines);
 }

@@ -21,11 +21,8 @@ pub(super) async fn run(output: Output, words: Words) -> Result<Exit, Failure> {
     let mut shown: Option<Arc<Status>> = None;
     loop {
         let status = Arc::clone(&agent.statuses().borrow_and_update());
-        if output.is_json() {
-            output.json_line(&*status);
-        } else {
-            show_changes(shown.as_deref(), &status, output, words);
-        }
+        output.json_line(&*status);
+        show_changes(shown.as_deref(), &status, output, words);
         shown = Some(status);
         tokio::select! {
             _ = terminated.recv() => break,
@@ -40,12 +37,7 @@ pub(super) async fn run(output: Output, words: Words) -> Result<Exit, Failure> {
 /// Prints each line of the picture that was not in the one before.
 fn show_changes(before: Option<&Status>, now: &Status, output: Output, words: Words) {
     let before = before.map_or_else(Vec::new, |before| lines(before, output, words));
-    let mut text = String::new();
-    for line in lines(now, output, words) {
-        if !before.contains(&line) {
-            text += &line;
-            text.push('\n');
-        }
-    }
-    output.text(&text);
+    let mut lines = lines(now, output, words);
+    lines.retain(|line| !before.contains(line));
+    output.lines(&lines);
 }

@@ -56,10 +56,7 @@ async fn tell(change: SettingsChange, output: Output, words: Words) -> Result<Ex
 
 /// The settings as they are now.
 pub(super) fn show(view: &SettingsView, output: Output, words: Words) {
-    if output.is_json() {
-        output.json(view);
-        return;
-    }
+    output.json(view);
     let mut lines = vec![words.mode(view.mode), words.style(view.style)];
     for (key, value) in [
         ("cli_set_upstream", view.upstream.clone()),
@@ -68,8 +65,8 @@ pub(super) fn show(view: &SettingsView, output: Output, words: Words) {
         ("cli_set_file", view.file.clone()),
     ] {
         if !value.is_empty() {
-            lines.push(words.with(key, &[("value", &value)]));
+            lines.push(plain(&words.with(key, &[("value", &value)])).into_owned());
         }
     }
-    output.text(&plain(&format!("{}\n", lines.join("\n"))));
+    output.lines(&lines);
 }

@@ -14,13 +14,8 @@ use crate::words::Words;
 /// Prints the whole picture; ends with 4 when something that should be in force is not.
 pub(super) async fn status(output: Output, words: Words) -> Result<Exit, Failure> {
     let status = reach().await?.status().await?;
-    if output.is_json() {
-        output.json(&status);
-    } else {
-        let mut text = lines(&status, output, words).join("\n");
-        text.push('\n');
-        output.text(&text);
-    }
+    output.json(&status);
+    output.lines(&lines(&status, output, words));
     Ok(if status.is_in_force() {
         Exit::Ok
     } else {
@@ -75,17 +70,14 @@ pub(super) fn lines(status: &Status, output: Output, words: Words) -> Vec<String
 fn source_line(source: &SourceView, output: Output, words: Words) -> String {
     let mark = if source.chosen { "→" } else { " " };
     let name = words.source(source.source);
-    let mut line = format!("  {mark} {name}: {}", plain(&source.says));
+    let mut parts = vec![format!("  {mark} {name}: {}", plain(&source.says))];
     if !source.origin.is_empty() {
-        line += &format!(
-            "  {}",
-            output.tone(Tone::Quiet, &format!("({})", source.origin))
-        );
+        parts.push(output.tone(Tone::Quiet, &format!("({})", source.origin)));
     }
     if let Some(error) = &source.error {
-        line += &format!("  {}", output.tone(Tone::Bad, error));
+        parts.push(output.tone(Tone::Bad, error));
     }
-    line
+    parts.join("  ")
 }
 
 fn policy_lines(policy: &PolicyView, words: Words) -> Vec<String> {
@@ -139,11 +131,14 @@ pub(super) fn engine_lines(engine: &EngineView, output: Output, words: Words) ->
             CredentialsState::Lent => "cli_credentials_lent",
             CredentialsState::Missing => "cli_credentials_missing",
         });
-        let mut line = format!("  {}: {credentials}", plain(&upstream.upstream));
-        if let Some(problem) = &upstream.problem {
-            line += &format!("; {}", output.tone(Tone::Bad, &words.problem(problem)));
-        }
-        lines.push(line);
+        let state = format!("  {}: {credentials}", plain(&upstream.upstream));
+        lines.push(match &upstream.problem {
+            None => state,
+            Some(problem) => {
+                let problem = output.tone(Tone::Bad, &words.problem(problem));
+                format!("{state}; {problem}")
+            }
+        });
     }
     lines
 }
@@ -169,9 +164,9 @@ pub(super) fn target_line(target: &TargetView, output: Output, words: Words) -> 
         .map(|version| format!(" {version}"))
         .unwrap_or_default();
     let state = output.tone(tone, &format!("{mark} {}", words.text(key)));
-    let mut line = format!("  {}{}: {state}", plain(&target.title), plain(&version));
-    if !reason.is_empty() {
-        line += &format!(": {}", plain(reason));
+    let line = format!("  {}{}: {state}", plain(&target.title), plain(&version));
+    if reason.is_empty() {
+        return line;
     }
-    line
+    format!("{line}: {}", plain(reason))
 }

@@ -15,17 +15,14 @@ pub(super) async fn undo(yes: bool, output: Output, words: Words) -> Result<Exit
         return Ok(Exit::Failed);
     }
     let undone = door.undo().await?;
-    if output.is_json() {
-        output.json(&undone);
-    } else {
-        show(&undone, output, words);
-    }
+    output.json(&undone);
+    show(&undone, output, words);
     Ok(Exit::Ok)
 }
 
 /// What was given back.
 pub(super) fn show(undone: &Undone, output: Output, words: Words) {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for (key, names) in [
         ("cli_undo_restored", &undone.restored),
         ("cli_undo_removed", &undone.removed),
@@ -33,11 +30,11 @@ pub(super) fn show(undone: &Undone, output: Output, words: Words) {
         ("cli_undo_restarted", &undone.restarted),
     ] {
         for name in names {
-            text += &format!("{}\n", plain(&words.with(key, &[("name", name)])));
+            lines.push(plain(&words.with(key, &[("name", name)])).into_owned());
         }
     }
-    if text.is_empty() {
-        text = format!("{}\n", words.text("cli_undo_nothing"));
+    if lines.is_empty() {
+        lines.push(words.text("cli_undo_nothing"));
     }
-    output.text(&text);
+    output.lines(&lines);
 }
