@@ -433,6 +433,36 @@ fn a_unit_is_restarted_once_and_once_more_when_its_files_are_given_back() {
 }
 
 #[test]
+fn a_daemon_that_does_not_start_with_ours_starts_without() {
+    let machine = Sandbox::new();
+    machine.stand_in_for_systemctl();
+    let before = machine.picture();
+    let systemctl = machine.root().join("bin/systemctl");
+    // As dockerd, when a flag in its unit says the same as its file.
+    let picky =
+        "#!/bin/sh\necho $* >>/told\n[ $1 != restart ] || [ ! -e /etc/docker/daemon.json ]\n";
+    let works = std::fs::read_to_string(&systemctl).unwrap();
+    std::fs::write(&systemctl, picky).unwrap();
+    let restart = Change::RestartUnit {
+        unit: UnitId::Docker,
+    };
+    let error = machine
+        .apply(&[daemon_json(), restart])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("everything is again what it was"), "{error}");
+    assert_eq!(
+        machine
+            .systemctl_was_told()
+            .matches("restart docker")
+            .count(),
+        2
+    );
+    std::fs::write(&systemctl, works).unwrap();
+    assert_eq!(machine.picture(), before);
+}
+
+#[test]
 fn a_restart_that_fails_in_undo_is_tried_again_by_the_next() {
     let machine = Sandbox::new();
     machine.stand_in_for_systemctl();

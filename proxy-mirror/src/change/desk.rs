@@ -74,6 +74,7 @@ impl Desk {
                 validate(change)?;
                 self.remember(*unit)?;
                 self.restart(*unit)
+                    .map_err(|error| self.without_ours(error))
             }
             _ => match change.file() {
                 Some(file) => self.write(change, file, restarts),
@@ -177,6 +178,21 @@ impl Desk {
             record.units.dedup();
         }
         Ok(record)
+    }
+
+    /// A daemon that does not start with what was written starts with what was there before.
+    fn without_ours(&self, error: ChangeError) -> ChangeError {
+        let outcome = match self.undo() {
+            Ok(_) => "everything is again what it was, and it runs".to_owned(),
+            Err(second) => format!("and without what was written: {second}"),
+        };
+        match error {
+            ChangeError::Command { command, message } => ChangeError::Command {
+                command,
+                message: format!("{message}; {outcome}"),
+            },
+            other => other,
+        }
     }
 
     /// What was written before, without a restart, holds from this one on: giving it back takes
