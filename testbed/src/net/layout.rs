@@ -47,7 +47,9 @@ fn internet(corp: &CorpNet) -> Result<()> {
 /// of "it cannot get out" does not wait for a time-out.
 fn office(corp: &CorpNet) -> Result<()> {
     let router = &corp.router;
-    router.ip("link add lan type bridge")?;
+    // An address of its own: a bridge without one takes its ports' lowest, and changes it under
+    // its neighbours when a machine is plugged in.
+    router.ip("link add lan address 02:00:0a:42:00:01 type bridge")?;
     for address in [
         format!("{GATEWAY}/24"),
         format!("{RESOLVER}/24"),
