@@ -29,3 +29,34 @@ pub async fn explicit(core: Arc<Core>, stream: TcpStream, client: SocketAddr, lo
     };
     serve(&core, &router, client, &record).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::config::Policy;
+    use crate::engine::Core;
+
+    #[tokio::test]
+    async fn an_idle_connection_costs_little_memory() {
+        let core = Arc::new(Core::new(Policy::direct("test")).expect("core"));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("bind");
+        let address = listener.local_addr().expect("address");
+        let stream = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("connected");
+        let served = super::explicit(Arc::clone(&core), stream, address, address);
+        let explicit = size_of_val(&served);
+        let stream = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("connected");
+        let served = crate::accept::transparent(core, stream, address, address);
+        let transparent = size_of_val(&served);
+        assert!(
+            explicit <= 3200 && transparent <= 3200,
+            "{explicit} {transparent} bytes"
+        );
+    }
+}

@@ -67,7 +67,8 @@ async fn intercepted(
         let route = Route::Direct { reason };
         return pass_on(core, stream, read, client, original, None, route, record).await;
     }
-    let said = match first_words(&mut stream, &mut read, original.port()).await {
+    // What is awaited once stands on the heap while it is, so that a tunnel carries none of it.
+    let said = match Box::pin(first_words(&mut stream, &mut read, original.port())).await {
         Ok(said) => said,
         // The client left before it said anything.
         Err(error) => return tracing::debug!(%client, %error, "client left"),
@@ -80,12 +81,12 @@ async fn intercepted(
                 address: client,
                 asked: Asked::Origin(original),
             };
-            return serve(core, &router, client, record).await;
+            return Box::pin(serve(core, &router, client, record)).await;
         }
-        Said::Tls(hello) => trusted_name(hello, original).await,
+        Said::Tls(hello) => Box::pin(trusted_name(hello, original)).await,
         Said::Other => None,
     };
-    let route = route_original(&router, original, name.as_deref()).await;
+    let route = Box::pin(route_original(&router, original, name.as_deref())).await;
     pass_on(core, stream, read, client, original, name, route, record).await;
 }
 
@@ -159,7 +160,7 @@ async fn pass_on(
         port: original.port(),
     };
     record.routed(to.name().map(|_| to.to_string()), taken(&route));
-    match connect(core, client, original, &to, route, record).await {
+    match Box::pin(connect(core, client, original, &to, route, record)).await {
         Ok((origin, early)) => {
             let (up, down) = (record.bytes_up(), record.bytes_down());
             if let Err(error) = relay(stream, origin, &read, &early, up, down).await {

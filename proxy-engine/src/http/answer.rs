@@ -73,7 +73,8 @@ pub(super) async fn linger(mut stream: TcpStream) {
     if stream.shutdown().await.is_err() {
         return;
     }
-    let mut scrap = [0; 4096];
+    // On the heap: a connection carries its future's size from its first byte on.
+    let mut scrap = vec![0; 4096];
     let drain = async { while matches!(stream.read(&mut scrap).await, Ok(1..)) {} };
     // Whoever sends for longer gets the reset.
     let _ = tokio::time::timeout(PATIENCE, drain).await;

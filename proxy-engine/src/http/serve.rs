@@ -68,7 +68,8 @@ pub async fn serve(core: &Core, router: &Arc<Router>, client: Client, record: &R
             Ok(None) => return,
             Err(answer) => return connection.refuse(answer, false).await,
         };
-        match connection.request(head).await {
+        // On the heap, so that an idle connection and a tunnel do not carry what it needs.
+        match Box::pin(connection.request(head)).await {
             After::Next => {}
             After::Linger => return linger(connection.client.stream).await,
             After::Tunnel { stream, early } => {
