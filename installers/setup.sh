@@ -57,6 +57,7 @@ gsettings                       libglib2.0-bin
 file:/usr/libexec/dconf-service dconf-gsettings-backend
 file:/usr/share/glib-2.0/schemas/org.gnome.system.proxy.gschema.xml gsettings-desktop-schemas
 import                          imagemagick
+xwininfo                        x11-utils
 patch                           patch
 busybox                         busybox-static
 openssl                         openssl

@@ -80,12 +80,11 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
         }
     }
 
-    /// Handles events until the user quits, or nobody can send any more.
+    /// Handles events until the user quits, or nobody can send any more: then the app ends.
     pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         self.show();
         while let Some(event) = events.recv().await {
             if self.handle(event).is_break() {
-                self.desktop.quit();
                 return;
             }
         }

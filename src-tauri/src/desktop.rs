@@ -3,7 +3,7 @@
 use crate::tray::TrayView;
 use crate::view::StatusPage;
 
-/// A desktop: a window, a tray item, an end. Calls return at once; what cannot be done is logged by
+/// A desktop: a window and a tray item. Calls return at once; what cannot be done is logged by
 /// whoever keeps this contract, since there is nothing the controller could do about it.
 pub trait Desktop: Send + Sync + 'static {
     /// Brings the window to the front, wherever it was.
@@ -17,7 +17,4 @@ pub trait Desktop: Send + Sync + 'static {
 
     /// Gives the tray item a new face.
     fn show_tray(&self, tray: &TrayView);
-
-    /// Ends the app.
-    fn quit(&self);
 }

@@ -94,8 +94,17 @@ fn set_up(
         tray,
     };
     let logic = Controller::new(link.clone(), desktop, controller.clone(), pages, language);
-    tauri::async_runtime::spawn(logic.run(events));
-    tauri::async_runtime::spawn(link::follow(link, controller.clone()));
+    let linked = tauri::async_runtime::spawn(link::follow(link, controller.clone()));
+    let ending = app.clone();
+    tauri::async_runtime::spawn(async move {
+        logic.run(events).await;
+        // An agent of our own takes its credentials back before the process ends.
+        if let Err(error) = linked.await {
+            tracing::error!(%error, "the agent did not end in order");
+        }
+        ending.exit(0);
+    });
+    tauri::async_runtime::spawn(quit_when_asked(controller.clone()));
     #[cfg(target_os = "linux")]
     tauri::async_runtime::spawn(tray::item::show(faces, controller));
     #[cfg(not(target_os = "linux"))]
@@ -104,6 +113,29 @@ fn set_up(
         say(&controller, Event::Tray(controller::TrayHost::Missing));
     }
     Ok(())
+}
+
+/// Ends the app in order when the session ends or somebody presses Ctrl-C in its terminal.
+async fn quit_when_asked(controller: mpsc::Sender<Event>) {
+    match asked_to_quit().await {
+        Ok(()) => say(&controller, Event::Quit),
+        Err(error) => tracing::warn!(%error, "signals cannot be heard"),
+    }
+}
+
+#[cfg(unix)]
+async fn asked_to_quit() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        pressed = tokio::signal::ctrl_c() => pressed,
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_quit() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 /// Tauri's callbacks cannot wait. The queue is only full when the controller is stuck, and then

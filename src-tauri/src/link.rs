@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use proxy_mirror::control::client::{Client, Events};
+use proxy_mirror::agent::{self, Joined};
+use proxy_mirror::control::client::Client;
 use proxy_mirror::control::{Door, Problem};
 use proxy_mirror::places::Places;
 use tokio::sync::mpsc;
@@ -55,15 +56,25 @@ impl<A: Door + Clone> Default for Link<A> {
     }
 }
 
-/// Follows the agent until the controller is gone: joins the one that runs or starts one, passes its
+/// Follows the agent until the controller is gone: joins the one that runs or becomes it, passes its
 /// statuses on, and begins again when it ends.
 pub async fn follow(link: Link<Client>, controller: mpsc::Sender<Event>) {
     loop {
-        let problem = match join(&link).await {
-            Ok(events) => match pass_on(events, &controller).await {
-                Some(problem) => problem,
-                None => return,
-            },
+        let problem = match join().await {
+            Ok(Joined { client, hosted }) => {
+                link.set(Ok(client.clone()));
+                let ended = tokio::select! {
+                    problem = pass_on(&client, &controller) => Some(problem),
+                    () = controller.closed() => None,
+                };
+                if let Some(agent) = hosted {
+                    agent.shutdown().await;
+                }
+                match ended {
+                    Some(problem) => problem,
+                    None => return,
+                }
+            }
             Err(problem) => problem,
         };
         tracing::warn!(%problem, "the agent is gone");
@@ -75,37 +86,34 @@ pub async fn follow(link: Link<Client>, controller: mpsc::Sender<Event>) {
     }
 }
 
-async fn join(link: &Link<Client>) -> Result<Events, Problem> {
+async fn join() -> Result<Joined, Problem> {
     let places = Places::from_env().map_err(unreachable)?;
-    let client = Client::connect(&places.agent_socket)
-        .await
-        .map_err(unreachable)?;
-    let events = client.events().await?;
-    link.set(Ok(client));
-    Ok(events)
+    agent::connect_or_start(places).await.map_err(unreachable)
 }
 
 fn unreachable(error: impl std::fmt::Display) -> Problem {
     Problem::new("agent_unreachable", error.to_string())
 }
 
-/// Why the agent's statuses ended; `None` where nobody listens any more.
-async fn pass_on(mut events: Events, controller: &mpsc::Sender<Event>) -> Option<Problem> {
+/// Passes the agent's statuses on; why they ended.
+async fn pass_on(client: &Client, controller: &mpsc::Sender<Event>) -> Problem {
+    let mut events = match client.events().await {
+        Ok(events) => events,
+        Err(problem) => return problem,
+    };
     loop {
         match events.next().await {
             Ok(Some(status)) => {
-                let event = Event::Status(Box::new(status));
-                if controller.send(event).await.is_err() {
-                    return None;
-                }
+                // Where the controller is gone, whoever called us knows it too.
+                let _ = controller.send(Event::Status(Box::new(status))).await;
             }
             Ok(None) => {
-                return Some(Problem::new(
+                return Problem::new(
                     "agent_ended",
-                    "the agent has ended; another one is looked for or started",
-                ));
+                    "the agent has ended; another one is looked for, or started",
+                );
             }
-            Err(problem) => return Some(problem),
+            Err(problem) => return problem,
         }
     }
 }

@@ -55,10 +55,6 @@ impl Desktop for TauriDesktop {
             changed
         });
     }
-
-    fn quit(&self) {
-        self.app.exit(0);
-    }
 }
 
 /// Makes the window, hidden: the controller shows it.

@@ -35,13 +35,9 @@ impl Desktop for FakeDesktop {
     fn show_tray(&self, tray: &TrayView) {
         self.trays.lock().unwrap().push(tray.clone());
     }
-
-    fn quit(&self) {
-        self.call("quit");
-    }
 }
 
-/// What a desktop was told after these events, and whether the controller ended by itself.
+/// What a desktop was told after these events.
 async fn after(events: Vec<Event>) -> FakeDesktop {
     let (said, heard) = mpsc::channel(EVENTS);
     let desktop = FakeDesktop::default();
@@ -106,7 +102,7 @@ async fn without_a_tray_the_window_opens_and_says_so_and_closing_it_ends_the_app
         Event::ShowWindow,
     ])
     .await;
-    assert_eq!(*desktop.calls.lock().unwrap(), ["show", "quit"]);
+    assert_eq!(*desktop.calls.lock().unwrap(), ["show"]);
     let page = desktop.pages.lock().unwrap().last().unwrap().clone();
     assert_eq!(codes(&page), ["no_tray"]);
 }

@@ -1,0 +1,95 @@
+//! A desk: a session with an upstream proxy, and the app in it.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use proxy_mirror::control::client::Client;
+use proxy_mirror::control::{Door, Problem, Status};
+use testbed::{Child, Recorder, Session};
+
+/// The first start reads fonts and compiles nothing: seconds on two busy cores.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// A session in which the environment names a proxy. Nothing in it intercepts, and nothing of the
+/// machine is touched.
+pub(crate) struct Desk {
+    pub(crate) session: Session,
+    pub(crate) upstream: String,
+    _proxy: Recorder,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let session = Session::with_display().unwrap();
+        let proxy = Recorder::on_loopback().unwrap();
+        // Bound once to learn of a free port; the engine binds it again in a moment.
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let settings = format!(
+            "[relay]\nport = {}\n\n[intercept]\nenabled = false\n",
+            free.unwrap().port()
+        );
+        let folder = session.config_home().join("gangway");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("settings.toml"), settings).unwrap();
+        Self {
+            session,
+            upstream: format!("http://{}", proxy.address()),
+            _proxy: proxy,
+        }
+    }
+
+    /// A program that sees this desk; also what it starts does.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = self.session.command(program);
+        command
+            .env("https_proxy", &self.upstream)
+            .env("LANG", "C.UTF-8")
+            // No graphics card, no screen reader and no container here, in the tests alone.
+            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
+            .env("WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS", "1")
+            .env("NO_AT_BRIDGE", "1")
+            .env("GSETTINGS_BACKEND", "memory");
+        command
+    }
+
+    /// The app, started with these arguments.
+    pub(crate) fn app(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(APP);
+        command.args(arguments);
+        Child::spawn(command).unwrap()
+    }
+
+    /// What the agent says, as soon as there is one and `wanted` holds.
+    pub(crate) async fn status_when(&self, wanted: impl Fn(&Status) -> bool) -> Status {
+        let socket = self.socket();
+        let asked = async {
+            loop {
+                if let Ok(status) = ask(&socket).await
+                    && wanted(&status)
+                {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let answer = tokio::time::timeout(SOON, asked).await;
+        answer.unwrap_or_else(|_| panic!("the agent's status is not what was wanted"))
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.session.runtime_dir().join("gangway/agent.sock")
+    }
+}
+
+/// The app as cargo built it for these tests.
+pub(crate) const APP: &str = env!("CARGO_BIN_EXE_gangway-app");
+
+async fn ask(socket: &std::path::Path) -> Result<Status, Problem> {
+    let client = Client::connect(socket)
+        .await
+        .map_err(|error| Problem::new("connect", error.to_string()))?;
+    client.status().await
+}

@@ -1,0 +1,199 @@
+//! The window, driven as a person would, over WebDriver.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use fantoccini::elements::Element;
+use fantoccini::error::NewSessionError;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use testbed::Child;
+
+use crate::desk::{APP, Desk, SOON};
+
+/// The app's window under WebKit's own driver.
+struct Window {
+    page: Client,
+    driver: Child,
+}
+
+impl Window {
+    async fn open(desk: &Desk, language: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port();
+        let mut command = desk.command("WebKitWebDriver");
+        command
+            .args(["--host=127.0.0.1", &format!("--port={port}")])
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .env("LANGUAGE", language);
+        let driver = Child::spawn(command)
+            .expect("WebKitWebDriver starts: apt-get install webkit2gtk-driver");
+        let options = serde_json::json!({ "binary": APP, "args": [] });
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(
+            [("webkitgtk:browserOptions".to_owned(), options)]
+                .into_iter()
+                .collect(),
+        );
+        let url = format!("http://127.0.0.1:{port}");
+        let connecting = async {
+            loop {
+                match builder.connect(&url).await {
+                    Ok(page) => return page,
+                    // The driver does not listen yet.
+                    Err(NewSessionError::Failed(_) | NewSessionError::Lost(_)) => {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                    Err(error) => panic!("the window cannot be driven: {error}"),
+                }
+            }
+        };
+        let page = tokio::time::timeout(SOON, connecting).await.unwrap();
+        Self { page, driver }
+    }
+
+    async fn find(&self, css: &str) -> Element {
+        self.page
+            .wait()
+            .at_most(SOON)
+            .for_element(Locator::Css(css))
+            .await
+            .unwrap_or_else(|error| panic!("no `{css}` in the window: {error}"))
+    }
+
+    async fn click(&self, css: &str) {
+        self.find(css).await.click().await.unwrap();
+    }
+
+    /// Waits until the page says all of these.
+    async fn says(&self, words: &[&str]) {
+        let reading = async {
+            loop {
+                let text = self.find("body").await.text().await.unwrap_or_default();
+                if words.iter().all(|word| text.contains(word)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(SOON, reading).await.is_err() {
+            let text = self.find("body").await.text().await.unwrap_or_default();
+            panic!("the page does not say {words:?}, but:\n{text}");
+        }
+    }
+
+    /// Keeps the picture of the window, and checks that something is drawn on it.
+    async fn picture(&self, name: &str) {
+        let png = self.page.screenshot().await.unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/out");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), &png).unwrap();
+        let image = image::load_from_memory(&png).unwrap().to_rgb8();
+        assert!(image.width() >= 600 && image.height() >= 400, "{name}");
+        let mut colours = std::collections::HashMap::<[u8; 3], usize>::new();
+        for pixel in image.pixels() {
+            *colours.entry(pixel.0).or_default() += 1;
+        }
+        let commonest = colours.values().max().copied().unwrap_or_default();
+        let all = image.pixels().len();
+        assert!(colours.len() > 60, "{name}: {} colours", colours.len());
+        assert!(commonest * 100 < all * 95, "{name} is blank");
+    }
+
+    async fn close(self) {
+        // The session's end ends the app; the driver goes with its handle.
+        let _ = self.page.close().await;
+        self.driver.kill();
+    }
+}
+
+#[tokio::test]
+async fn the_window_shows_the_way_from_the_source_to_the_upstream() {
+    let desk = Desk::new();
+    let window = Window::open(&desk, "en").await;
+    window.find("[data-source=environment]").await;
+    window
+        .says(&[
+            "Gangway",
+            "Where it is set",
+            "Environment",
+            "Followed",
+            "Engine",
+            "Runs inside the agent",
+            "Sends on to",
+            &desk.upstream,
+            "Who is told",
+            "Docker",
+        ])
+        .await;
+    window
+        .find("[data-from=carries][data-source=environment]")
+        .await;
+    window.picture("status.png").await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn the_mode_chosen_in_the_window_is_the_agents() {
+    let desk = Desk::new();
+    let window = Window::open(&desk, "en").await;
+    desk.status_when(|status| status.on).await;
+    window.click("nav button:nth-child(2)").await;
+    window.click("input[name=mode][value=off]").await;
+    window.picture("settings.png").await;
+    window.click("#save").await;
+    let status = desk.status_when(|status| !status.on).await;
+    assert_eq!(status.mode, proxy_mirror::settings::Mode::Off);
+    window.says(&["Saved", "Switched off"]).await;
+    window.click("#switch").await;
+    desk.status_when(|status| status.on).await;
+    window.says(&["In order"]).await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn a_wrong_proxy_is_refused_beside_its_field_and_nothing_is_saved() {
+    let desk = Desk::new();
+    let window = Window::open(&desk, "en").await;
+    let before = desk.status_when(|status| status.on).await;
+    window.click("nav button:nth-child(2)").await;
+    window.click("input[name=mode][value=manual]").await;
+    let proxy = window.find("#upstream").await;
+    proxy
+        .send_keys("ftp://proxy.corp.example:21")
+        .await
+        .unwrap();
+    window.click("#save").await;
+    window.find("#upstream[aria-invalid=true]").await;
+    let problem = window.find("#upstream-hint [role=alert]").await;
+    assert!(problem.text().await.unwrap().contains("ftp"));
+    let after = desk.status_when(|_| true).await;
+    assert_eq!(after.mode, before.mode);
+    window.close().await;
+}
+
+#[tokio::test]
+async fn the_window_speaks_japanese_when_asked_to() {
+    let desk = Desk::new();
+    let window = Window::open(&desk, "en").await;
+    window.click("select option[value=ja]").await;
+    window.says(&["設定元", "エンジン", "設定先"]).await;
+    window.picture("status-ja.png").await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn the_plan_is_shown_before_anything_is_applied() {
+    let desk = Desk::new();
+    let docker = desk.session.home().join(".docker/config.json");
+    let window = Window::open(&desk, "en").await;
+    window.click("#plan").await;
+    window.says(&["What Gangway would change"]).await;
+    window.find("dialog .buttons button").await;
+    window.picture("plan.png").await;
+    assert!(!docker.exists());
+    window.close().await;
+}

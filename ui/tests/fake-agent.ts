@@ -1,0 +1,73 @@
+// An agent behind Tauri's own mock of its inter-process calls.
+import { mockIPC } from "@tauri-apps/api/mocks";
+import type { Problem, SettingsEdit, StatusPage } from "../src/bindings";
+
+export const STATUS: StatusPage = {
+  connected: true,
+  version: "0.1.0",
+  on: true,
+  health: "on",
+  mode: "system",
+  style: "relay",
+  sources: [
+    { id: "system", chosen: false, origin: "org.gnome.system.proxy", says: "nothing", error: "" },
+    { id: "environment", chosen: true, origin: "https_proxy", says: "http://proxy.corp.example:3128", error: "" },
+  ],
+  policy: { kind: "upstreams", upstreams: ["http://proxy.corp.example:3128"], bypass: [], cause: "https_proxy" },
+  engine: {
+    runs: "service",
+    listening: ["127.0.0.1:3182"],
+    intercepts: "nothing",
+    problems: [],
+    upstreams: [{ upstream: "http://proxy.corp.example:3128", credentials: "missing", problems: [] }],
+    connections: 3,
+  },
+  targets: [
+    { id: "docker-daemon", title: "Docker daemon", version: "26.1.5", files: [], desired: "", state: "in_force", detail: "HttpProxy = http://127.0.0.1:3182" },
+    { id: "docker-cli", title: "Docker command", version: "", files: [], desired: "", state: "not_in_force", detail: "edited by hand" },
+  ],
+  notices: [],
+};
+
+export type Call = { name: string; args: Record<string, unknown> };
+
+/** Answers the pages; `calls` holds what they asked, and `tell` makes the status change. */
+export function fakeAgent(answers: Record<string, unknown> = {}): { calls: Call[]; tell: (page: StatusPage) => void } {
+  const calls: Call[] = [];
+  let listener: ((event: { payload: StatusPage }) => void) | undefined;
+  mockIPC((name, payload) => {
+    const args = (payload ?? {}) as Record<string, unknown>;
+    calls.push({ name, args });
+    if (name === "plugin:event|listen") {
+      const handler = args["handler"] as number;
+      const run = (window as unknown as { __TAURI_INTERNALS__: { runCallback: (id: number, event: unknown) => void } }).__TAURI_INTERNALS__.runCallback;
+      listener = (event) => run(handler, event);
+      return 1;
+    }
+    if (name in answers) {
+      const answer = answers[name];
+      if (answer instanceof Refusal) throw answer.problem;
+      return answer;
+    }
+    if (name === "status") return STATUS;
+    if (name === "settings") return SETTINGS;
+    if (name === "save_settings") return { ...SETTINGS, ...(args["edit"] as SettingsEdit) };
+    return null;
+  });
+  return { calls, tell: (payload) => listener?.({ payload }) };
+}
+
+export const SETTINGS = {
+  file: "/home/ada/.config/gangway/settings.toml",
+  mode: "manual",
+  style: "relay",
+  upstream: "http://ada@proxy.corp.example:3128",
+  pac: "",
+  bypass: [".corp.example"],
+  password_stored: true,
+};
+
+/** An answer that is an error. */
+export class Refusal {
+  constructor(readonly problem: Problem) {}
+}

@@ -1,0 +1,131 @@
+import { render, screen, within } from "@testing-library/svelte";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, test } from "vitest";
+import App from "../src/App.svelte";
+import { fakeAgent, Refusal, STATUS } from "./fake-agent";
+
+const user = userEvent.setup();
+const asked = (calls: { name: string }[], name: string) => calls.filter((call) => call.name === name);
+
+describe("the status page", () => {
+  test("says for each target in words whether it is in force", async () => {
+    fakeAgent();
+    render(App);
+    const daemon = (await screen.findByText("Docker daemon")).closest("[data-target]") as HTMLElement;
+    expect(within(daemon).getByText("In force")).toBeTruthy();
+    const command = screen.getByText("Docker command").closest("[data-target]") as HTMLElement;
+    expect(within(command).getByText("Not in force")).toBeTruthy();
+    expect(within(command).getByText("edited by hand")).toBeTruthy();
+  });
+
+  test("draws a whole line only from the source that is followed", async () => {
+    fakeAgent();
+    render(App);
+    await screen.findByText("Followed");
+    const whole = [...document.querySelectorAll("[data-from=carries]")].map((box) => box.getAttribute("data-source"));
+    expect(whole).toEqual(["environment"]);
+  });
+
+  test("follows what the agent says later", async () => {
+    const { tell } = fakeAgent();
+    render(App);
+    await screen.findByText("In order");
+    tell({ ...STATUS, on: false, health: "off", mode: "off" });
+    expect(await screen.findByText("Switched off")).toBeTruthy();
+    expect(document.querySelector("[data-from=carries]")).toBeNull();
+  });
+
+  test("without an agent says why and offers nothing to press", async () => {
+    const gone = { code: "agent_ended", message: "the agent has ended", args: {} };
+    fakeAgent({ status: { ...STATUS, connected: false, notices: [gone] } });
+    render(App);
+    expect(await screen.findByText(/agent has ended/)).toBeTruthy();
+    expect(document.querySelector("#plan")).toBeNull();
+    expect((screen.getByRole("switch") as HTMLButtonElement).disabled).toBe(true);
+  });
+
+  test("the switch asks for the opposite, at once", async () => {
+    const { calls } = fakeAgent();
+    render(App);
+    await screen.findByText("In order");
+    await user.click(screen.getByRole("switch"));
+    expect(asked(calls, "switch")).toEqual([{ name: "switch", args: { on: false } }]);
+  });
+
+  test("apply sends the plan that was shown, and only after the diff", async () => {
+    const step = { target: "docker-cli", what: "Set proxies.default", undo: "put it back", restarts: "" };
+    const plan = { id: "p7", steps: [step], diff: "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", needs_root: false };
+    const { calls } = fakeAgent({ plan, apply: { done: [step], targets: STATUS.targets } });
+    render(App);
+    await user.click(await screen.findByText("Review and apply…"));
+    expect((await screen.findByText("+new")).className).toContain("added");
+    expect(asked(calls, "apply")).toEqual([]);
+    await user.click(screen.getByText("Apply"));
+    expect(await screen.findByText(/Applied 1 steps/)).toBeTruthy();
+    expect(asked(calls, "apply")).toEqual([{ name: "apply", args: { plan: "p7" } }]);
+  });
+
+  test("a refused undo is said in the dialog", async () => {
+    const refused = new Refusal({ code: "not_in_the_catalogue", message: "another user is attached: ada", args: {} });
+    fakeAgent({ undo: refused });
+    render(App);
+    await user.click(await screen.findByText("Undo everything…"));
+    await user.click(screen.getByText("Give back"));
+    expect(await screen.findByText("another user is attached: ada")).toBeTruthy();
+  });
+
+  test("speaks Japanese when asked to, and tells the tray", async () => {
+    const { calls } = fakeAgent();
+    render(App);
+    await screen.findByText("In order");
+    await user.selectOptions(screen.getByRole("combobox"), "ja");
+    expect(await screen.findByText("正常")).toBeTruthy();
+    expect(document.documentElement.lang).toBe("ja");
+    expect(asked(calls, "speak").at(-1)).toEqual({ name: "speak", args: { language: "ja" } });
+  });
+});
+
+describe("the settings page", () => {
+  async function open(answers = {}) {
+    const agent = fakeAgent(answers);
+    render(App);
+    await user.click(await screen.findByText("Settings"));
+    await screen.findByText("Where the proxy comes from");
+    return agent;
+  }
+
+  test("shows only the fields of the chosen mode", async () => {
+    fakeAgent({ status: { ...STATUS, mode: "manual" } });
+    render(App);
+    await screen.findByText("In order");
+    await user.click(screen.getByText("Settings"));
+    expect(await screen.findByLabelText("Proxy")).toHaveProperty("value", "http://proxy.corp.example:3128");
+    expect(screen.getByLabelText("User")).toHaveProperty("value", "ada");
+    expect(screen.getByLabelText("Password")).toHaveProperty("value", "");
+    await user.click(screen.getByText("PAC file"));
+    expect(screen.queryByLabelText("Proxy")).toBeNull();
+    expect(screen.getByLabelText("Address of the PAC file")).toBeTruthy();
+  });
+
+  test("saves all fields together", async () => {
+    const { calls } = await open();
+    await user.click(screen.getByText("Off"));
+    await user.click(screen.getByText("Save"));
+    await screen.findByText("Saved. New connections follow.");
+    expect(asked(calls, "save_settings")).toEqual([
+      {
+        name: "save_settings",
+        args: { edit: { mode: "off", style: "relay", upstream: "http://ada@proxy.corp.example:3128", pac: "", bypass: [".corp.example"] } },
+      },
+    ]);
+  });
+
+  test("puts a refusal beside the field that it is about", async () => {
+    const refusal = new Refusal({ code: "setting_refused", message: "…", args: { field: "bypass", reason: "10.0.0.0/99 is no network" } });
+    await open({ save_settings: refusal });
+    await user.click(screen.getByText("Save"));
+    const problem = await screen.findByText(/10\.0\.0\.0\/99 is no network/);
+    expect(problem.closest("#bypass-hint")).not.toBeNull();
+    expect(screen.getByLabelText("Never through the proxy").getAttribute("aria-invalid")).toBe("true");
+  });
+});

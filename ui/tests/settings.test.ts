@@ -1,0 +1,28 @@
+import { describe, expect, test } from "vitest";
+import { editOf, fieldOf, formOf } from "../src/pages/settings";
+import { SETTINGS } from "./fake-agent";
+
+const page = { ...SETTINGS, mode: "manual", style: "relay" } as const;
+
+describe("between the agent's settings and the fields", () => {
+  test("a page that nobody touched is saved as it was", () => {
+    expect(editOf(formOf({ ...page, bypass: [...page.bypass] })).upstream).toBe(page.upstream);
+  });
+
+  test("a password travels encoded, whatever stands in it", () => {
+    const form = { ...formOf({ ...page, bypass: [] }), user: "corp\\ada", password: "p@ss:w/ör d" };
+    const url = new URL(editOf(form).upstream);
+    expect(decodeURIComponent(url.username)).toBe("corp\\ada");
+    expect(decodeURIComponent(url.password)).toBe("p@ss:w/ör d");
+    expect(url.host).toBe("proxy.corp.example:3128");
+  });
+
+  test("bypass entries stand one a line, or with commas", () => {
+    const form = { ...formOf({ ...page, bypass: [] }), bypass: ".a.example, 10.0.0.0/8\n\n host " };
+    expect(editOf(form).bypass).toEqual([".a.example", "10.0.0.0/8", "host"]);
+  });
+
+  test("a problem that names no field stands above the page", () => {
+    expect(fieldOf({ code: "settings_unwritable", message: "", args: { file: "x" } })).toBeUndefined();
+  });
+});
