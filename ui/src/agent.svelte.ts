@@ -10,15 +10,20 @@ export function status(): StatusPage | undefined {
 
 /** Follows the agent until the returned function is called. */
 export function follow(): () => void {
-  let ended = false;
-  // Heard first and asked second: nothing that happens between the two is missed.
-  const heard = events.statusChanged.listen((event) => (page = event.payload));
+  let newer = false;
+  const heard = events.statusChanged.listen((event) => {
+    newer = true;
+    page = event.payload;
+  });
+  // Heard first and asked second: nothing between the two is missed, and an answer that was
+  // overtaken by an event is old.
   void heard.then(async () => {
     const asked = await commands.status();
-    if (!ended) page = asked;
+    if (!newer) page = asked;
   });
   return () => {
-    ended = true;
+    newer = true;
+    page = undefined;
     void heard.then((stop) => stop());
   };
 }

@@ -1,4 +1,5 @@
 // An agent behind Tauri's own mock of its inter-process calls.
+import { emit } from "@tauri-apps/api/event";
 import { mockIPC } from "@tauri-apps/api/mocks";
 import type { Problem, SettingsEdit, StatusPage } from "../src/bindings";
 
@@ -32,18 +33,11 @@ export const STATUS: StatusPage = {
 export type Call = { name: string; args: Record<string, unknown> };
 
 /** Answers the pages; `calls` holds what they asked, and `tell` makes the status change. */
-export function fakeAgent(answers: Record<string, unknown> = {}): { calls: Call[]; tell: (page: StatusPage) => void } {
+export function fakeAgent(answers: Record<string, unknown> = {}): { calls: Call[]; tell: (page: StatusPage) => Promise<void> } {
   const calls: Call[] = [];
-  let listener: ((event: { payload: StatusPage }) => void) | undefined;
   mockIPC((name, payload) => {
     const args = (payload ?? {}) as Record<string, unknown>;
     calls.push({ name, args });
-    if (name === "plugin:event|listen") {
-      const handler = args["handler"] as number;
-      const run = (window as unknown as { __TAURI_INTERNALS__: { runCallback: (id: number, event: unknown) => void } }).__TAURI_INTERNALS__.runCallback;
-      listener = (event) => run(handler, event);
-      return 1;
-    }
     if (name in answers) {
       const answer = answers[name];
       if (answer instanceof Refusal) throw answer.problem;
@@ -53,8 +47,8 @@ export function fakeAgent(answers: Record<string, unknown> = {}): { calls: Call[
     if (name === "settings") return SETTINGS;
     if (name === "save_settings") return { ...SETTINGS, ...(args["edit"] as SettingsEdit) };
     return null;
-  });
-  return { calls, tell: (payload) => listener?.({ payload }) };
+  }, { shouldMockEvents: true });
+  return { calls, tell: (page) => emit("status-changed", page) };
 }
 
 export const SETTINGS = {

@@ -1,4 +1,4 @@
-import { render, screen, within } from "@testing-library/svelte";
+import { render, screen, waitFor, within } from "@testing-library/svelte";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, test } from "vitest";
 import App from "../src/App.svelte";
@@ -30,9 +30,9 @@ describe("the status page", () => {
     const { tell } = fakeAgent();
     render(App);
     await screen.findByText("In order");
-    tell({ ...STATUS, on: false, health: "off", mode: "off" });
+    await tell({ ...STATUS, on: false, health: "off", mode: "off" });
     expect(await screen.findByText("Switched off")).toBeTruthy();
-    expect(document.querySelector("[data-from=carries]")).toBeNull();
+    await waitFor(() => expect(document.querySelector("[data-from=carries]")).toBeNull());
   });
 
   test("without an agent says why and offers nothing to press", async () => {

@@ -1,4 +1,5 @@
 import { clearMocks } from "@tauri-apps/api/mocks";
+import { cleanup } from "@testing-library/svelte";
 import { afterEach, beforeEach } from "vitest";
 import { speak } from "../src/messages.svelte";
 
@@ -10,4 +11,9 @@ globalThis.ResizeObserver ??= class {
 };
 
 beforeEach(() => speak("en"));
-afterEach(() => clearMocks());
+// In this order: a page that goes stops listening, which the mock has to hear.
+afterEach(async () => {
+  cleanup();
+  await new Promise((settled) => setTimeout(settled));
+  clearMocks();
+});

@@ -44,7 +44,7 @@ impl Window {
                 match builder.connect(&url).await {
                     Ok(page) => return page,
                     // The driver does not listen yet.
-                    Err(NewSessionError::Failed(_) | NewSessionError::Lost(_)) => {
+                    Err(NewSessionError::FailedC(_) | NewSessionError::Lost(_)) => {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                     Err(error) => panic!("the window cannot be driven: {error}"),
@@ -150,7 +150,7 @@ async fn the_mode_chosen_in_the_window_is_the_agents() {
     window.says(&["Saved", "Switched off"]).await;
     window.click("#switch").await;
     desk.status_when(|status| status.on).await;
-    window.says(&["In order"]).await;
+    window.find("#switch[aria-checked=true]").await;
     window.close().await;
 }
 
