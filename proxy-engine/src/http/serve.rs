@@ -1,14 +1,18 @@
 //! One client's connection: each request is routed by itself.
 
+mod asked;
+mod next_hop;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use self::asked::AskedFor;
 use super::answer::linger;
 use super::body::Source;
 use super::exchange::{Hop, LeadsTo, Outcome, Outgoing, exchange};
@@ -21,15 +25,12 @@ use crate::dial::{DialError, dial_direct};
 use crate::engine::Core;
 use crate::observe::Record;
 use crate::relay::{relay, reset};
-use crate::route::{Destination, Host, Route, Router, route_original};
+use crate::route::{Route, Router, route_original};
 
 /// A head that is not complete after this time is given up.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A client may keep its connection this long without a request.
 const KEEP_ALIVE: Duration = Duration::from_mins(2);
-/// A hop that was idle for longer is not trusted with a request that must not be sent twice.
-const FRESH: Duration = Duration::from_secs(1);
-
 /// A client's connection, and what was read from it already.
 #[derive(Debug)]
 pub struct Client {
@@ -164,39 +165,6 @@ impl Connection<'_> {
             }
         };
         self.forward(head, framing, asked, route).await
-    }
-
-    /// Where a request that is not CONNECT goes, and its target in origin form.
-    fn asked(&self, head: &RequestHead) -> Result<AskedFor, target::TargetError> {
-        let Asked::Origin(original) = self.client.asked else {
-            let url = target::absolute(head)?;
-            return Ok(AskedFor {
-                destination: url.destination,
-                origin_form: url.origin_form,
-                absolute_form: Some(head.target.clone()),
-            });
-        };
-        let named = target::host(head)?;
-        // The name is what the client says; where it goes is what the firewall remembers. An
-        // address in Host is worth nothing beside the address that was dialled.
-        let host = match named.map(|named| named.host) {
-            Some(Host::Name(name)) => Host::Name(name),
-            Some(Host::Ip(_)) | None => Host::Ip(original.ip().to_canonical()),
-        };
-        let slash = head.target.starts_with(b"/") || &head.target[..] == b"*";
-        let origin_form = if slash {
-            head.target.clone()
-        } else {
-            target::absolute(head)?.origin_form
-        };
-        Ok(AskedFor {
-            destination: Destination {
-                host,
-                port: original.port(),
-            },
-            origin_form,
-            absolute_form: None,
-        })
     }
 
     async fn connect(&mut self, head: &RequestHead, framing: Framing) -> After {
@@ -350,57 +318,6 @@ impl Connection<'_> {
         }
     }
 
-    /// A connection towards the destination: the last one, where it leads there and still lives,
-    /// else a new one.
-    async fn hop(
-        &mut self,
-        route: &Route,
-        asked: &AskedFor,
-        repeatable: bool,
-        reuse: bool,
-    ) -> Result<(Hop, Permit), DialError> {
-        let last = self.hop.take().filter(|hop| {
-            let fresh = hop.idle_since.is_some_and(|since| since.elapsed() < FRESH);
-            reuse && (repeatable || fresh) && is_quiet(&hop.stream)
-        });
-        let new = |stream, leads_to| Hop {
-            stream,
-            read: BytesMut::new(),
-            leads_to,
-            idle_since: None,
-        };
-        match route {
-            Route::Refused { reason } => Err(DialError::Refused {
-                reason: reason.clone(),
-            }),
-            Route::Direct { .. } => {
-                let to = match self.client.asked {
-                    Asked::Proxy => asked.destination.clone(),
-                    Asked::Origin(original) => original.into(),
-                };
-                let leads_to = LeadsTo::Origin(to.clone());
-                if let Some(hop) = last.filter(|hop| hop.leads_to == leads_to) {
-                    return Ok((hop, Permit::NoneNeeded));
-                }
-                let client = self.client.address.ip();
-                let stream = dial_direct(&to, |ip| inward::permitted(client, ip)).await?;
-                Ok((new(stream, leads_to), Permit::NoneNeeded))
-            }
-            Route::Upstreams { upstreams, .. } => {
-                if let Some(hop) = last
-                    && let LeadsTo::Upstream(upstream) = &hop.leads_to
-                    && upstreams.contains(upstream)
-                {
-                    let permit = self.core.dialer.credentials.permit(upstream).await?;
-                    return Ok((hop, permit));
-                }
-                let opened = self.core.dialer.open(upstreams).await?;
-                let hop = new(opened.stream, LeadsTo::Upstream(opened.upstream));
-                Ok((hop, opened.permit))
-            }
-        }
-    }
-
     /// No route could be had: says why, and goes on where the request had no body.
     async fn fail(&mut self, head: &RequestHead, framing: Framing, error: &DialError) -> After {
         self.record.failed(error.problem());
@@ -443,31 +360,6 @@ impl Connection<'_> {
     }
 }
 
-struct AskedFor {
-    destination: Destination,
-    origin_form: Bytes,
-    /// As the client wrote it.
-    absolute_form: Option<Bytes>,
-}
-
-impl AskedFor {
-    /// The target for an upstream, or for the origin itself.
-    fn target(&self, upstream: bool) -> Bytes {
-        match &self.absolute_form {
-            _ if !upstream => self.origin_form.clone(),
-            Some(absolute) => absolute.clone(),
-            None => {
-                let mut url =
-                    format!("http://{}", target::authority(&self.destination)).into_bytes();
-                if &self.origin_form[..] != b"*" {
-                    url.extend_from_slice(&self.origin_form);
-                }
-                url.into()
-            }
-        }
-    }
-}
-
 /// The route as the connection table shows it, before one of several upstreams is chosen.
 pub(crate) fn taken(route: &Route) -> RouteTaken {
     match route {
@@ -490,11 +382,4 @@ fn is_idempotent(method: &[u8]) -> bool {
         method,
         b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE"
     )
-}
-
-/// Whether an idle connection is still open and says nothing: anything it says now belongs to no
-/// request.
-fn is_quiet(stream: &TcpStream) -> bool {
-    let mut byte = [0];
-    matches!(stream.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
