@@ -7,6 +7,9 @@
 //! | the machine's state | `/var/lib/gangway/` | `%PROGRAMDATA%\gangway\` |
 //! | sockets | `$XDG_RUNTIME_DIR/gangway/agent.sock`, `/run/gangway/engine.sock` | named pipes |
 //!
+//! An engine that was started by hand with `--control PATH` is found with
+//! `GANGWAY_ENGINE_SOCKET=PATH`.
+//!
 //! A relative path in an XDG variable counts as unset (XDG Base Directory Specification 0.8).
 
 use std::ffi::OsString;
@@ -78,7 +81,8 @@ impl Places {
             state: state.join("gangway"),
             machine_state: PathBuf::from("/var/lib/gangway"),
             agent_socket: runtime.join("gangway/agent.sock"),
-            engine_socket: PathBuf::from("/run/gangway/engine.sock"),
+            engine_socket: path("GANGWAY_ENGINE_SOCKET")
+                .unwrap_or_else(|| PathBuf::from("/run/gangway/engine.sock")),
             broker_socket: PathBuf::from("/run/gangway/broker.sock"),
             etc: PathBuf::from("/etc"),
             home,

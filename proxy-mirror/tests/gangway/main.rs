@@ -12,3 +12,4 @@ mod house;
 mod login;
 mod origin;
 mod schemas;
+mod service;
