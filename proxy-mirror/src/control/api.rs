@@ -310,6 +310,40 @@ impl std::fmt::Debug for StoreCredentials {
     }
 }
 
+/// What `gangway demo` showed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Demonstration {
+    /// Whether every step went as it should.
+    pub ok: bool,
+    /// Who wanted to get out.
+    pub client: DemoClient,
+    /// The steps in order.
+    pub steps: Vec<DemoStep>,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// Who wants to get out and knows no proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DemoClient {
+    /// A container of this machine's Docker.
+    Container,
+    /// A network namespace behind a bridge, as a container runtime makes it.
+    Namespace,
+}
+
+/// One step of the demo, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DemoStep {
+    /// What was tried.
+    pub title: String,
+    /// Whether it came out as it should (which can be a failure).
+    pub ok: bool,
+    /// What was seen, a line each.
+    pub seen: Vec<String>,
+}
+
 /// An error or a notice: a stable code with arguments for the message catalogue, and the English
 /// sentence for logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -8,6 +8,7 @@
 mod agent;
 mod apply;
 mod commands;
+mod demo;
 mod house;
 mod login;
 mod origin;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use proxy_mirror::control::{
-    Applied, Explanation, Plan, Problem, ServiceView, SettingsView, Status, Undone,
+    Applied, Demonstration, Explanation, Plan, Problem, ServiceView, SettingsView, Status, Undone,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -31,6 +31,7 @@ fn all() -> Vec<(&'static str, Value)> {
         ("explain", schema::<Explanation>()),
         ("settings", schema::<SettingsView>()),
         ("engine", schema::<ServiceView>()),
+        ("demo", schema::<Demonstration>()),
         ("problem", schema::<Problem>()),
     ]
 }

@@ -101,6 +101,16 @@ The password is asked for without echo, or read from standard input; never from 
     On,
     /// Switch off: everything direct at once; what targets were told stays
     Off,
+    /// Show the idea in twenty seconds: no Docker and no company needed (Linux, root)
+    #[command(after_help = "\
+Makes a company's network of namespaces with a proxy of its own, shows a pod that cannot get out,
+switches Gangway on, shows the pod getting out and the way it went, kills the engine, shows that
+nothing of it is left, and takes everything away again. Where Docker answers, a real container is
+the pod.")]
+    Demo,
+    /// A process of the demo's network
+    #[command(hide = true, subcommand)]
+    DemoRole(crate::demo::Role),
     /// The privileged side: carries out a plan that it reads on standard input
     #[command(hide = true)]
     Helper,
@@ -173,7 +183,7 @@ pub(crate) enum StyleArgument {
 impl Command {
     /// Whether it ends itself in order when it is interrupted.
     pub(crate) fn ends_by_itself(&self) -> bool {
-        matches!(self, Self::Run | Self::Helper)
+        matches!(self, Self::Run | Self::Helper | Self::DemoRole(_))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::output::Output;
 use crate::words::Words;
 
 mod apply;
+mod demo;
 mod engine;
 mod explain;
 mod helper;
@@ -39,6 +40,8 @@ pub(crate) async fn carry_out(
         Command::Set(command) => set::set(command, output, words).await,
         Command::On => set::switch(true, output, words).await,
         Command::Off => set::switch(false, output, words).await,
+        Command::Demo => demo::demo(output).await,
+        Command::DemoRole(role) => demo::role(role).await,
         Command::Helper => helper::helper(),
     }
 }

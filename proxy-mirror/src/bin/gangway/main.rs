@@ -3,6 +3,7 @@
 mod arguments;
 mod ask;
 mod command;
+mod demo;
 mod exit;
 mod output;
 mod words;
