@@ -291,9 +291,7 @@ struct Teller {
 
 impl Teller {
     fn say(&self, text: &str) {
-        if !self.output.is_json() {
-            self.output.text(&format!("{text}\n"));
-        }
+        self.output.line(text);
     }
 
     fn step(&mut self, title: &str, ok: bool, seen: Vec<String>) {
