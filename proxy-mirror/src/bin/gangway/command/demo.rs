@@ -9,9 +9,7 @@ use crate::output::Output;
 /// Tells the story; fails when it did not go as it should.
 pub(crate) async fn demo(output: Output) -> Result<Exit, Failure> {
     let shown = demo::tell(output).await.map_err(|error| problem(&error))?;
-    if output.is_json() {
-        output.json(&shown);
-    }
+    output.json(&shown);
     Ok(if shown.ok { Exit::Ok } else { Exit::Failed })
 }
 

@@ -43,13 +43,12 @@ impl Engine {
         folder: &Path,
     ) -> Result<Self, DemoError> {
         let socket = folder.join("gangway.sock");
-        let mut command = match node {
-            Some(node) => node.command(program()?),
-            None => {
-                let mut command = Command::new("setpriv");
-                command.args(["--pdeathsig", "KILL", "--"]).arg(program()?);
-                command
-            }
+        let mut command = if let Some(node) = node {
+            node.command(program()?)
+        } else {
+            let mut command = Command::new("setpriv");
+            command.args(["--pdeathsig", "KILL", "--"]).arg(program()?);
+            command
         };
         command.args(["run", "--transparent", &format!("0.0.0.0:{port}")]);
         command.args([

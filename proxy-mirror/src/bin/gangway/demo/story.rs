@@ -162,9 +162,9 @@ impl Stage {
             seen,
         );
 
-        let tables = self.tables().await;
+        let tables = self.tables();
         gangway.kill().await?;
-        let left = self.tables().await;
+        let left = self.tables();
         let again = self.pod.fetch(&http, &self.ca).await?;
         let seen = vec![
             format!(
@@ -184,7 +184,7 @@ impl Stage {
     }
 
     /// Our tables in the node's firewall, as the kernel lists them.
-    async fn tables(&self) -> Vec<String> {
+    fn tables(&self) -> Vec<String> {
         let pid = self.node.as_ref().map(Host::pid);
         // A thread of its own: entering a namespace is for the calling thread alone.
         let listed = std::thread::spawn(move || {
