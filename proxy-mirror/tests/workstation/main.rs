@@ -1,0 +1,21 @@
+//! The whole path on real parts: a workstation with systemd and Docker, behind a company's proxy.
+//!
+//! Needs root, the packages that `make test` installs, and both programs built: `cargo nextest run
+//! --workspace` builds them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says where it stopped"
+)]
+
+mod office;
+
+#[path = "."]
+mod workstation {
+    mod containers;
+    mod hand_edited;
+    mod loss;
+    mod pods;
+    mod undo;
+    mod upstream_changes;
+}

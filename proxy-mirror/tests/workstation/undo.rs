@@ -1,0 +1,45 @@
+//! Everything can be given back.
+
+use testbed::Squid;
+
+use crate::office::{Office, set_up, succeed};
+
+/// Odd on purpose: tabs, an order of its own, no final newline, a mode of its own.
+const DAEMON: &str = "{\n\t\"log-level\" : \"warn\",\n\t\"proxies\": {\"no-proxy\": \"*.corp.test\"},\n\t\"debug\":false\n}";
+const CLI: &str = "{ \"auths\": {},\n  \"psFormat\": \"table {{.Names}}\" }\n\n";
+
+#[test]
+fn undo_and_engine_remove_leave_every_byte_mode_and_owner_as_it_was() {
+    let office = Office::open();
+    let squid = Squid::start(&office.corp).unwrap();
+    let ws = office.workstation();
+    ws.write("/etc/docker/daemon.json", DAEMON).unwrap();
+    ws.write("/root/.docker/config.json", CLI).unwrap();
+    ws.sh(
+        "chmod 640 /etc/docker/daemon.json; chgrp docker /etc/docker/daemon.json\n\
+         chmod 600 /root/.docker/config.json\n\
+         systemctl restart docker",
+    )
+    .unwrap();
+    let look = "find /etc /usr/local /var/lib/gangway /root/.docker /root/.config -xdev \
+                ! -path '/etc/machine-id' ! -path '/etc/*-' ! -path '/etc/docker/key.json' \
+                ! -path '/root/.config*' ! -path '/etc/.pwd.lock' \
+                -printf '%p %M %U:%G\\n' 2>/dev/null | sort || true";
+    let hashes = "sha256sum /etc/docker/daemon.json /root/.docker/config.json; \
+                  getent passwd gangway || echo no user";
+    let (files, content) = (ws.sh(look).unwrap(), ws.sh(hashes).unwrap());
+
+    set_up(&ws, squid.address());
+    assert_ne!(ws.sh(hashes).unwrap(), content);
+    succeed(&ws, &["undo", "--yes"]);
+    assert_eq!(ws.sh("cat /etc/docker/daemon.json").unwrap(), DAEMON);
+    let says = ws.sh("docker info --format '{{.HTTPProxy}}'").unwrap();
+    assert_eq!(says.trim(), "");
+
+    succeed(&ws, &["engine", "remove", "--yes"]);
+    assert_eq!(ws.sh(hashes).unwrap(), content);
+    assert_eq!(ws.sh(look).unwrap(), files);
+    let units = ws.sh("systemctl list-units --all --plain --no-legend 'gangway*'");
+    assert_eq!(units.unwrap(), "");
+    assert_eq!(ws.sh("nft list tables | grep gangway || true").unwrap(), "");
+}
