@@ -12,6 +12,8 @@
 
 mod decide;
 
+use std::net::IpAddr;
+
 use proxy_engine::config::{Policy, Upstream};
 use secrecy::SecretString;
 
@@ -31,6 +33,9 @@ pub struct Facts<'a> {
     pub sources: &'a [SourceFacts],
     /// The machine's container networks.
     pub networks: &'a [ContainerNetwork],
+    /// This machine's addresses by which WSL distros reach the relay
+    /// ([`crate::target::distro_addresses`]).
+    pub distros: &'a [IpAddr],
     /// The relay's addresses.
     pub relay: Relay,
 }

@@ -152,6 +152,12 @@ pub trait Target: Send + Sync {
     fn verify<'a>(&'a self, now: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState>;
 }
 
+/// This machine's addresses by which the running WSL distros reach the relay; none for those that
+/// share this machine's loopback.
+pub async fn distro_addresses() -> Vec<std::net::IpAddr> {
+    wsl::addresses().await
+}
+
 /// Every target of this machine and of the WSL distros that run on it.
 pub async fn all(context: &Arc<Context>) -> Vec<Box<dyn Target>> {
     let mut targets: Vec<Box<dyn Target>> = vec![

@@ -1,6 +1,7 @@
 //! What is known of the world, and what follows from it.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::places::Places;
 use crate::policy::{self, Decision, Facts, SourceFacts};
 use crate::settings::{self, Settings, SettingsError};
 use crate::source::{Says, Source};
+use crate::target;
 use crate::target::clusters::{self, Network};
 use crate::world::Relay;
 
@@ -48,6 +50,7 @@ impl Known {
                 .as_ref()
                 .map_or_else(Vec::new, |before| before.networks.clone()),
         };
+        let distros = target::distro_addresses().await;
         let file = places.settings.clone();
         let earlier = before.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -77,7 +80,7 @@ impl Known {
                 (before, Some(error.problem()))
             }
         };
-        Self::decide(settings, settings_problem, sources, networks)
+        Self::decide(settings, settings_problem, sources, networks, &distros)
     }
 
     fn decide(
@@ -85,6 +88,7 @@ impl Known {
         settings_problem: Option<Problem>,
         mut sources: Vec<SourceFacts>,
         networks: Vec<Network>,
+        distros: &[IpAddr],
     ) -> Self {
         log_in(&mut sources, &settings);
         let relay = targets::relay(settings.relay.port, &networks);
@@ -92,6 +96,7 @@ impl Known {
             settings: &settings,
             sources: &sources,
             networks: &clusters::container_networks(&networks),
+            distros,
             relay,
         });
         Self {

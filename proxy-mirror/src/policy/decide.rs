@@ -1,5 +1,7 @@
 //! The decision, pure.
 
+use std::net::SocketAddr;
+
 use proxy_engine::config::{Bypass, DefaultRoute, Interception, Policy};
 use proxy_engine::intercept::InterfacePattern;
 
@@ -205,7 +207,11 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
         default: follows.default.clone(),
         bypass,
         listen: if relay {
-            facts.relay.for_containers().into_iter().collect()
+            let containers = facts.relay.containers.into_iter();
+            let addresses = containers.chain(facts.distros.iter().copied());
+            addresses
+                .map(|ip| SocketAddr::new(ip, facts.relay.port))
+                .collect()
         } else {
             Vec::new()
         },

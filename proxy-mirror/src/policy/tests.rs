@@ -56,6 +56,7 @@ fn decided(settings: &Settings, sources: &[SourceFacts]) -> Decision {
         settings,
         sources,
         networks: &[docker0()],
+        distros: &[],
         relay: RELAY,
     })
 }
@@ -235,6 +236,7 @@ fn containers_are_served_and_their_bridges_intercepted_but_never_internal_ones()
             settings,
             sources: &sources,
             networks: &networks,
+            distros: &["172.28.80.1".parse().unwrap()],
             relay: RELAY,
         })
     };
@@ -247,6 +249,13 @@ fn containers_are_served_and_their_bridges_intercepted_but_never_internal_ones()
         .map(ToString::to_string)
         .collect();
     assert_eq!(interfaces, ["cni0", "docker0"]);
+    let listen: Vec<String> = decision
+        .policy
+        .listen
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(listen, ["172.17.0.1:3182", "172.28.80.1:3182"]);
     assert_eq!(decision.policy.clients, ["172.17.0.0/16".parse().unwrap()]);
 
     settings.style = Style::Mirror;

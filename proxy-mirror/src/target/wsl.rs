@@ -23,38 +23,52 @@ struct Found {
 
 /// The targets of every distro that runs. A distro that cannot be asked has none.
 pub(super) async fn targets(context: &Arc<Context>) -> Vec<Box<dyn Target>> {
-    let distros = off_thread(|| {
-        let distros = running_distros().unwrap_or_else(|error| {
-            tracing::warn!(%error, "WSL distros cannot be listed");
-            Vec::new()
-        });
-        let found = distros.into_iter().filter_map(|host| {
-            let name = host.distro().clone();
-            find(host)
-                .inspect_err(|error| tracing::warn!(%name, %error, "a WSL distro is passed over"))
-                .ok()
-        });
-        found.collect::<Vec<_>>()
+    let distros = off_thread(|| running(find)).await;
+    let targets = distros.into_iter().flat_map(|found| of(context, found));
+    targets.collect()
+}
+
+/// See [`super::distro_addresses`].
+pub(super) async fn addresses() -> Vec<IpAddr> {
+    let engines = off_thread(|| running(|host| Ok(engine(&host)?.1))).await;
+    let mut addresses: Vec<IpAddr> = engines.into_iter().filter(|ip| !ip.is_loopback()).collect();
+    addresses.sort();
+    addresses.dedup();
+    addresses
+}
+
+/// Asks every distro that runs; those that cannot answer are passed over, and logged.
+fn running<T>(ask: impl Fn(Wsl) -> Result<T, ChangeError>) -> Vec<T> {
+    let distros = running_distros().unwrap_or_else(|error| {
+        tracing::warn!(%error, "WSL distros cannot be listed");
+        Vec::new()
     });
-    distros
-        .await
-        .into_iter()
-        .flat_map(|found| of(context, found))
-        .collect()
+    let answers = distros.into_iter().filter_map(|host| {
+        let name = host.distro().clone();
+        ask(host)
+            .inspect_err(|error| tracing::warn!(%name, %error, "a WSL distro is passed over"))
+            .ok()
+    });
+    answers.collect()
+}
+
+/// How it reaches this machine, and where it finds the engine.
+fn engine(host: &Wsl) -> Result<(NetworkingMode, IpAddr), ChangeError> {
+    let mode = host.networking_mode()?;
+    let engine = match mode {
+        NetworkingMode::Mirrored => Ipv4Addr::LOCALHOST,
+        NetworkingMode::Nat => {
+            default_gateway(&host.routes()?).ok_or_else(|| ChangeError::Distro {
+                name: host.distro().to_string(),
+                message: "it has no default gateway by which it would reach the engine".into(),
+            })?
+        }
+    };
+    Ok((mode, IpAddr::V4(engine)))
 }
 
 fn find(host: Wsl) -> Result<Found, ChangeError> {
-    let mode = host.networking_mode()?;
-    let engine = match mode {
-        NetworkingMode::Mirrored => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        NetworkingMode::Nat => {
-            let gateway = default_gateway(&host.routes()?).ok_or_else(|| ChangeError::Distro {
-                name: host.distro().to_string(),
-                message: "it has no default gateway by which it would reach the engine".into(),
-            })?;
-            IpAddr::V4(gateway)
-        }
-    };
+    let (mode, engine) = engine(&host)?;
     let user = host.default_user()?;
     let home = (user.uid != 0).then_some(user.home);
     Ok(Found {

@@ -23,6 +23,7 @@ fn decision(settings: &Settings) -> Decision {
         settings,
         sources: &sources,
         networks: &[],
+        distros: &[],
         relay: Relay {
             port: 3182,
             containers: None,
