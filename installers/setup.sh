@@ -45,6 +45,7 @@ iptables                        iptables
 nft                             nftables
 conntrack                       conntrack
 debootstrap                     debootstrap
+file:/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 squid                           squid
 docker-registry                 docker-registry
 dnsmasq                         dnsmasq-base

@@ -4,10 +4,11 @@ use super::*;
 use crate::control::PolicyKind;
 use crate::settings::{Mode, Style};
 use crate::source::Says;
+use std::net::Ipv4Addr;
 
 const RELAY: Relay = Relay {
     port: 3182,
-    containers: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::new(172, 17, 0, 1))),
+    containers: Some(IpAddr::V4(Ipv4Addr::new(172, 17, 0, 1))),
 };
 
 fn proxy(url: &str, bypass: &str) -> Says {
