@@ -144,6 +144,42 @@ mod workstation {
     }
 
     #[test]
+    fn a_killed_test_takes_its_workstation_along_and_the_next_removes_its_disk() {
+        const VICTIM: &str = "GANGWAY_TESTBED_VICTIM";
+        const NAME: &str =
+            "workstation::a_killed_test_takes_its_workstation_along_and_the_next_removes_its_disk";
+        if std::env::var_os(VICTIM).is_some() {
+            let corp = CorpNet::new().unwrap();
+            let ws = Workstation::start(&corp).unwrap();
+            println!("pid={}", ws.pid());
+            std::thread::park();
+        }
+        let mut victim = std::process::Command::new(std::env::current_exe().unwrap());
+        victim
+            .args(["--exact", NAME, "--nocapture"])
+            .env(VICTIM, "1");
+        let mut victim = victim.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let said = std::io::BufReader::new(victim.stdout.take().unwrap());
+        let mut lines = std::io::BufRead::lines(said).map_while(Result::ok);
+        let pid = lines.find_map(|line| line.split_once("pid=").map(|(_, pid)| pid.to_owned()));
+        let init = std::path::Path::new("/proc").join(pid.unwrap());
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        // A zombie has no root any more; whoever adopted it may be slow to reap it.
+        let gone = || (!init.join("root/etc").exists()).then_some(());
+        testbed::wait_for("its workstation ends", Duration::from_secs(10), gone).unwrap();
+
+        let corp = CorpNet::new().unwrap();
+        let _ws = Workstation::start(&corp).unwrap();
+        let left = std::fs::read_dir(testbed::state().join("machines"))
+            .unwrap()
+            .flatten();
+        let of_victim = format!("gw{}-", victim.id());
+        let mut names = left.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        assert!(!names.any(|name| name.starts_with(&of_victim)));
+    }
+
+    #[test]
     fn what_it_wrote_is_there_after_a_restart_and_after_a_power_cut() {
         let corp = CorpNet::new().unwrap();
         let mut ws = Workstation::start(&corp).unwrap();
