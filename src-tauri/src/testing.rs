@@ -10,7 +10,7 @@ use proxy_mirror::control::{
 use proxy_mirror::settings::{Mode, Style};
 
 /// A machine on which all is well.
-pub fn status() -> Status {
+pub(crate) fn status() -> Status {
     let upstream = "http://proxy.corp.example:3128".to_owned();
     Status {
         version: "0.1.0".into(),
@@ -44,7 +44,7 @@ pub fn status() -> Status {
 }
 
 /// The same, switched off.
-pub fn switched_off() -> Status {
+pub(crate) fn switched_off() -> Status {
     let mut status = status();
     status.on = false;
     status.mode = Mode::Off;
@@ -55,7 +55,7 @@ pub fn switched_off() -> Status {
 
 /// Remembers what it was asked, and refuses on demand.
 #[derive(Clone, Default)]
-pub struct FakeAgent {
+pub(crate) struct FakeAgent {
     pub changes: Arc<Mutex<Vec<SettingsChange>>>,
     pub refuses: Option<Problem>,
 }

@@ -11,7 +11,7 @@ use proxy_mirror::control::{Door, Problem, Status};
 use testbed::{Child, Recorder, Session};
 
 /// The first start reads fonts and compiles nothing: seconds on two busy cores.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// A session in which the environment names a proxy. Nothing in it intercepts, and nothing of the
 /// machine is touched.

@@ -1,5 +1,7 @@
 //! The real app in a user's session of the test's own: a real X server, session bus, agent, window.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod desk;
 mod tray;
 mod window;

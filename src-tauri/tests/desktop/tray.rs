@@ -16,6 +16,11 @@ struct Panel {
     items: mpsc::UnboundedSender<String>,
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::unused_self,
+    reason = "zbus calls these as D-Bus has them"
+)]
 #[zbus::interface(name = "org.kde.StatusNotifierWatcher")]
 impl Panel {
     fn register_status_notifier_item(&mut self, service: &str, #[zbus(header)] header: Header<'_>) {
@@ -28,7 +33,10 @@ impl Panel {
         let _ = self.items.send(name);
     }
 
-    fn register_status_notifier_host(&self, _service: &str) {}
+    fn register_status_notifier_host(&self, service: &str) {
+        // Another panel: nothing that an item would ask about.
+        let _ = service;
+    }
 
     #[zbus(property)]
     fn is_status_notifier_host_registered(&self) -> bool {
@@ -119,7 +127,7 @@ impl Menu {
         };
         match tokio::time::timeout(SOON, looking).await {
             Ok(line) => line,
-            Err(_) => panic!("no such line {label:?} in {:?}", self.lines().await),
+            Err(late) => panic!("{late}: no line {label:?} in {:?}", self.lines().await),
         }
     }
 
