@@ -48,22 +48,24 @@ pub fn run(start: Start) -> tauri::Result<()> {
         .invoke_handler(bindings.invoke_handler())
         .setup(move |app| {
             bindings.mount_events(app);
-            set_up(app.handle(), controller, events, start)?;
+            set_up(app.handle(), controller, events)?;
             Ok(())
         })
         .build(tauri::generate_context!())?;
-    app.run(|app, event| {
-        // Whether closing ends the app is the controller's to decide.
-        if let RunEvent::WindowEvent {
-            event: WindowEvent::CloseRequested { api, .. },
-            ..
-        } = event
-        {
-            api.prevent_close();
-            say(
-                &app.state::<commands::Reach>().controller,
-                Event::CloseWindow,
-            );
+    app.run(move |app, event| {
+        let say = |event| say(&app.state::<commands::Reach>().controller, event);
+        match event {
+            // Not before: a window that is shown while the toolkit still starts may never be drawn.
+            RunEvent::Ready if start.window => say(Event::ShowWindow),
+            // Whether closing ends the app is the controller's to decide.
+            RunEvent::WindowEvent {
+                event: WindowEvent::CloseRequested { api, .. },
+                ..
+            } => {
+                api.prevent_close();
+                say(Event::CloseWindow);
+            }
+            _ => {}
         }
     });
     Ok(())
@@ -73,7 +75,6 @@ fn set_up(
     app: &AppHandle,
     controller: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
-    start: Start,
 ) -> tauri::Result<()> {
     let language = Language::from_env();
     let link = Link::new();
@@ -86,9 +87,6 @@ fn set_up(
         controller: controller.clone(),
     });
     window::make(app)?;
-    if start.window {
-        say(&controller, Event::ShowWindow);
-    }
     let desktop = TauriDesktop {
         app: app.clone(),
         tray,

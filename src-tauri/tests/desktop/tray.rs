@@ -55,7 +55,7 @@ impl Panel {
 }
 
 /// A panel on the desk's bus, and the items that come to it.
-async fn panel(desk: &Desk) -> (Connection, mpsc::UnboundedReceiver<String>) {
+pub(crate) async fn panel(desk: &Desk) -> (Connection, mpsc::UnboundedReceiver<String>) {
     let (items, coming) = mpsc::unbounded_channel();
     let connection = Builder::address(desk.session.bus_address().unwrap())
         .unwrap()

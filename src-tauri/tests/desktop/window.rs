@@ -137,6 +137,23 @@ async fn the_window_shows_the_way_from_the_source_to_the_upstream() {
 }
 
 #[tokio::test]
+async fn the_window_opens_beside_a_panel_that_shows_the_tray_item() {
+    let desk = Desk::new();
+    let (_panel, _items) = crate::tray::panel(&desk).await;
+    let window = Window::open(&desk, "en").await;
+    window.says(&["Engine", &desk.upstream]).await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn without_a_panel_the_window_says_that_there_is_no_tray() {
+    let desk = Desk::new();
+    let window = Window::open(&desk, "en").await;
+    window.says(&["This desktop shows no tray icons"]).await;
+    window.close().await;
+}
+
+#[tokio::test]
 async fn the_mode_chosen_in_the_window_is_the_agents() {
     let desk = Desk::new();
     let window = Window::open(&desk, "en").await;
