@@ -94,6 +94,10 @@ pub(super) async fn attend(
                     return;
                 }
                 let now = wanted.borrow_and_update().clone();
+                if now.serial == 0 {
+                    // Nothing is decided yet: until then the last policy, which it kept, holds.
+                    continue;
+                }
                 let problem = match tell(client, attachment.lease(), &now, &mut lent).await {
                     Ok(()) => None,
                     Err(ClientError::Refused(problem)) => Some(problem.into()),
