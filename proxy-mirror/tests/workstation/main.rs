@@ -13,6 +13,7 @@ mod office;
 #[path = "."]
 mod workstation {
     mod containers;
+    mod demo;
     mod distro;
     mod hand_edited;
     mod loss;
