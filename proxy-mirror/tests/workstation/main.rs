@@ -12,6 +12,7 @@ mod office;
 
 #[path = "."]
 mod workstation {
+    mod canary;
     mod containers;
     mod demo;
     mod distro;
