@@ -57,8 +57,8 @@ case "${1:?a stage}" in
     stage "the window's tests" ui_test
     lint
     stage "the programs" cargo build --locked --workspace --all-targets
-    stage "tests" cargo nextest run --locked --workspace
     stage "examples in the docs" cargo test --locked --doc --quiet --workspace
+    stage "tests" cargo nextest run --locked --workspace
     ;;
   lint) build_ui; lint ;;
   bench) stage "benchmarks" cargo run --locked --release --package benches ;;
