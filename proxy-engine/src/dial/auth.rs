@@ -26,7 +26,9 @@ struct Lent {
     user: String,
     /// The value of `Proxy-Authorization`.
     header: SecretString,
-    standing: watch::Sender<Standing>,
+    /// Shared with the same credentials lent again: whichever request is under way, its verdict
+    /// holds for both.
+    standing: Arc<watch::Sender<Standing>>,
 }
 
 /// What is known of a password. While it was never accepted, one request at a time tries it: a
@@ -73,17 +75,15 @@ impl Credentials {
         let standing = lent
             .get(&credentials.authority)
             .filter(|before| before.header.expose_secret() == header.expose_secret())
-            .map_or(Standing::Untried, |before| *before.standing.borrow());
-        let standing = match standing {
-            // The attempt belongs to the entry before; its verdict will not reach this one.
-            Standing::Trying => Standing::Untried,
-            known => known,
-        };
+            .map_or_else(
+                || Arc::new(watch::Sender::new(Standing::Untried)),
+                |before| Arc::clone(&before.standing),
+            );
         let entry = Lent {
             lease: credentials.lease.clone(),
             user: credentials.user.clone(),
             header,
-            standing: watch::Sender::new(standing),
+            standing,
         };
         lent.insert(credentials.authority.clone(), Arc::new(entry));
         drop(lent);

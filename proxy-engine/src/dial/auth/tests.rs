@@ -95,3 +95,19 @@ async fn no_secret_shows_in_debug_output() {
         "{shown}"
     );
 }
+
+#[tokio::test]
+async fn a_password_lent_again_while_it_is_tried_is_tried_by_nobody_else() {
+    let credentials = Credentials::new(Changes::default());
+    credentials.lend(&lent("l", "alice", "wrong"));
+    let first = attempt(&credentials).await;
+    credentials.lend(&lent("m", "alice", "wrong"));
+    credentials.take_back("l");
+    let upstream = upstream();
+    let second = credentials.permit(&upstream);
+    tokio::pin!(second);
+    assert!(futures_util::poll!(&mut second).is_pending());
+    first.refused();
+    let refused = second.await;
+    assert!(matches!(refused, Err(DialError::CredentialsRefused { .. })));
+}
