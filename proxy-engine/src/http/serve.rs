@@ -226,6 +226,9 @@ impl Connection<'_> {
     ) -> After {
         self.record
             .routed(Some(asked.destination.to_string()), taken(&route));
+        if head.method.eq_ignore_ascii_case(b"TRACE") && speaks_credentials(&route) {
+            return self.no_trace().await;
+        }
         let stale = !Arc::ptr_eq(self.router, &self.core.router());
         let to = forward::Client {
             is_1_0: head.is_1_0,
@@ -339,6 +342,14 @@ impl Connection<'_> {
         After::Linger
     }
 
+    async fn no_trace(&mut self) -> After {
+        let message = "TRACE does not go through a proxy that wants a password";
+        self.count_refusal(message);
+        self.refuse_with(&Answer::new(405, message), false, true)
+            .await;
+        After::Linger
+    }
+
     /// Answers what was no request, and closes.
     async fn refuse(mut self, answer: Answer, to_head: bool) {
         self.count_refusal(&answer.message);
@@ -373,6 +384,15 @@ pub(crate) fn taken(route: &Route) -> RouteTaken {
         Route::Refused { reason } => RouteTaken::Refused {
             reason: reason.clone(),
         },
+    }
+}
+
+/// Whether credentials of ours would stand in the request. An upstream that is itself the last to
+/// receive a TRACE (`Max-Forwards: 0`) shows the client what it got (RFC 9110, section 9.3.8).
+fn speaks_credentials(route: &Route) -> bool {
+    match route {
+        Route::Upstreams { upstreams, .. } => upstreams.iter().any(|u| u.user().is_some()),
+        Route::Direct { .. } | Route::Refused { .. } => false,
     }
 }
 

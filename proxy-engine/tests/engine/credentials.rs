@@ -115,6 +115,25 @@ async fn a_wrong_password_is_tried_once_under_fifty_requests() {
 }
 
 #[tokio::test]
+async fn no_client_makes_an_upstream_show_the_credentials() {
+    // What an upstream does with TRACE: the request comes back as the body.
+    let proxy = Peer::start(ok).await;
+    let (engine, relay) = engine(through(&[format!("http://alice@{}", proxy.address)])).await;
+    let attached = engine.attach("alice").expect("attached");
+    engine
+        .lend(&credentials(attached.lease(), &proxy, "secret"))
+        .expect("lent");
+    for method in ["TRACE", "trace"] {
+        let request =
+            format!("{method} http://a.test/ HTTP/1.1\r\nHost: a.test\r\nMax-Forwards: 0\r\n\r\n");
+        let response = Client::connect(relay).await.ask(request).await;
+        assert!(!response.body.contains("YWxpY2U6"), "{}", response.body);
+        assert_eq!(response.status(), 405);
+    }
+    assert_eq!(proxy.heads().len(), 0);
+}
+
+#[tokio::test]
 async fn only_one_user_lends_at_a_time() {
     let (engine, _) = engine(through(&["http://alice@127.0.0.1:9".into()])).await;
     let first = engine.attach("alice").expect("attached");
