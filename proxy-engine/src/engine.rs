@@ -25,7 +25,7 @@ use crate::config::{DefaultRoute, EngineConfig, InterceptBy, Policy};
 use crate::control::{Connection, LentCredentials, Status, UpstreamState, Via};
 use interception::Intercepting;
 use leases::Leases;
-use listeners::Listeners;
+use listeners::{Listeners, Passed, Wanted};
 
 /// The relay: where a world's own clients find the engine.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -145,7 +145,7 @@ impl Engine {
             core,
             config,
         }));
-        engine.listen(&policy);
+        engine.listen(&policy).await;
         engine.intercept(&policy).await;
         if let InterceptBy::ThisProcess {
             drop_capabilities: true,
@@ -173,7 +173,7 @@ impl Engine {
         check(&policy)?;
         let _one = self.0.swapping.lock().await;
         self.0.core.swap(policy.clone());
-        self.listen(&policy);
+        self.listen(&policy).await;
         self.intercept(&policy).await;
         tracing::info!(cause = %policy.cause, "policy in force");
         self.0.core.changes.ring();
@@ -263,7 +263,7 @@ impl Engine {
         self.0.core.changes.ring();
     }
 
-    fn listen(&self, policy: &Policy) {
+    async fn listen(&self, policy: &Policy) {
         let config = &self.0.config;
         let explicit = config.listen.iter().chain(&policy.listen);
         let wanted: Vec<_> = explicit
@@ -275,7 +275,18 @@ impl Engine {
                     .map(|address| (*address, Via::Transparent)),
             )
             .collect();
-        let changed = self.listeners().want(&wanted, |listener, via| {
+        let wanted = Wanted::all(&wanted);
+        let mut passed = Passed::new();
+        for wanted in &wanted {
+            if wanted.via == Via::Transparent && !self.listeners().is_open(wanted) {
+                let from_broker = self
+                    .0
+                    .intercepting
+                    .listener(wanted.address, wanted.families);
+                passed.extend(from_broker.await.map(|socket| (wanted.address, socket)));
+            }
+        }
+        let changed = self.listeners().want(&wanted, passed, |listener, via| {
             let inner = &self.0;
             listeners::serve(
                 listener,
@@ -308,7 +319,7 @@ impl Engine {
                 let _one = engine.0.swapping.lock().await;
                 if engine.listeners().some_failed() {
                     let policy = engine.policy();
-                    engine.listen(&policy);
+                    engine.listen(&policy).await;
                     engine.intercept(&policy).await;
                 }
                 engine.0.intercepting.mend().await;

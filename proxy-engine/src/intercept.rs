@@ -34,6 +34,8 @@ pub use capabilities::drop_capabilities;
 pub use error::InterceptError;
 #[cfg(target_os = "linux")]
 pub use interceptor::Interceptor;
+pub use listener::Families;
+pub(crate) use listener::open as open_listener;
 #[cfg(target_os = "linux")]
 pub use nftables::tables_of_ours;
 #[cfg(target_os = "linux")]

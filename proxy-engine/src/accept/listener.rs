@@ -4,13 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::holder::holder;
+use crate::intercept::{Families, open_listener};
 
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
 /// Out of descriptors or memory, the next connection waits this long.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,25 +42,12 @@ pub struct Listener {
 
 impl Listener {
     /// Listens on an address that this machine need not have yet (`IP_FREEBIND`: the bridge of the
-    /// containers may come later). `[::]` takes IPv4 too.
+    /// containers may come later).
     ///
     /// # Errors
     /// See [`ListenError`].
-    pub fn open(address: SocketAddr) -> Result<Self, ListenError> {
-        let also_v4 = address.ip().is_unspecified();
-        Self::open_for(address, !also_v4)
-    }
-
-    /// As [`Listener::open`], but `[::]` leaves IPv4 to a listener of its own at `0.0.0.0`.
-    ///
-    /// # Errors
-    /// See [`ListenError`].
-    pub fn open_beside_v4(address: SocketAddr) -> Result<Self, ListenError> {
-        Self::open_for(address, true)
-    }
-
-    fn open_for(address: SocketAddr, only_v6: bool) -> Result<Self, ListenError> {
-        let socket = bind(address, only_v6).map_err(|source| {
+    pub fn open(address: SocketAddr, families: Families) -> Result<Self, ListenError> {
+        let socket = open_listener(address, families).map_err(|source| {
             if source.kind() == io::ErrorKind::AddrInUse {
                 let unknown = || "another process (root can see which)".into();
                 let holder = holder(address).unwrap_or_else(unknown);
@@ -71,6 +56,16 @@ impl Listener {
                 ListenError::Other { address, source }
             }
         })?;
+        Self::passed(socket, address)
+    }
+
+    /// A non-blocking socket that listens already: opened here, or by the broker.
+    ///
+    /// # Errors
+    /// [`ListenError::Other`] outside of a runtime, or without a free descriptor.
+    pub fn passed(socket: std::net::TcpListener, address: SocketAddr) -> Result<Self, ListenError> {
+        let socket = TcpListener::from_std(socket)
+            .map_err(|source| ListenError::Other { address, source })?;
         let address = socket.local_addr().unwrap_or(address);
         Ok(Self { socket, address })
     }
@@ -102,30 +97,6 @@ impl Listener {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_nonblocking(true)?;
-    // A port in TIME_WAIT must not keep a restarted engine out. (On Windows it means sharing.)
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    #[cfg(target_os = "linux")]
-    if address.is_ipv4() {
-        socket.set_freebind_v4(true)?;
-    } else {
-        socket.set_freebind_v6(true)?;
-    }
-    if address.is_ipv6() {
-        socket.set_only_v6(only_v6)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {

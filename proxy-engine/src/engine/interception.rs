@@ -1,10 +1,11 @@
 //! What the policy wants intercepted, and whether it is.
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::config::{InterceptBy, Interception};
 use crate::control::{InterceptionState, Problem};
-use crate::intercept::{InterceptError, Interceptor};
+use crate::intercept::{Families, InterceptError, Interceptor};
 use crate::observe::Changes;
 
 /// Keeps interception as the policy wants it, through whoever sets the rules.
@@ -73,6 +74,38 @@ impl Intercepting {
             }
             self.bring(&mut door).await;
         }
+    }
+
+    /// A listening socket from the broker. `None` where there is no broker, or it gives none: the
+    /// engine opens it itself then, which needs no privilege in its own network namespace.
+    pub(super) async fn listener(
+        &self,
+        address: SocketAddr,
+        families: Families,
+    ) -> Option<TcpListener> {
+        if !matches!(self.by, InterceptBy::Broker(_)) {
+            return None;
+        }
+        let mut door = self.door.lock().await;
+        let opened = match &door.interceptor {
+            Some(interceptor) => interceptor.open_listener(address, families).await,
+            None => match self.open().await {
+                Ok(interceptor) => {
+                    door.interceptor = interceptor;
+                    door.interceptor
+                        .as_ref()?
+                        .open_listener(address, families)
+                        .await
+                }
+                Err(problem) => {
+                    tracing::debug!(%address, "no listener from the broker: {}", problem.message);
+                    return None;
+                }
+            },
+        };
+        opened
+            .inspect_err(|error| tracing::debug!(%address, %error, "no listener from the broker"))
+            .ok()
     }
 
     /// Withdraws everything.

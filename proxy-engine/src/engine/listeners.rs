@@ -1,6 +1,7 @@
 //! The listeners that are wanted, open or not.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
@@ -10,6 +11,41 @@ use tokio_util::task::TaskTracker;
 use super::Core;
 use crate::accept::{Listener, explicit, transparent};
 use crate::control::{ListenerState, Via};
+use crate::intercept::Families;
+
+/// A listener that the configuration or the policy asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    /// Where.
+    pub(super) address: SocketAddr,
+    /// Explicit or transparent.
+    pub(super) via: Via,
+    /// Whose connections it takes.
+    pub(super) families: Families,
+}
+
+impl Wanted {
+    /// All of them. `[::]` takes IPv4 too, but where `0.0.0.0` of the same port is wanted beside it.
+    pub(super) fn all(wanted: &[(SocketAddr, Via)]) -> Vec<Self> {
+        let beside_v4 = |address: SocketAddr| {
+            let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+            wanted.iter().any(|(other, _)| *other == v4)
+        };
+        let all = wanted.iter().map(|&(address, via)| Self {
+            address,
+            via,
+            families: if address.ip().is_unspecified() && !beside_v4(address) {
+                Families::Both
+            } else {
+                Families::Own
+            },
+        });
+        all.collect()
+    }
+}
+
+/// Sockets that the broker opened, by the address they were asked for.
+pub(super) type Passed = HashMap<SocketAddr, TcpListener>;
 
 /// Every listener that is wanted.
 #[derive(Debug, Default)]
@@ -32,37 +68,33 @@ enum State {
 }
 
 impl Listeners {
-    /// Closes what is no longer wanted (connections live on), opens what is not open yet. Whether
-    /// anything changed.
+    /// Closes what is no longer wanted (connections live on), opens what is not open yet, from
+    /// those that the broker `passed` where it did. Whether anything changed.
     pub(super) fn want(
         &mut self,
-        wanted: &[(SocketAddr, Via)],
+        wanted: &[Wanted],
+        mut passed: Passed,
         serve: impl Fn(Listener, Via) -> AbortHandle,
     ) -> bool {
         let before = self.states();
         self.0.retain(|entry| {
-            let keep = wanted.contains(&(entry.wanted, entry.via));
+            let keep = wanted.iter().any(|wanted| entry.is(wanted));
             if !keep {
                 entry.close();
             }
             keep
         });
-        let beside_v4 = |address: SocketAddr| {
-            let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
-            wanted.iter().any(|(other, _)| *other == v4)
-        };
-        for &(address, via) in wanted {
-            let open = || open(address, via, beside_v4(address), &serve);
-            let known = |entry: &&mut Entry| (entry.wanted, entry.via) == (address, via);
-            match self.0.iter_mut().find(known) {
+        for wanted in wanted {
+            let mut open = || open(wanted, passed.remove(&wanted.address), &serve);
+            match self.0.iter_mut().find(|entry| entry.is(wanted)) {
                 Some(Entry {
                     state: State::Open { .. },
                     ..
                 }) => {}
                 Some(entry) => entry.state = open(),
                 None => self.0.push(Entry {
-                    wanted: address,
-                    via,
+                    wanted: wanted.address,
+                    via: wanted.via,
                     state: open(),
                 }),
             }
@@ -76,6 +108,12 @@ impl Listeners {
             }
         }
         before != after
+    }
+
+    /// Whether this one is open.
+    pub(super) fn is_open(&self, wanted: &Wanted) -> bool {
+        let open = |entry: &Entry| entry.is(wanted) && matches!(entry.state, State::Open { .. });
+        self.0.iter().any(open)
     }
 
     /// Every listener, for the status.
@@ -118,6 +156,10 @@ impl Listeners {
 }
 
 impl Entry {
+    fn is(&self, wanted: &Wanted) -> bool {
+        (self.wanted, self.via) == (wanted.address, wanted.via)
+    }
+
     fn close(&self) {
         if let State::Open { task, .. } = &self.state {
             task.abort();
@@ -126,20 +168,18 @@ impl Entry {
 }
 
 fn open(
-    address: SocketAddr,
-    via: Via,
-    beside_v4: bool,
+    wanted: &Wanted,
+    passed: Option<TcpListener>,
     serve: impl Fn(Listener, Via) -> AbortHandle,
 ) -> State {
-    let opened = if beside_v4 {
-        Listener::open_beside_v4(address)
-    } else {
-        Listener::open(address)
+    let opened = match passed {
+        Some(socket) => Listener::passed(socket, wanted.address),
+        None => Listener::open(wanted.address, wanted.families),
     };
     match opened {
         Ok(listener) => State::Open {
             address: listener.address(),
-            task: serve(listener, via),
+            task: serve(listener, wanted.via),
         },
         Err(error) => State::Failed(error.to_string()),
     }

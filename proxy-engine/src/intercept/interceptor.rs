@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::broker::BrokerClient;
 use super::holder::HolderThread;
-use super::{InterceptError, listener};
+use super::{Families, InterceptError, listener};
 use crate::config::Interception;
 use crate::control::InterceptionState;
 
@@ -98,12 +98,15 @@ impl Interceptor {
     ///
     /// # Errors
     /// [`InterceptError::Listen`], or what the broker refused (no port below 1024).
-    pub async fn open_listener(&self, address: SocketAddr) -> Result<TcpListener, InterceptError> {
+    pub async fn open_listener(
+        &self,
+        address: SocketAddr,
+        families: Families,
+    ) -> Result<TcpListener, InterceptError> {
         match &self.way {
-            Way::Broker(client) => client.open_listener(address).await,
-            Way::Thread(_) => {
-                listener::open(address).map_err(|source| InterceptError::Listen { address, source })
-            }
+            Way::Broker(client) => client.open_listener(address, families).await,
+            Way::Thread(_) => listener::open(address, families)
+                .map_err(|source| InterceptError::Listen { address, source }),
         }
     }
 

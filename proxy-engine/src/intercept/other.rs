@@ -41,7 +41,11 @@ impl Interceptor {
     }
 
     /// Cannot be called.
-    pub async fn open_listener(&self, _: SocketAddr) -> Result<TcpListener, InterceptError> {
+    pub async fn open_listener(
+        &self,
+        _: SocketAddr,
+        _: super::Families,
+    ) -> Result<TcpListener, InterceptError> {
         match self.0 {}
     }
 

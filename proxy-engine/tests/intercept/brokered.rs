@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proxy_engine::control::InterceptionState;
 use proxy_engine::intercept::broker::{BrokerError, BrokerOptions, EngineUser, OnLoss, serve};
-use proxy_engine::intercept::{InterceptError, Interceptor};
+use proxy_engine::intercept::{Families, InterceptError, Interceptor};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketType, bind, connect, listen, recv,
     send, socket,
@@ -75,7 +75,7 @@ fn an_engine_without_privilege_captures_through_the_broker() {
             let address = format!("{any}:{port}").parse().expect("an address");
             // Opened in the node by the broker: this process stands in another namespace.
             let listener = interceptor
-                .open_listener(address)
+                .open_listener(address, Families::Own)
                 .await
                 .expect("a descriptor");
             port = listener.local_addr().expect("bound").port();
@@ -91,16 +91,19 @@ fn an_engine_without_privilege_captures_through_the_broker() {
         assert_eq!(greeting(pod, (ORIGIN_V6, 443)), v6);
         let privileged = "0.0.0.0:80".parse().expect("an address");
         let refused = interceptor
-            .open_listener(privileged)
+            .open_listener(privileged, Families::Own)
             .await
             .expect_err("port 80");
         assert_eq!(refused.problem().code, "invalid_request");
         let taken = format!("0.0.0.0:{port}").parse().expect("an address");
-        let refused = interceptor.open_listener(taken).await.expect_err("in use");
+        let refused = interceptor
+            .open_listener(taken, Families::Own)
+            .await
+            .expect_err("in use");
         assert_eq!(refused.problem().code, "port_in_use");
         let freebind = "10.99.0.1:3182".parse().expect("an address");
         interceptor
-            .open_listener(freebind)
+            .open_listener(freebind, Families::Own)
             .await
             .expect("an address to come");
 
@@ -171,7 +174,10 @@ fn a_killed_broker_leaves_no_rule_and_the_engine_learns_of_it() {
             .await
             .expect("a broker");
         let any = "0.0.0.0:0".parse().expect("an address");
-        let listener = interceptor.open_listener(any).await.expect("a descriptor");
+        let listener = interceptor
+            .open_listener(any, Families::Own)
+            .await
+            .expect("a descriptor");
         let port = listener.local_addr().expect("bound").port();
         interceptor.apply(&pods(), port).await.expect("rules");
         brokered.broker.kill();

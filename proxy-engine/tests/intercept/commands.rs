@@ -74,6 +74,11 @@ fn an_engine_without_any_capability_serves_what_the_broker_brings_it() {
         std::fs::read_to_string(format!("/proc/{}/status", engine.pid())).expect("its status");
     assert!(own.contains("CapPrm:\t0000000000000000"), "{own}");
     assert!(own.contains("Uid:\t65534"), "{own}");
+    assert_eq!(
+        maker_of_listener(&road, 3183).as_deref(),
+        Some("0"),
+        "the broker made the listening socket, and passed it on"
+    );
     // Not silent, so that the engine need not wait for a request line, and not HTTP either.
     let (_stream, answered) = speak(&road, b"\0\n");
     assert_eq!(answered, "origin");
@@ -98,6 +103,18 @@ fn an_engine_without_any_capability_serves_what_the_broker_brings_it() {
     })
     .expect("released");
     assert_eq!(speak(&road, b"hello").1, "origin", "as if not installed");
+}
+
+/// The user who made the socket that listens on this port: proc(5), `/proc/net/tcp`.
+fn maker_of_listener(road: &Road, port: u16) -> Option<String> {
+    let table = road.corp.node.exec("cat", &["/proc/net/tcp"]).ok()?;
+    let text = String::from_utf8_lossy(&table.stdout).into_owned();
+    text.lines().find_map(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let listens = columns.get(3) == Some(&"0A");
+        let here = columns.get(1)?.ends_with(&format!(":{port:04X}"));
+        (listens && here).then(|| columns.get(7).map(ToString::to_string))?
+    })
 }
 
 /// A connection of the pod to the origin that says something first, and the answer's first line.

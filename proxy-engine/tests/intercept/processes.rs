@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use proxy_engine::intercept::broker::{self, BrokerOptions, EngineUser, OnLoss};
-use proxy_engine::intercept::{Interceptor, drop_capabilities};
+use proxy_engine::intercept::{Families, Interceptor, drop_capabilities};
 use testbed::Child;
 
 use crate::road::{Road, SOON, block, pods, serve_captured};
@@ -136,7 +136,10 @@ fn hold(interceptor: &Interceptor) {
 
 async fn announce(interceptor: &Interceptor) {
     let any = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
-    let listener = interceptor.open_listener(any).await.expect("a listener");
+    let listener = interceptor
+        .open_listener(any, Families::Own)
+        .await
+        .expect("a listener");
     let port = listener.local_addr().expect("bound").port();
     serve_captured(listener);
     interceptor.apply(&pods(), port).await.expect("rules");

@@ -19,7 +19,7 @@ use super::packet::{self, Packet};
 use super::protocol::{Answer, Request, Wish};
 use crate::config::Interception;
 use crate::control::{InterceptionState, Problem};
-use crate::intercept::InterceptError;
+use crate::intercept::{Families, InterceptError};
 
 /// The broker does one small thing at a time: who waits longer waits in vain.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -109,8 +109,9 @@ impl BrokerClient {
     pub(in crate::intercept) async fn open_listener(
         &self,
         address: SocketAddr,
+        families: Families,
     ) -> Result<TcpListener, InterceptError> {
-        self.ask(Wish::OpenListener { address })
+        self.ask(Wish::OpenListener { address, families })
             .await?
             .map(TcpListener::from)
             .ok_or(InterceptError::Protocol)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Interception, Ports};
 use crate::control::{InterceptionState, Problem};
+use crate::intercept::Families;
 
 /// No message is larger; a larger one is refused.
 pub(super) const MOST: usize = 64 * 1024;
@@ -35,6 +36,9 @@ pub(super) enum Wish {
     OpenListener {
         /// Where.
         address: SocketAddr,
+        /// Whose connections.
+        #[serde(default)]
+        families: Families,
     },
     /// Capture this.
     Intercept {
@@ -66,7 +70,7 @@ impl Wish {
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
             Self::Probe {} | Self::State {} | Self::Withdraw {} => Ok(()),
-            Self::OpenListener { address } => check_listener(*address),
+            Self::OpenListener { address, .. } => check_listener(*address),
             Self::Intercept {
                 interception,
                 listener,

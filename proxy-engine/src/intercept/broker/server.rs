@@ -191,10 +191,12 @@ impl Broker {
         match wish {
             Wish::State {} => {}
             Wish::Probe {} => self.holder.probe()?,
-            Wish::OpenListener { address } => {
-                let opened = listener::open(*address).map_err(|source| InterceptError::Listen {
-                    address: *address,
-                    source,
+            Wish::OpenListener { address, families } => {
+                let opened = listener::open(*address, *families).map_err(|source| {
+                    InterceptError::Listen {
+                        address: *address,
+                        source,
+                    }
                 })?;
                 return Ok(Some(opened.into()));
             }
