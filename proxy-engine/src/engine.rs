@@ -259,7 +259,7 @@ impl Engine {
 
     fn end_lease(&self, lease: &str) {
         self.0.leases.close(lease);
-        self.take_back(lease);
+        self.0.core.dialer.credentials.forget(lease);
         self.0.core.changes.ring();
     }
 

@@ -3,6 +3,7 @@
 mod basic;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -16,8 +17,26 @@ use crate::observe::Changes;
 /// Everything that is lent at the moment, by [`Upstream::authority`].
 #[derive(Debug)]
 pub struct Credentials {
-    lent: Mutex<HashMap<String, Arc<Lent>>>,
+    held: Mutex<Held>,
+    /// Keyed anew in each process: what it makes of a password tells nothing of it.
+    prints: RandomState,
     changes: Changes,
+}
+
+/// Both by [`Upstream::authority`].
+#[derive(Debug, Default)]
+struct Held {
+    lent: HashMap<String, Arc<Lent>>,
+    taken_back: HashMap<String, TakenBack>,
+}
+
+/// What stays known of credentials that were taken back, while their lease lives: whether they
+/// may be tried should they be lent again. The password itself is forgotten.
+#[derive(Debug)]
+struct TakenBack {
+    lease: String,
+    print: u64,
+    standing: Arc<watch::Sender<Standing>>,
 }
 
 #[derive(Debug)]
@@ -62,7 +81,8 @@ impl Credentials {
     /// Nothing is lent yet.
     pub fn new(changes: Changes) -> Self {
         Self {
-            lent: Mutex::default(),
+            held: Mutex::default(),
+            prints: RandomState::new(),
             changes,
         }
     }
@@ -71,35 +91,56 @@ impl Credentials {
     /// is not tried again because somebody repeats it.
     pub fn lend(&self, credentials: &LentCredentials) {
         let header = basic::header(&credentials.user, &credentials.password);
-        let mut lent = self.lock();
-        let standing = lent
+        let print = self.prints.hash_one(header.expose_secret());
+        let mut held = self.lock();
+        let taken_back = held.taken_back.remove(&credentials.authority);
+        let standing = held
+            .lent
             .get(&credentials.authority)
             .filter(|before| before.header.expose_secret() == header.expose_secret())
-            .map_or_else(
-                || Arc::new(watch::Sender::new(Standing::Untried)),
-                |before| Arc::clone(&before.standing),
-            );
+            .map(|before| Arc::clone(&before.standing))
+            .or_else(|| Some(taken_back.filter(|before| before.print == print)?.standing))
+            .unwrap_or_else(|| Arc::new(watch::Sender::new(Standing::Untried)));
         let entry = Lent {
             lease: credentials.lease.clone(),
             user: credentials.user.clone(),
             header,
             standing,
         };
-        lent.insert(credentials.authority.clone(), Arc::new(entry));
-        drop(lent);
+        held.lent
+            .insert(credentials.authority.clone(), Arc::new(entry));
+        drop(held);
         self.changes.ring();
     }
 
-    /// Forgets everything that was lent under the lease.
+    /// Forgets every password that was lent under the lease, and not which were refused: lent
+    /// again under it, they are not tried again.
     pub fn take_back(&self, lease: &str) {
-        let mut lent = self.lock();
-        let before = lent.len();
-        lent.retain(|_, entry| entry.lease != lease);
-        let changed = lent.len() != before;
-        drop(lent);
+        let mut held = self.lock();
+        let Held { lent, taken_back } = &mut *held;
+        let mut changed = false;
+        for (authority, entry) in lent.extract_if(|_, entry| entry.lease == lease) {
+            let print = self.prints.hash_one(entry.header.expose_secret());
+            let known = TakenBack {
+                lease: entry.lease.clone(),
+                print,
+                standing: Arc::clone(&entry.standing),
+            };
+            taken_back.insert(authority, known);
+            changed = true;
+        }
+        drop(held);
         if changed {
             self.changes.ring();
         }
+    }
+
+    /// Forgets all that has to do with the lease, which is over.
+    pub fn forget(&self, lease: &str) {
+        self.take_back(lease);
+        self.lock()
+            .taken_back
+            .retain(|_, known| known.lease != lease);
     }
 
     /// Whether credentials of the upstream's user are lent.
@@ -155,14 +196,14 @@ impl Credentials {
 
     fn find(&self, upstream: &Upstream) -> Option<Arc<Lent>> {
         let user = upstream.user()?;
-        let lent = self.lock();
-        let entry = lent.get(&upstream.authority())?;
+        let held = self.lock();
+        let entry = held.lent.get(&upstream.authority())?;
         (entry.user == user).then(|| Arc::clone(entry))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Lent>>> {
-        // Each change is one insertion or removal: the map is whole even after a panic elsewhere.
-        self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // Each change is one insertion or removal: the maps are whole even after a panic elsewhere.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -111,3 +111,23 @@ async fn a_password_lent_again_while_it_is_tried_is_tried_by_nobody_else() {
     let refused = second.await;
     assert!(matches!(refused, Err(DialError::CredentialsRefused { .. })));
 }
+
+#[tokio::test]
+async fn a_refused_password_stays_refused_though_it_was_taken_back_while_its_lease_lives() {
+    let credentials = Credentials::new(Changes::default());
+    credentials.lend(&lent("l", "alice", "wrong"));
+    attempt(&credentials).await.refused();
+    credentials.take_back("l");
+    credentials.lend(&lent("l", "alice", "wrong"));
+    let refused = credentials.permit(&upstream()).await;
+    assert!(matches!(refused, Err(DialError::CredentialsRefused { .. })));
+    credentials.take_back("l");
+    credentials.lend(&lent("l", "alice", "right"));
+    drop(attempt(&credentials).await);
+    // Another lease is another beginning: an account may have been unlocked meanwhile.
+    credentials.lend(&lent("l", "alice", "wrong"));
+    attempt(&credentials).await.refused();
+    credentials.forget("l");
+    credentials.lend(&lent("m", "alice", "wrong"));
+    drop(attempt(&credentials).await);
+}
