@@ -60,17 +60,25 @@ pub(crate) fn carried(file: &FileId) -> Result<Vec<u8>, ChangeError> {
 /// The `proxy-engine` beside this program: built together, they speak the same API. It is copied,
 /// so that a checkout may go.
 fn engine_binary() -> Result<PathBuf, ChangeError> {
-    let beside = std::env::current_exe().ok().and_then(|own| {
-        // Cargo puts test programs one folder below the programs they test.
-        own.ancestors()
-            .skip(1)
-            .take(2)
-            .map(|folder| folder.join("proxy-engine"))
-            .find(|p| p.is_file())
-    });
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| beside(&own))
+        .filter(|path| path.is_file());
     beside.ok_or_else(|| ChangeError::Service {
         reason: "there is no `proxy-engine` beside this program: build it (`cargo build -p proxy-engine`), or install the package".into(),
     })
+}
+
+/// Where the engine of the program at `own` lies. Nowhere else is looked: root will run it, and
+/// others may write the folder above.
+fn beside(own: &Path) -> Option<PathBuf> {
+    let folder = own.parent()?;
+    // Cargo puts test programs one folder below the programs they test.
+    let folder = match folder.file_name() {
+        Some(name) if name == "deps" => folder.parent()?,
+        _ => folder,
+    };
+    Some(folder.join("proxy-engine"))
 }
 
 /// Installs the service and starts it, now and at every boot: user and group, program, units.
@@ -215,5 +223,23 @@ fn remove_tree(folder: &Path) -> Result<(), ChangeError> {
             source: error,
         }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::beside;
+
+    #[test]
+    fn the_engine_that_root_will_run_is_looked_for_in_no_folder_above() {
+        for (own, engine) in [
+            ("/tmp/unpacked/gangway", "/tmp/unpacked/proxy-engine"),
+            ("/target/debug/gangway", "/target/debug/proxy-engine"),
+            ("/target/debug/deps/gangway-1", "/target/debug/proxy-engine"),
+        ] {
+            assert_eq!(beside(Path::new(own)).as_deref(), Some(Path::new(engine)));
+        }
     }
 }
