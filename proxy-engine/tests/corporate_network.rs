@@ -163,6 +163,33 @@ fn an_upstream_that_is_down_is_named_to_http_clients_and_closes_tls_cleanly() {
 }
 
 #[test]
+fn an_upstream_that_answers_nothing_at_all_is_a_gateway_timeout_that_names_it() {
+    let office = Office::open();
+    // As a firewall does it: what is sent there is swallowed.
+    office
+        .corp
+        .proxy
+        .sh("nft add table inet swallow; \
+             nft 'add chain inet swallow in { type filter hook input priority 0; }'; \
+             nft add rule inet swallow in tcp dport 3999 drop")
+        .unwrap();
+    let _engine = office.engine(&["--upstream", "http://10.66.0.2:3999"], "");
+    let answer = office
+        .corp
+        .pod
+        .sh("curl -s -m 20 -w '%{http_code}' http://web.example.test/hello")
+        .unwrap();
+    assert!(answer.ends_with("504"), "{answer}");
+    assert!(answer.contains("10.66.0.2:3999"), "{answer}");
+    let status = office.status();
+    let why = status["upstreams"][0]["last_error"]["message"].to_string();
+    assert!(
+        why.contains("10.66.0.2:3999") && why.contains("timed out"),
+        "{why}"
+    );
+}
+
+#[test]
 fn a_hundred_changes_of_the_upstream_reach_new_connections_at_once_and_end_no_download() {
     let office = Office::open();
     let proxies = ["10.66.0.2:8080", "10.66.0.2:8081"]
