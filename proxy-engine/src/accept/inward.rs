@@ -1,6 +1,6 @@
 //! Nobody reaches inward through us what he could not reach himself.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::interfaces::{Attached, attached, is_guest_bridge};
 
@@ -46,7 +46,24 @@ fn judge(
             ));
         }
     }
-    Ok(())
+    // A translator or a tunnel on this machine would carry it there.
+    match carried(target) {
+        Some(inner) => judge(client, inner.into(), attached, is_guest_bridge),
+        None => Ok(()),
+    }
+}
+
+/// The IPv4 address that an IPv6 one stands for: NAT64 (RFC 6052, section 2.1), 6to4 (RFC 3056),
+/// IPv4-compatible (RFC 4291, section 2.5.5.1).
+fn carried(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
+    let [high, low] = match ip.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..]
+        | [0, 0, 0, 0, 0, 0, high, low] => [high, low].map(u16::to_be_bytes),
+        _ => return None,
+    };
+    Some(Ipv4Addr::new(high[0], high[1], low[0], low[1]))
 }
 
 #[cfg(test)]
@@ -85,6 +102,12 @@ mod tests {
             ("10.20.0.5", false),
             ("172.18.0.1", false),
             ("172.18.0.9", false),
+            ("64:ff9b::7f00:1", false),
+            ("64:ff9b::172.17.0.1", false),
+            ("2002:ac12:9::1", false),
+            ("::172.18.0.9", false),
+            ("64:ff9b::203.0.113.1", true),
+            ("2001:db8::1", true),
             ("172.17.0.9", true),
             ("10.20.9.9", true),
             ("10.99.0.1", true),
