@@ -34,6 +34,10 @@ fn undo_and_engine_remove_leave_every_byte_mode_and_owner_as_it_was() {
     // systemd passes over a line that it does not understand, and only its journal says so.
     let odd = "journalctl -b --no-pager | grep -E 'gangway-[a-z]+\\.service:[0-9]+' || true";
     assert_eq!(ws.sh(odd).unwrap(), "");
+    // Whoever may use the engine's socket may not put another in its place.
+    ws.sh("usermod --append --groups gangway dev").unwrap();
+    let replace = "runuser -u dev -- rm -f /run/gangway/engine.sock 2>&1 || echo refused";
+    assert!(ws.sh(replace).unwrap().ends_with("refused\n"));
     succeed(&ws, &["undo", "--yes"]);
     assert_eq!(ws.sh("cat /etc/docker/daemon.json").unwrap(), DAEMON);
     let says = ws.sh("docker info --format '{{.HTTPProxy}}'").unwrap();
