@@ -59,9 +59,11 @@ impl Firefox {
     /// The usual folders.
     pub fn new(places: &Places) -> Self {
         let machine = POLICIES.iter().map(|file| places.etc.join(file));
+        // What another system calls absolute would be looked for below the working directory here.
         let installed = INSTALLED
             .iter()
-            .map(|folder| Path::new(folder).join("distribution/policies.json"));
+            .map(|folder| Path::new(folder).join("distribution/policies.json"))
+            .filter(|file| file.is_absolute());
         Self {
             roots: ROOTS.iter().map(|root| places.home.join(root)).collect(),
             policies: machine.chain(installed).collect(),

@@ -267,3 +267,14 @@ fn every_file_that_counts_is_watched() {
     }
     assert!(watched.contains(&home.0.path().join("etc/policies.json")));
 }
+
+#[test]
+fn nothing_is_looked_for_below_the_working_directory() {
+    let home = tempfile::tempdir().unwrap();
+    let text = home.path().to_string_lossy().into_owned();
+    let home_of_all = |_: &str| Some(text.clone().into());
+    let places = Places::from_vars(home_of_all).unwrap();
+    for file in Firefox::new(&places).watched() {
+        assert!(file.is_absolute(), "{}", file.display());
+    }
+}
