@@ -308,6 +308,12 @@ impl Door for Core {
 
     async fn explain(&self, url: &str) -> Result<Explanation, Problem> {
         let known = self.look().await;
+        // Settings that cannot be read, and none from before: any route would be a guess.
+        if let Some(problem) = &known.settings_problem
+            && known.settings == Settings::default()
+        {
+            return Err(problem.clone());
+        }
         doctor::explain(url, &known.decision).map_err(|error| error.problem())
     }
 

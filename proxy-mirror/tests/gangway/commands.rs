@@ -27,6 +27,19 @@ fn commands_answer_the_same_with_and_without_an_agent() {
 }
 
 #[test]
+fn no_route_is_explained_from_settings_that_cannot_be_read() {
+    let house = House::new();
+    std::fs::write(house.settings_file(), "mode = \n").unwrap();
+    let said = house.run(&["explain", "https://example.test/"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(
+        said.out.is_empty() && said.err.contains("settings.toml, line 1"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn a_malformed_settings_file_is_named_with_line_and_column() {
     let house = House::new();
     std::fs::write(house.settings_file(), "mode = \"system\"\nmdoe = 3\n").unwrap();

@@ -52,6 +52,7 @@ The diff is what `patch -p1 -d /` accepts:
     Plan,
     /// Show the plan, ask, carry it out, ask each target
     #[command(after_help = "\
+Examples:
   gangway apply           shows the diff and asks
   gangway apply --yes     for scripts")]
     Apply {
@@ -67,6 +68,7 @@ The diff is what `patch -p1 -d /` accepts:
     },
     /// Say how a URL would go, which rule decided, and where the rule came from
     #[command(after_help = "\
+Examples:
   gangway explain https://registry.example.com/v2/
   gangway explain 10.1.2.3:8080")]
     Explain {
@@ -158,6 +160,7 @@ pub(crate) enum SetCommand {
     },
     /// Destinations that are dialled directly, beside the private ranges
     #[command(after_help = "\
+Examples:
   gangway set bypass .corp.example,git.example.com:22,192.0.2.0/24
   gangway set bypass ''")]
     Bypass {

@@ -8,6 +8,8 @@ mod exit;
 mod output;
 mod words;
 
+use std::io::IsTerminal as _;
+
 use clap::Parser;
 use proxy_mirror::control::Problem;
 
@@ -94,6 +96,7 @@ fn log_to_stderr(verbose: u8) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 }
