@@ -17,5 +17,4 @@ pub use answer::{Answer, printable};
 pub use fields::Fields;
 pub use framing::{Framing, FramingError};
 pub use head::{HeadError, RequestHead, ResponseHead};
-pub(crate) use serve::taken;
 pub use serve::{Asked, Client, serve};

@@ -13,7 +13,7 @@ use super::inward;
 use crate::control::{RouteTaken, Via};
 use crate::dial::{DialError, dial_direct};
 use crate::engine::Core;
-use crate::http::{Asked, Client, serve, taken};
+use crate::http::{Asked, Client, serve};
 use crate::intercept::original_dst;
 use crate::observe::Record;
 use crate::relay::relay;
@@ -159,7 +159,7 @@ async fn pass_on(
         host: name.map_or_else(|| Host::Ip(original.ip().to_canonical()), Host::Name),
         port: original.port(),
     };
-    record.routed(to.name().map(|_| to.to_string()), taken(&route));
+    record.routed(to.name().map(|_| to.to_string()), (&route).into());
     match Box::pin(connect(core, client, original, &to, route, record)).await {
         Ok((origin, early)) => {
             let (up, down) = (record.bytes_up(), record.bytes_down());

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Interception, Policy, Upstream};
+use crate::route::Route;
 
 /// What the engine is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +141,24 @@ pub enum RouteTaken {
         /// Why.
         reason: String,
     },
+}
+
+/// The route before one of several upstreams is chosen.
+impl From<&Route> for RouteTaken {
+    fn from(route: &Route) -> Self {
+        match route {
+            Route::Direct { reason } => Self::Direct {
+                reason: reason.clone(),
+            },
+            Route::Upstreams { upstreams, reason } => Self::Upstream {
+                upstream: upstreams[0].clone(),
+                reason: reason.clone(),
+            },
+            Route::Refused { reason } => Self::Refused {
+                reason: reason.clone(),
+            },
+        }
+    }
 }
 
 /// An error for people and for programs.

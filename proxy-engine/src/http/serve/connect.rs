@@ -1,0 +1,63 @@
+//! CONNECT: the client wants a tunnel (RFC 9110, section 9.3.6).
+
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+
+use super::{After, Asked, Connection};
+use crate::accept::inward;
+use crate::control::RouteTaken;
+use crate::dial::{DialError, dial_direct};
+use crate::http::{Answer, Framing, RequestHead, target};
+use crate::route::Route;
+
+impl Connection<'_> {
+    pub(super) async fn connect(&mut self, head: &RequestHead, framing: Framing) -> After {
+        let to = match target::connect(head) {
+            Ok(to) if self.client.asked == Asked::Proxy => to,
+            Ok(_) => {
+                return self
+                    .bad_request(head, "CONNECT is for proxies".into())
+                    .await;
+            }
+            Err(error) => return self.bad_request(head, error.to_string()).await,
+        };
+        // A body in a CONNECT means nothing: it would be the first bytes of the tunnel.
+        if !matches!(framing, Framing::Empty | Framing::Length(0)) {
+            return self.bad_request(head, "CONNECT has no body".into()).await;
+        }
+        let route = self.router.route(&to);
+        self.record.routed(Some(to.to_string()), (&route).into());
+        let dialed = match route {
+            Route::Refused { reason } => Err(DialError::Refused { reason }),
+            Route::Direct { .. } => {
+                let client = self.client.address.ip();
+                let stream = dial_direct(&to, |ip| inward::permitted(client, ip)).await;
+                stream.map(|stream| (stream, BytesMut::new()))
+            }
+            Route::Upstreams { upstreams, reason } => {
+                let agent = head.fields.first("user-agent");
+                let tunnel = self.core.dialer.tunnel(&upstreams, &to, agent).await;
+                tunnel.map(|tunnel| {
+                    let upstream = tunnel.upstream;
+                    self.record
+                        .routed(None, RouteTaken::Upstream { upstream, reason });
+                    (tunnel.stream, tunnel.early)
+                })
+            }
+        };
+        match dialed {
+            Ok((stream, early)) => {
+                let answer = b"HTTP/1.1 200 Connection established\r\n\r\n";
+                match self.client.stream.write_all(answer).await {
+                    Ok(()) => After::Tunnel { stream, early },
+                    Err(_) => After::Reset,
+                }
+            }
+            Err(error) => {
+                self.record.failed(error.problem());
+                self.refuse_with(&Answer::from(&error), false, true).await;
+                After::Linger
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A request that is not CONNECT: to its next hop, and the response back.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use super::asked::AskedFor;
+use super::{After, Connection};
+use crate::control::RouteTaken;
+use crate::dial::auth::Permit;
+use crate::http::exchange::{LeadsTo, Outcome, Outgoing, exchange};
+use crate::http::{Framing, RequestHead, forward};
+use crate::route::Route;
+
+impl Connection<'_> {
+    pub(super) async fn forward(
+        &mut self,
+        head: RequestHead,
+        framing: Framing,
+        asked: AskedFor,
+        route: Route,
+    ) -> After {
+        self.record
+            .routed(Some(asked.destination.to_string()), (&route).into());
+        if head.method.eq_ignore_ascii_case(b"TRACE") && speaks_credentials(&route) {
+            return self.no_trace().await;
+        }
+        let stale = !Arc::ptr_eq(self.router, &self.core.router());
+        let to = forward::Client {
+            is_1_0: head.is_1_0,
+            closes: stale || forward::request_closes(&head),
+        };
+        let repeatable = framing == Framing::Empty && is_idempotent(&head.method);
+        let mut reuse = true;
+        loop {
+            let (mut hop, permit) = match self.hop(&route, &asked, repeatable, reuse).await {
+                Ok(hop) => hop,
+                Err(error) => return self.fail(&head, framing, &error).await,
+            };
+            let through = match (&hop.leads_to, &route) {
+                (LeadsTo::Upstream(upstream), Route::Upstreams { reason, .. }) => {
+                    let (upstream, reason) = (upstream.clone(), reason.clone());
+                    self.record
+                        .routed(None, RouteTaken::Upstream { upstream, reason });
+                    true
+                }
+                _ => false,
+            };
+            let pseudonym = &self.core.dialer.pseudonym;
+            let authorization = match &permit {
+                Permit::Attempt(attempt) => Some(attempt.header()),
+                Permit::NoneNeeded => None,
+            };
+            let outgoing = Outgoing {
+                head: forward::request(
+                    head.clone(),
+                    asked.target(through),
+                    &asked.destination,
+                    pseudonym,
+                    authorization,
+                ),
+                method: &head.method,
+                framing,
+                asks_for_upgrade: forward::asks_for_upgrade(&head),
+                destination: asked.destination.to_string(),
+                permit,
+            };
+            let outcome = exchange(
+                &mut self.client,
+                &mut hop,
+                outgoing,
+                &to,
+                pseudonym,
+                self.record,
+            )
+            .await;
+            if let (Outcome::Done { .. } | Outcome::Switched, LeadsTo::Upstream(upstream)) =
+                (&outcome, &hop.leads_to)
+            {
+                self.core.dialer.health.succeeded(&upstream.authority());
+            }
+            return match outcome {
+                Outcome::Failed {
+                    maybe_stale: true, ..
+                } if repeatable && hop.idle_since.is_some() => {
+                    reuse = false;
+                    continue;
+                }
+                Outcome::Failed { error, .. } => {
+                    if let LeadsTo::Upstream(upstream) = &hop.leads_to {
+                        self.core.dialer.failed(upstream, &error);
+                    }
+                    self.fail(&head, framing, &error).await
+                }
+                Outcome::BadBody(error) => self.bad_request(&head, error.to_string()).await,
+                Outcome::Broken => After::Reset,
+                Outcome::Switched => After::Tunnel {
+                    stream: hop.stream,
+                    early: hop.read,
+                },
+                Outcome::Done {
+                    hop_lives,
+                    client_lives,
+                } => {
+                    if hop_lives {
+                        hop.idle_since = Some(Instant::now());
+                        hop.read = BytesMut::new();
+                        self.hop = Some(hop);
+                    }
+                    if client_lives {
+                        After::Next
+                    } else {
+                        After::Linger
+                    }
+                }
+            };
+        }
+    }
+}
+
+/// Whether credentials of ours would stand in the request. An upstream that is itself the last to
+/// receive a TRACE (`Max-Forwards: 0`) shows the client what it got (RFC 9110, section 9.3.8).
+fn speaks_credentials(route: &Route) -> bool {
+    match route {
+        Route::Upstreams { upstreams, .. } => upstreams.iter().any(|u| u.user().is_some()),
+        Route::Direct { .. } | Route::Refused { .. } => false,
+    }
+}
+
+/// RFC 9110, section 9.2.2.
+fn is_idempotent(method: &[u8]) -> bool {
+    matches!(
+        method,
+        b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE"
+    )
+}

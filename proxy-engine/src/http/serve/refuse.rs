@@ -1,0 +1,70 @@
+//! Answers of our own to requests that go no further.
+
+use tokio::io::AsyncWriteExt;
+
+use super::{After, Connection};
+use crate::control::Problem;
+use crate::dial::DialError;
+use crate::http::answer::linger;
+use crate::http::{Answer, Framing, RequestHead, forward};
+
+impl Connection<'_> {
+    /// No route could be had: says why, and goes on where the request had no body.
+    pub(super) async fn fail(
+        &mut self,
+        head: &RequestHead,
+        framing: Framing,
+        error: &DialError,
+    ) -> After {
+        self.record.failed(error.problem());
+        let close = framing != Framing::Empty || forward::request_closes(head);
+        let answered = self
+            .refuse_with(&Answer::from(error), head.is("HEAD"), close)
+            .await;
+        if answered && !close {
+            After::Next
+        } else {
+            After::Linger
+        }
+    }
+
+    pub(super) async fn bad_request(&mut self, head: &RequestHead, message: String) -> After {
+        self.count_refusal(&message);
+        self.refuse_with(&Answer::new(400, message), head.is("HEAD"), true)
+            .await;
+        After::Linger
+    }
+
+    pub(super) async fn no_trace(&mut self) -> After {
+        let message = "TRACE does not go through a proxy that wants a password";
+        self.count_refusal(message);
+        self.refuse_with(&Answer::new(405, message), false, true)
+            .await;
+        After::Linger
+    }
+
+    /// Answers what was no request, and closes.
+    pub(super) async fn refuse(mut self, answer: Answer, to_head: bool) {
+        self.count_refusal(&answer.message);
+        self.refuse_with(&answer, to_head, true).await;
+        linger(self.client.stream).await;
+    }
+
+    pub(super) fn count_refusal(&self, message: &str) {
+        tracing::debug!(client = %self.client.address, message, "bad request");
+        self.record.refused(Problem {
+            code: "bad_request".into(),
+            message: message.to_owned(),
+        });
+    }
+
+    pub(super) async fn refuse_with(
+        &mut self,
+        answer: &Answer,
+        to_head: bool,
+        close: bool,
+    ) -> bool {
+        let text = answer.write(to_head, close);
+        self.client.stream.write_all(&text).await.is_ok()
+    }
+}
