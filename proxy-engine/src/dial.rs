@@ -17,8 +17,9 @@ pub use connect::{connect_any, resolve};
 pub use direct::dial_direct;
 pub use error::DialError;
 pub(crate) use http_connect::judge;
+pub use http_connect::reply;
 
-use crate::config::Upstream;
+use crate::config::{Limits, Upstream};
 use crate::observe::{Changes, UpstreamHealth};
 use crate::route::Destination;
 use auth::{Credentials, Permit};
@@ -37,6 +38,8 @@ pub struct Dialer {
     pub health: UpstreamHealth,
     /// What this engine calls itself in `Via`: unique, so that a loop is seen.
     pub pseudonym: Arc<str>,
+    /// How long an upstream's answer may be.
+    pub limits: Limits,
 }
 
 /// A TCP connection to an upstream, and what may be said on it.
@@ -63,11 +66,12 @@ pub struct Tunnel {
 
 impl Dialer {
     /// A dialer without any credentials.
-    pub fn new(changes: &Changes, pseudonym: Arc<str>) -> Self {
+    pub fn new(changes: &Changes, pseudonym: Arc<str>, limits: Limits) -> Self {
         Self {
             credentials: Credentials::new(changes.clone()),
             health: UpstreamHealth::new(changes.clone()),
             pseudonym,
+            limits,
         }
     }
 
@@ -105,7 +109,7 @@ impl Dialer {
         for upstream in upstreams {
             let tunnel = async {
                 let opened = self.open_one(upstream).await?;
-                http_connect::tunnel(opened, to, user_agent, &self.pseudonym).await
+                http_connect::tunnel(opened, to, user_agent, &self.pseudonym, &self.limits).await
             };
             match tunnel.await {
                 Ok(tunnel) => {

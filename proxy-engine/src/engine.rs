@@ -130,7 +130,7 @@ impl Engine {
             (None, None) => Policy::direct("nothing was set yet"),
         };
         check(&policy)?;
-        let core = Arc::new(Core::new(policy.clone())?);
+        let core = Arc::new(Core::new(policy.clone(), config.limits)?);
         for lent in credentials {
             core.dialer.credentials.lend(lent);
         }

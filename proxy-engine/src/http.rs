@@ -5,15 +5,18 @@
 
 mod answer;
 mod body;
+mod chunked;
 mod exchange;
 mod fields;
 mod forward;
 mod framing;
 mod head;
+mod pace;
 mod serve;
 mod target;
 
 pub use answer::{Answer, printable};
+pub use chunked::{ChunkError, Chunked, Part};
 pub use fields::Fields;
 pub use framing::{Framing, FramingError};
 pub use head::{HeadError, RequestHead, ResponseHead};

@@ -34,12 +34,12 @@ pub async fn explicit(core: Arc<Core>, stream: TcpStream, client: SocketAddr, lo
 mod tests {
     use std::sync::Arc;
 
-    use crate::config::Policy;
+    use crate::config::{Limits, Policy};
     use crate::engine::Core;
 
     #[tokio::test]
     async fn an_idle_connection_costs_little_memory() {
-        let core = Arc::new(Core::new(Policy::direct("test")).expect("core"));
+        let core = Arc::new(Core::new(Policy::direct("test"), Limits::default()).expect("core"));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("bind");

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::Policy;
+use super::{Limits, Policy};
 
 /// The configuration of one engine. [`crate::engine::Engine::start`] takes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct EngineConfig {
     pub state: Option<PathBuf>,
     /// Who sets the firewall rules.
     pub intercept_by: InterceptBy,
+    /// How much one HTTP message may cost.
+    pub limits: Limits,
 }
 
 /// Who sets the firewall rules that a policy asks for.

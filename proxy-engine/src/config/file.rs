@@ -26,7 +26,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "listen",
     "transparent",
     "intercept",
@@ -38,6 +38,7 @@ const KEYS: [&str; 11] = [
     "state",
     "log",
     "credentials-fd",
+    "limits",
 ];
 
 /// Reads and validates the file.
@@ -110,12 +111,13 @@ mod tests {
         let file = file(
             "listen = [\"127.0.0.1:3182\"]\ntransparent = [\"[::]:3183\"]\nintercept = [\"br-*\"]\n\
              ports = \"80,443\"\nupstream = [\"http://proxy.test:3128\"]\nbypass = \".corp.test,10.0.0.0/8\"\n\
-             log = \"json\"\n",
+             log = \"json\"\n[limits]\nfields = 4096\n",
         );
         let config = read(file.path())
             .expect("valid")
             .into_config()
             .expect("valid");
+        assert_eq!(config.limits.fields, 4096);
         let policy = config.policy.expect("policy");
         assert_eq!(policy.upstreams().len(), 1);
         assert_eq!(policy.bypass.0.len(), 2);

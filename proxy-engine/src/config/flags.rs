@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{
-    Bypass, ConfigFileError, DefaultRoute, EngineConfig, InterceptBy, Interception, LogFormat,
-    Policy, Ports, Upstream, UpstreamError,
+    Bypass, ConfigFileError, DefaultRoute, EngineConfig, InterceptBy, Interception, Limits,
+    LogFormat, Policy, Ports, Upstream, UpstreamError,
 };
 use crate::intercept::InterfacePattern;
 
@@ -62,7 +62,12 @@ pub struct RunFlags {
     #[arg(long, value_name = "N")]
     pub credentials_fd: Option<i32>,
 
-    /// Read all of this from a TOML file with the same names instead
+    /// How much one HTTP message may cost; in the file only, as `[limits]`.
+    #[arg(skip)]
+    pub limits: Limits,
+
+    /// Read all of this from a TOML file with the same names instead; there, [limits] says how much
+    /// one HTTP message may cost
     #[arg(long, value_name = "FILE", exclusive = true)]
     #[serde(skip)]
     pub config: Option<PathBuf>,
@@ -161,6 +166,7 @@ impl RunFlags {
                 None => InterceptBy::Nobody,
             },
             policy,
+            limits: self.limits,
         })
     }
 }

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use super::auth::Permit;
 use super::{ANSWER_TIMEOUT, DialError, Tunnel, UpstreamStream};
-use crate::config::Upstream;
+use crate::config::{Limits, Upstream};
 use crate::http::{ResponseHead, printable};
 use crate::route::Destination;
 
@@ -16,6 +16,7 @@ pub(super) async fn tunnel(
     to: &Destination,
     user_agent: Option<&[u8]>,
     pseudonym: &str,
+    limits: &Limits,
 ) -> Result<Tunnel, DialError> {
     let UpstreamStream {
         mut stream,
@@ -29,7 +30,7 @@ pub(super) async fn tunnel(
             .write_all(&request)
             .await
             .map_err(|e| e.to_string())?;
-        final_answer(&mut stream, &mut read).await
+        final_answer(&mut stream, &mut read, limits).await
     };
     let answer = match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
         Err(_) => return Err(DialError::UpstreamTimeout { upstream }),
@@ -98,18 +99,36 @@ fn request(
     head
 }
 
-/// Reads heads until one is final; what follows it stays in `read`.
-async fn final_answer(stream: &mut TcpStream, read: &mut BytesMut) -> Result<ResponseHead, String> {
+async fn final_answer(
+    stream: &mut TcpStream,
+    read: &mut BytesMut,
+    limits: &Limits,
+) -> Result<ResponseHead, String> {
     loop {
-        match ResponseHead::parse(read).map_err(|e| e.to_string())? {
-            Some(head) if head.status >= 200 => return Ok(head),
+        if let Some(head) = reply(read, limits)? {
+            return Ok(head);
+        }
+        match stream.read_buf(read).await {
+            Ok(0) => return Err("it closed the connection".into()),
+            Ok(_) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Takes an upstream's final answer to CONNECT from the front of `read`, and the interim ones
+/// before it; `None` while it is not complete. What follows the head of a 2xx stays: whatever that
+/// head says about a body, it has none (RFC 9110, section 9.3.6), and the origin speaks.
+///
+/// # Errors
+/// One line that says why it is no answer.
+pub fn reply(read: &mut BytesMut, limits: &Limits) -> Result<Option<ResponseHead>, String> {
+    loop {
+        match ResponseHead::parse(read, limits).map_err(|e| e.to_string())? {
             Some(head) if head.status == 101 => return Err("it switches protocols".into()),
+            Some(head) if head.status >= 200 => return Ok(Some(head)),
             Some(_) => {}
-            None => match stream.read_buf(read).await {
-                Ok(0) => return Err("it closed the connection".into()),
-                Ok(_) => {}
-                Err(error) => return Err(error.to_string()),
-            },
+            None => return Ok(None),
         }
     }
 }

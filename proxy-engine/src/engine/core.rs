@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::EngineError;
-use crate::config::Policy;
+use crate::config::{Limits, Policy};
 use crate::dial::Dialer;
 use crate::observe::{Changes, ConnectionTable};
 use crate::route::Router;
@@ -14,6 +14,8 @@ use crate::route::Router;
 #[derive(Debug)]
 pub struct Core {
     router: ArcSwap<Router>,
+    /// How much one HTTP message may cost.
+    pub limits: Limits,
     /// Dials upstreams.
     pub dialer: Dialer,
     /// Who is connected.
@@ -27,12 +29,13 @@ impl Core {
     ///
     /// # Errors
     /// [`EngineError::Random`].
-    pub fn new(policy: Policy) -> Result<Self, EngineError> {
+    pub fn new(policy: Policy, limits: Limits) -> Result<Self, EngineError> {
         let changes = Changes::default();
         let pseudonym = format!("gangway-{:08x}", super::leases::random()? >> 96);
         Ok(Self {
             router: ArcSwap::from_pointee(Router::new(policy)),
-            dialer: Dialer::new(&changes, pseudonym.into()),
+            dialer: Dialer::new(&changes, pseudonym.into(), limits),
+            limits,
             table: Arc::default(),
             changes,
         })

@@ -8,12 +8,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::Framing;
-use super::head::take_trailers;
+use super::chunked::{ChunkError, Chunked, Part, take};
+use super::fields::Listed;
+use super::pace::Pace;
+use crate::config::Limits;
 
 /// One read.
 const READ: usize = 16 * 1024;
-/// A chunk's size line with its extensions, which are dropped.
-const SIZE_LINE_LIMIT: usize = 4096;
 
 /// Why a body did not get through whole.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub(super) enum PumpError {
     Truncated,
     /// It is not framed as it must be.
     #[error("the body is malformed: {0}")]
-    Malformed(&'static str),
+    Malformed(#[from] ChunkError),
     /// The receiver's connection broke.
     #[error("the receiver's connection broke: {0}")]
     Sink(io::Error),
@@ -40,7 +41,8 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Reads some more; 0 at the end. Memory is taken once bytes are there.
+    /// Reads some more; 0 at the end. Memory is taken once bytes are there. Nothing is lost where
+    /// this is dropped half-way.
     pub(super) async fn fill(&mut self) -> io::Result<usize> {
         loop {
             self.half.readable().await?;
@@ -55,9 +57,107 @@ impl Source<'_> {
             }
         }
     }
+}
 
-    async fn more(&mut self) -> Result<(), PumpError> {
-        match self.fill().await {
+/// One body, and how it goes on.
+pub(super) struct Body<'a> {
+    pub(super) framing: Framing,
+    /// For a receiver that speaks HTTP/1.0: only the content of chunks is written.
+    pub(super) unchunk: bool,
+    /// What `Connection` listed in the head is no trailer either (RFC 9110, section 7.6.1).
+    pub(super) listed: Listed,
+    /// Told of every wait for the sender.
+    pub(super) pace: Option<&'a Pace>,
+    pub(super) limits: Limits,
+}
+
+impl Body<'_> {
+    /// Passes the body on. Chunks are framed anew: sizes checked, extensions dropped, trailers
+    /// filtered.
+    pub(super) async fn pump(
+        mut self,
+        source: &mut Source<'_>,
+        sink: &mut WriteHalf<'_>,
+    ) -> Result<(), PumpError> {
+        match self.framing {
+            Framing::Empty => Ok(()),
+            Framing::Length(length) => self.exactly(length, source, sink).await,
+            Framing::Chunked => self.chunks(source, sink).await,
+            Framing::UntilClose => loop {
+                write(sink, source.read).await?;
+                source.read.clear();
+                match self.more(source).await {
+                    Ok(()) => {}
+                    Err(PumpError::Truncated) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+            },
+        }
+    }
+
+    async fn exactly(
+        &mut self,
+        mut left: u64,
+        source: &mut Source<'_>,
+        sink: &mut WriteHalf<'_>,
+    ) -> Result<(), PumpError> {
+        while left > 0 {
+            if source.read.is_empty() {
+                self.more(source).await?;
+            }
+            let part = take(source.read, left);
+            left -= part.len() as u64;
+            write(sink, &part).await?;
+        }
+        Ok(())
+    }
+
+    async fn chunks(
+        &mut self,
+        source: &mut Source<'_>,
+        sink: &mut WriteHalf<'_>,
+    ) -> Result<(), PumpError> {
+        let mut chunked = Chunked::new(self.limits);
+        let mut out = Vec::new();
+        loop {
+            match chunked.next(source.read)? {
+                // What is there now goes on at once: nobody waits for a large chunk.
+                Part::Content(part) => {
+                    if self.unchunk {
+                        out.extend_from_slice(&part);
+                    } else {
+                        out.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+                        out.extend_from_slice(&part);
+                        out.extend_from_slice(b"\r\n");
+                    }
+                }
+                Part::Incomplete => {
+                    write(sink, &out).await?;
+                    out.clear();
+                    self.more(source).await?;
+                }
+                Part::End(mut trailers) => {
+                    if !self.unchunk {
+                        trailers.keep_trailers(&self.listed);
+                        out.extend_from_slice(b"0\r\n");
+                        trailers.write(&mut out);
+                        out.extend_from_slice(b"\r\n");
+                    }
+                    return write(sink, &out).await;
+                }
+            }
+        }
+    }
+
+    async fn more(&self, source: &mut Source<'_>) -> Result<(), PumpError> {
+        if let Some(pace) = self.pace {
+            pace.waits_for_the_client();
+        }
+        let read = source.fill().await;
+        if let Some(pace) = self.pace {
+            pace.goes_on();
+        }
+        match read {
             Ok(0) => Err(PumpError::Truncated),
             Ok(_) => Ok(()),
             Err(error) => Err(PumpError::Source(error)),
@@ -65,166 +165,6 @@ impl Source<'_> {
     }
 }
 
-/// Passes one body on. Chunks are framed anew (sizes checked, extensions dropped, trailers
-/// filtered); with `unchunk`, for a client that speaks HTTP/1.0, only their content is written.
-pub(super) async fn pump(
-    framing: Framing,
-    source: &mut Source<'_>,
-    sink: &mut WriteHalf<'_>,
-    unchunk: bool,
-) -> Result<(), PumpError> {
-    match framing {
-        Framing::Empty => Ok(()),
-        Framing::Length(length) => exactly(length, source, sink).await,
-        Framing::Chunked => chunks(source, sink, unchunk).await,
-        Framing::UntilClose => loop {
-            write(sink, source.read).await?;
-            source.read.clear();
-            match source.fill().await {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) => return Err(PumpError::Source(error)),
-            }
-        },
-    }
-}
-
-async fn exactly(
-    mut left: u64,
-    source: &mut Source<'_>,
-    sink: &mut WriteHalf<'_>,
-) -> Result<(), PumpError> {
-    while left > 0 {
-        if source.read.is_empty() {
-            source.more().await?;
-        }
-        let part = take(source.read, left);
-        left -= part.len() as u64;
-        write(sink, &part).await?;
-    }
-    Ok(())
-}
-
-async fn chunks(
-    source: &mut Source<'_>,
-    sink: &mut WriteHalf<'_>,
-    unchunk: bool,
-) -> Result<(), PumpError> {
-    let mut out = Vec::new();
-    loop {
-        let mut left = size_line(source).await?;
-        if left == 0 {
-            break;
-        }
-        while left > 0 {
-            if source.read.is_empty() {
-                source.more().await?;
-            }
-            // What is there now goes on as a chunk of its own: nobody waits for a large one.
-            let part = take(source.read, left);
-            left -= part.len() as u64;
-            if unchunk {
-                write(sink, &part).await?;
-                continue;
-            }
-            out.clear();
-            out.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
-            out.extend_from_slice(&part);
-            out.extend_from_slice(b"\r\n");
-            write(sink, &out).await?;
-        }
-        while source.read.len() < 2 {
-            source.more().await?;
-        }
-        if source.read.split_to(2) != b"\r\n"[..] {
-            return Err(PumpError::Malformed("a chunk is longer than its size"));
-        }
-    }
-    let mut trailers = loop {
-        match take_trailers(source.read) {
-            Ok(Some(trailers)) => break trailers,
-            Ok(None) => source.more().await?,
-            Err(_) => return Err(PumpError::Malformed("the trailers are malformed")),
-        }
-    };
-    if unchunk {
-        return Ok(());
-    }
-    trailers.keep_trailers();
-    out.clear();
-    out.extend_from_slice(b"0\r\n");
-    trailers.write(&mut out);
-    out.extend_from_slice(b"\r\n");
-    write(sink, &out).await
-}
-
-/// `1*HEXDIG [chunk-ext] CRLF`.
-async fn size_line(source: &mut Source<'_>) -> Result<u64, PumpError> {
-    let end = loop {
-        if let Some(end) = source.read.iter().position(|b| *b == b'\n') {
-            break end;
-        }
-        if source.read.len() > SIZE_LINE_LIMIT {
-            return Err(PumpError::Malformed("a chunk's size line is too long"));
-        }
-        source.more().await?;
-    };
-    let line = source.read.split_to(end + 1);
-    parse_size(&line[..end]).ok_or(PumpError::Malformed("a chunk's size is not a number"))
-}
-
-/// `line` is without its LF.
-fn parse_size(line: &[u8]) -> Option<u64> {
-    let line = line.strip_suffix(b"\r")?;
-    let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
-    let (size, extensions) = line.split_at(digits);
-    let allowed = |b: &u8| *b == b'\t' || (b' '..=b'~').contains(b) || *b >= 0x80;
-    let well_formed = extensions.is_empty()
-        || (extensions.trim_ascii_start().starts_with(b";") && extensions.iter().all(allowed));
-    // 16 digits are 64 bits.
-    if !(1..=16).contains(&digits) || !well_formed {
-        return None;
-    }
-    u64::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()
-}
-
-/// At most `most` bytes from the front.
-fn take(read: &mut BytesMut, most: u64) -> BytesMut {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    read.split_to(read.len().min(most))
-}
-
 async fn write(sink: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), PumpError> {
     sink.write_all(bytes).await.map_err(PumpError::Sink)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_size;
-
-    #[test]
-    fn a_chunk_size_is_hex_digits_and_nothing_else() {
-        for (line, size) in [
-            ("0\r", Some(0)),
-            ("1f\r", Some(31)),
-            ("000A\r", Some(10)),
-            ("5;name=value\r", Some(5)),
-            ("5 ;name=\"v\"\r", Some(5)),
-            ("ffffffffffffffff\r", Some(u64::MAX)),
-            ("10000000000000000\r", None),
-            ("", None),
-            ("\r", None),
-            ("5", None),
-            ("0x5\r", None),
-            ("+5\r", None),
-            ("-5\r", None),
-            ("5_0\r", None),
-            (" 5\r", None),
-            ("5 5\r", None),
-            ("5;a\0\r", None),
-            ("5;a\rb\r", None),
-        ] {
-            assert_eq!(parse_size(line.as_bytes()), size, "{line:?}");
-        }
-    }
 }

@@ -1,24 +1,24 @@
 //! One request and its response, over one connection to the next hop.
 
+mod download;
+
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::WriteHalf;
 use tokio::time::Instant;
 
-use super::body::{PumpError, Source, pump};
-use super::{Framing, ResponseHead, forward};
-use crate::config::Upstream;
+use self::download::Download;
+use super::body::{Body, PumpError, Source};
+use super::chunked::ChunkError;
+use super::fields::Listed;
+use super::pace::Pace;
+use super::{Framing, forward};
+use crate::config::{Limits, Upstream};
 use crate::dial::DialError;
 use crate::dial::auth::Permit;
 use crate::observe::Record;
-
-/// How long a next hop may think about a plain request. Longer than about a CONNECT, because
-/// origins behind it may answer slowly on purpose (long polling).
-const THINKING: Duration = Duration::from_mins(1);
 
 /// A connection to the next hop: an origin, or an upstream.
 pub(super) struct Hop {
@@ -44,6 +44,9 @@ pub(super) struct Outgoing<'a> {
     pub(super) head: Vec<u8>,
     pub(super) method: &'a [u8],
     pub(super) framing: Framing,
+    /// What the client's `Connection` lists.
+    pub(super) listed: Listed,
+    pub(super) expects_continue: bool,
     pub(super) permit: Permit,
     pub(super) asks_for_upgrade: bool,
     /// `host:port`, for messages.
@@ -68,9 +71,16 @@ pub(super) enum Outcome {
         maybe_stale: bool,
     },
     /// The client's body is malformed, and nothing was sent to it yet.
-    BadBody(PumpError),
+    BadBody(ChunkError),
     /// The response broke in the middle, or the client did: nothing more can be said.
     Broken,
+}
+
+/// How messages are passed on here.
+pub(super) struct Manner<'a> {
+    pub(super) to: forward::Client,
+    pub(super) pseudonym: &'a str,
+    pub(super) limits: Limits,
 }
 
 /// Sends the request and passes the response on, both at the same time.
@@ -78,8 +88,7 @@ pub(super) async fn exchange(
     client: &mut super::Client,
     hop: &mut Hop,
     outgoing: Outgoing<'_>,
-    to: &forward::Client,
-    pseudonym: &str,
+    manner: &Manner<'_>,
     record: &Record,
 ) -> Outcome {
     let (client_read, mut client_write) = client.stream.split();
@@ -94,27 +103,34 @@ pub(super) async fn exchange(
         read: &mut hop.read,
         count: record.bytes_down(),
     };
-    let framing = outgoing.framing;
+    let pace = Pace::new(outgoing.expects_continue);
+    let body = Body {
+        framing: outgoing.framing,
+        unchunk: false,
+        listed: outgoing.listed,
+        pace: Some(&pace),
+        limits: manner.limits,
+    };
     let upload = async {
         let head = hop_write.write_all(&outgoing.head).await;
         head.map_err(PumpError::Sink)?;
-        pump(framing, &mut from_client, &mut hop_write, false).await
+        body.pump(&mut from_client, &mut hop_write).await?;
+        pace.ends();
+        Ok(())
     };
     let answered = AtomicBool::new(false);
     let download = Download {
         source: from_hop,
         sink: &mut client_write,
-        to,
-        pseudonym,
+        manner,
+        pace: &pace,
+        leads_to: &hop.leads_to,
+        destination: &outgoing.destination,
+        method: outgoing.method,
+        asks_for_upgrade: outgoing.asks_for_upgrade,
         answered: &answered,
     }
-    .run(
-        outgoing.method,
-        outgoing.permit,
-        outgoing.asks_for_upgrade,
-        &hop.leads_to,
-        &outgoing.destination,
-    );
+    .run(outgoing.permit);
     tokio::pin!(upload, download);
     let mut sent = None;
     let ended = loop {
@@ -138,158 +154,10 @@ pub(super) async fn exchange(
             client_lives: client_lives && sent == Some(true),
         },
         Ok(outcome) => outcome,
-        Err(error @ PumpError::Malformed(_)) if !answered.load(Relaxed) => Outcome::BadBody(error),
+        Err(PumpError::Malformed(error)) if !answered.load(Relaxed) => Outcome::BadBody(error),
         Err(error) => {
             tracing::debug!(%error, "request broken off");
             Outcome::Broken
         }
     }
-}
-
-struct Download<'a, 'b> {
-    source: Source<'a>,
-    sink: &'a mut WriteHalf<'b>,
-    to: &'a forward::Client,
-    pseudonym: &'a str,
-    /// Whether a byte went to the client.
-    answered: &'a AtomicBool,
-}
-
-impl Download<'_, '_> {
-    async fn run(
-        mut self,
-        method: &[u8],
-        permit: Permit,
-        asks_for_upgrade: bool,
-        leads_to: &LeadsTo,
-        destination: &str,
-    ) -> Outcome {
-        let bad = |detail: String| bad_answer(leads_to, destination, detail);
-        let head = match self
-            .final_head(asks_for_upgrade, leads_to, destination)
-            .await
-        {
-            Ok(head) => head,
-            Err(outcome) => return outcome,
-        };
-        if let LeadsTo::Upstream(upstream) = leads_to
-            && let Err(error) = crate::dial::judge(permit, &head, upstream)
-        {
-            return Outcome::Failed {
-                error,
-                maybe_stale: false,
-            };
-        }
-        if head.status == 101 {
-            let text = forward::response(head, Framing::Empty, self.to, self.pseudonym);
-            return match self.sink.write_all(&text).await {
-                Ok(()) => Outcome::Switched,
-                Err(_) => Outcome::Broken,
-            };
-        }
-        let framing = match Framing::of_response(&head, method) {
-            Ok(framing) => framing,
-            Err(error) => return bad(error.to_string()),
-        };
-        let until_close = framing == Framing::UntilClose;
-        let hop_lives = !forward::response_closes(&head) && !until_close;
-        let to = forward::Client {
-            is_1_0: self.to.is_1_0,
-            closes: self.to.closes || until_close,
-        };
-        let text = forward::response(head, framing, &to, self.pseudonym);
-        self.answered.store(true, Relaxed);
-        if self.sink.write_all(&text).await.is_err() {
-            return Outcome::Broken;
-        }
-        match pump(framing, &mut self.source, self.sink, self.to.is_1_0).await {
-            Ok(()) => Outcome::Done {
-                hop_lives: hop_lives && self.source.read.is_empty(),
-                client_lives: !to.closes,
-            },
-            Err(error) => {
-                tracing::debug!(%error, "response broken off");
-                Outcome::Broken
-            }
-        }
-    }
-
-    /// The first head that is not interim; interim ones are passed on.
-    async fn final_head(
-        &mut self,
-        asks_for_upgrade: bool,
-        leads_to: &LeadsTo,
-        destination: &str,
-    ) -> Result<ResponseHead, Outcome> {
-        let bad = |detail: String| bad_answer(leads_to, destination, detail);
-        let mut has_spoken = !self.source.read.is_empty();
-        loop {
-            match ResponseHead::parse(self.source.read) {
-                Err(error) => return Err(bad(error.to_string())),
-                Ok(Some(head)) if head.status == 101 && !asks_for_upgrade => {
-                    return Err(bad("it switches protocols unasked".into()));
-                }
-                Ok(Some(head)) if head.status >= 200 || head.status == 101 => return Ok(head),
-                Ok(Some(interim)) => {
-                    if !self.to.is_1_0 {
-                        let text =
-                            forward::response(interim, Framing::Empty, self.to, self.pseudonym);
-                        self.answered.store(true, Relaxed);
-                        self.sink
-                            .write_all(&text)
-                            .await
-                            .map_err(|_| Outcome::Broken)?;
-                    }
-                }
-                Ok(None) => match tokio::time::timeout(THINKING, self.source.fill()).await {
-                    Err(_) => return Err(failed(silent(leads_to, destination))),
-                    Ok(Ok(1..)) => has_spoken = true,
-                    Ok(ended) => {
-                        let detail = match ended {
-                            Ok(_) => "it closed the connection".into(),
-                            Err(error) => error.to_string(),
-                        };
-                        return Err(match bad(detail) {
-                            Outcome::Failed { error, .. } => Outcome::Failed {
-                                error,
-                                maybe_stale: !has_spoken,
-                            },
-                            other => other,
-                        });
-                    }
-                },
-            }
-        }
-    }
-}
-
-fn failed(error: DialError) -> Outcome {
-    Outcome::Failed {
-        error,
-        maybe_stale: false,
-    }
-}
-
-fn silent(leads_to: &LeadsTo, destination: &str) -> DialError {
-    match leads_to {
-        LeadsTo::Upstream(upstream) => DialError::UpstreamTimeout {
-            upstream: upstream.clone(),
-        },
-        LeadsTo::Origin(_) => DialError::OriginTimeout {
-            destination: destination.to_owned(),
-        },
-    }
-}
-
-fn bad_answer(leads_to: &LeadsTo, destination: &str, detail: String) -> Outcome {
-    failed(match leads_to {
-        LeadsTo::Upstream(upstream) => DialError::UpstreamAnswer {
-            upstream: upstream.clone(),
-            detail,
-        },
-        LeadsTo::Origin(_) => DialError::OriginAnswer {
-            destination: destination.to_owned(),
-            detail,
-        },
-    })
 }

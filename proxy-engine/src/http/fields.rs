@@ -17,11 +17,37 @@ const HOP_BY_HOP: [&str; 9] = [
     "proxy-authorization",
     "proxy-authenticate",
     "proxy-authentication-info",
-    "http2-settings",
+    HTTP2_SETTINGS,
 ];
 
 /// Fields that `Connection` cannot take away: without them the message would say something else.
 const NEVER_HOP_BY_HOP: [&str; 4] = ["host", "content-length", "transfer-encoding", "via"];
+
+/// The settings of an upgrade to HTTP/2 (RFC 7540, section 3.2.1): they go where `Upgrade` goes.
+const HTTP2_SETTINGS: &str = "http2-settings";
+
+/// The names that `Connection` (or `Proxy-Connection`) lists, in lower case, sorted.
+#[derive(Debug, Default)]
+pub(super) struct Listed(Vec<Vec<u8>>);
+
+impl Listed {
+    /// What a head lists.
+    pub(super) fn by(fields: &Fields) -> Self {
+        let mut names: Vec<_> = fields
+            .members("connection")
+            .chain(fields.members("proxy-connection"))
+            .map(<[u8]>::to_ascii_lowercase)
+            .filter(|name| !NEVER_HOP_BY_HOP.iter().any(|n| n.as_bytes() == name))
+            .collect();
+        names.sort_unstable();
+        Self(names)
+    }
+
+    fn contains(&self, lower: &[u8]) -> bool {
+        let found = self.0.binary_search_by(|name| name.as_slice().cmp(lower));
+        found.is_ok()
+    }
+}
 
 impl Fields {
     pub(super) fn push(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
@@ -82,27 +108,27 @@ impl Fields {
     }
 
     /// Removes what speaks of this connection only. With `keep_upgrade`, `Upgrade` stays, and
-    /// `Connection` says nothing but that.
+    /// `Connection` says nothing but that (and names the settings that an upgrade to HTTP/2 needs).
     pub(super) fn remove_hop_by_hop(&mut self, keep_upgrade: bool) {
-        let listed: Vec<Vec<u8>> = self
-            .members("connection")
-            .chain(self.members("proxy-connection"))
-            .map(<[u8]>::to_ascii_lowercase)
-            .filter(|name| !NEVER_HOP_BY_HOP.iter().any(|n| n.as_bytes() == name))
-            .collect();
-        self.0.retain_mut(|(name, value)| {
+        let listed = Listed::by(self);
+        let settings = keep_upgrade
+            && listed.contains(HTTP2_SETTINGS.as_bytes())
+            && self.first(HTTP2_SETTINGS).is_some();
+        self.0.retain(|(name, _)| {
             let lower = name.to_ascii_lowercase();
-            if keep_upgrade && lower == b"upgrade" {
-                return true;
+            match &lower[..] {
+                b"upgrade" | b"connection" if keep_upgrade => true,
+                b"http2-settings" if settings => true,
+                name => !HOP_BY_HOP.iter().any(|n| n.as_bytes() == name) && !listed.contains(name),
             }
-            if keep_upgrade && lower == b"connection" {
-                *value = Bytes::from_static(b"Upgrade");
-                return true;
-            }
-            !HOP_BY_HOP.iter().any(|n| n.as_bytes() == lower) && !listed.contains(&lower)
         });
         if keep_upgrade {
-            self.set_in_place("Connection", "Upgrade");
+            let options = if settings {
+                "Upgrade, HTTP2-Settings"
+            } else {
+                "Upgrade"
+            };
+            self.set_in_place("Connection", options);
         }
     }
 
@@ -116,9 +142,12 @@ impl Fields {
         }
     }
 
-    /// Keeps the fields that a trailer section may carry (RFC 9110, section 6.5.1).
-    pub(super) fn keep_trailers(&mut self) {
+    /// Keeps the fields that a trailer section may carry (RFC 9110, section 6.5.1), but for those
+    /// that the head's `Connection` lists.
+    pub(super) fn keep_trailers(&mut self, listed: &Listed) {
         self.remove_hop_by_hop(false);
+        self.0
+            .retain(|(name, _)| !listed.contains(&name.to_ascii_lowercase()));
         for name in NEVER_HOP_BY_HOP {
             self.remove(name);
         }
@@ -178,6 +207,25 @@ mod tests {
             written(&all),
             "Host: a\r\nContent-Length: 3\r\nVia: 1.1 x\r\n"
         );
+    }
+
+    #[test]
+    fn an_upgrade_to_http_2_keeps_its_settings_and_others_lose_them() {
+        for (upgrade, connection) in [
+            (
+                true,
+                "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n",
+            ),
+            (false, ""),
+        ] {
+            let mut all = fields(&[
+                ("Connection", "HTTP2-Settings, Upgrade, close"),
+                ("Upgrade", "h2c"),
+                ("HTTP2-Settings", "AA"),
+            ]);
+            all.remove_hop_by_hop(upgrade);
+            assert_eq!(written(&all), connection);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Framing, RequestHead, ResponseHead};
+use super::{RequestHead, ResponseHead};
 use crate::route::Destination;
 
 /// Whether the request has been at this engine before.
@@ -28,6 +28,28 @@ pub(super) fn request_closes(head: &RequestHead) -> bool {
     head.is_1_0
         || head.fields.lists("connection", "close")
         || head.fields.lists("proxy-connection", "close")
+}
+
+/// Whether the client waits for a word before it sends the body.
+pub(super) fn expects_continue(head: &RequestHead) -> bool {
+    !head.is_1_0 && head.fields.lists("expect", "100-continue")
+}
+
+/// Whether the response cannot have a body and says that it has one: what its sender sends next
+/// is not sure to be a response.
+pub(super) fn contradicts_itself(head: &ResponseHead) -> bool {
+    let has_length = || {
+        head.fields
+            .first("content-length")
+            .is_some_and(|l| l != b"0")
+    };
+    let has_coding = || head.fields.first("transfer-encoding").is_some();
+    never_has_a_body(head) && (has_length() || has_coding())
+}
+
+/// Not even in answer to a GET, and not one that is only left out (RFC 9110, section 6.4.1).
+fn never_has_a_body(head: &ResponseHead) -> bool {
+    matches!(head.status, 100..200 | 204)
 }
 
 /// Whether the origin's connection ends after this message.
@@ -59,15 +81,17 @@ pub(super) fn request(
 }
 
 /// Makes the response that goes back.
-pub(super) fn response(
-    mut head: ResponseHead,
-    framing: Framing,
-    to: &Client,
-    pseudonym: &str,
-) -> Vec<u8> {
+pub(super) fn response(mut head: ResponseHead, to: &Client, pseudonym: &str) -> Vec<u8> {
     let version = if head.is_1_0 { "1.0" } else { "1.1" };
-    head.fields.remove_hop_by_hop(head.status == 101);
-    if to.is_1_0 && framing == Framing::Chunked {
+    // 426 says which protocol is wanted (RFC 9110, section 15.5.22).
+    head.fields
+        .remove_hop_by_hop(matches!(head.status, 101 | 426));
+    if never_has_a_body(&head) {
+        // RFC 9110, section 8.6, and RFC 9112, section 6.1: they must not say how long it is.
+        head.fields.remove("content-length");
+        head.fields.remove("transfer-encoding");
+    }
+    if to.is_1_0 && head.fields.first("transfer-encoding").is_some() {
         head.fields.remove("transfer-encoding");
         head.fields.remove("trailer");
     }

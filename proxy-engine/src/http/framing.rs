@@ -90,17 +90,18 @@ mod tests {
     use bytes::BytesMut;
 
     use super::{Framing, FramingError};
+    use crate::config::Limits;
     use crate::http::{RequestHead, ResponseHead};
 
     fn request(fields: &str, version: &str) -> Result<Framing, FramingError> {
         let text = format!("POST / HTTP/{version}\r\n{fields}\r\n");
-        let head = RequestHead::parse(&mut BytesMut::from(text.as_str()));
+        let head = RequestHead::parse(&mut BytesMut::from(text.as_str()), &Limits::default());
         Framing::of_request(&head.expect("head").expect("complete"))
     }
 
     fn response(method: &str, status: u16, fields: &str) -> Result<Framing, FramingError> {
         let text = format!("HTTP/1.1 {status} X\r\n{fields}\r\n");
-        let head = ResponseHead::parse(&mut BytesMut::from(text.as_str()));
+        let head = ResponseHead::parse(&mut BytesMut::from(text.as_str()), &Limits::default());
         Framing::of_response(&head.expect("head").expect("complete"), method.as_bytes())
     }
 

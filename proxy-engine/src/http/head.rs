@@ -3,18 +3,20 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Fields;
+use crate::config::Limits;
 
-/// The longest head, and the longest trailer section.
-const HEAD_LIMIT: usize = 64 * 1024;
-/// The most fields in a head.
-const MOST_FIELDS: usize = 2048;
-
-/// Why bytes are no head. A client gets 400 (431 when it is too large), an origin's reader 502.
+/// Why bytes are no head. A client gets [`HeadError::status`], an origin's reader 502.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
-    /// Over [`HEAD_LIMIT`] bytes or [`MOST_FIELDS`] fields.
-    #[error("the head is larger than 64 KiB or has more than {MOST_FIELDS} fields")]
-    TooLarge,
+    /// A request line over [`Limits::request_line`].
+    #[error("the request line has more than {0} bytes")]
+    LineTooLong(usize),
+    /// Over [`Limits::head`], or [`Limits::trailers`].
+    #[error("the fields have more than {0} bytes")]
+    TooLong(usize),
+    /// Over [`Limits::fields`].
+    #[error("there are more than {0} fields")]
+    TooMany(usize),
     /// CR or LF alone: two parsers could see two messages.
     #[error("a line ends with a bare CR or LF")]
     BareLineEnd,
@@ -24,6 +26,17 @@ pub enum HeadError {
     /// A version other than 1.0 and 1.1.
     #[error("the version is not HTTP/1.0 or HTTP/1.1")]
     Version,
+}
+
+impl HeadError {
+    /// The status that the client gets for such a request.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::LineTooLong(_) => 414,
+            Self::TooLong(_) | Self::TooMany(_) => 431,
+            Self::BareLineEnd | Self::Malformed(_) | Self::Version => 400,
+        }
+    }
 }
 
 /// A request's head.
@@ -57,15 +70,19 @@ impl RequestHead {
     ///
     /// # Errors
     /// See [`HeadError`]; what stands in `read` then is of no use.
-    pub fn parse(read: &mut BytesMut) -> Result<Option<Self>, HeadError> {
+    pub fn parse(read: &mut BytesMut, limits: &Limits) -> Result<Option<Self>, HeadError> {
         // RFC 9112, section 2.2: empty lines before a request are ignored.
         while read.starts_with(b"\r\n") {
             let _ = read.split_to(2);
         }
-        let Some(head) = take_head(read)? else {
+        let most = limits.request_line;
+        if read.len() > most && !read[..most].contains(&b'\n') {
+            return Err(HeadError::LineTooLong(most));
+        }
+        let Some(head) = take_head(read, limits.head)? else {
             return Ok(None);
         };
-        with_fields(|lines| {
+        with_fields(limits, |lines| {
             let mut request = httparse::Request::new(lines);
             complete(request.parse(&head))?;
             let (Some(method), Some(target)) = (request.method, request.path) else {
@@ -87,11 +104,18 @@ impl RequestHead {
 
     /// The head as it is sent on: our own version, the fields as they stand.
     pub(super) fn write(&self) -> Vec<u8> {
+        self.write_as("1.1")
+    }
+
+    /// The head as it would be in this version.
+    pub(super) fn write_as(&self, version: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(&self.method);
         out.push(b' ');
         out.extend_from_slice(&self.target);
-        out.extend_from_slice(b" HTTP/1.1\r\n");
+        out.extend_from_slice(b" HTTP/");
+        out.extend_from_slice(version.as_bytes());
+        out.extend_from_slice(b"\r\n");
         self.fields.write(&mut out);
         out.extend_from_slice(b"\r\n");
         out
@@ -103,11 +127,11 @@ impl ResponseHead {
     ///
     /// # Errors
     /// See [`HeadError`]; what stands in `read` then is of no use.
-    pub fn parse(read: &mut BytesMut) -> Result<Option<Self>, HeadError> {
-        let Some(head) = take_head(read)? else {
+    pub fn parse(read: &mut BytesMut, limits: &Limits) -> Result<Option<Self>, HeadError> {
+        let Some(head) = take_head(read, limits.head)? else {
             return Ok(None);
         };
-        with_fields(|lines| {
+        with_fields(limits, |lines| {
             let mut response = httparse::Response::new(lines);
             complete(response.parse(&head))?;
             let Some(status) = response.code.filter(|code| (100..1000).contains(code)) else {
@@ -135,29 +159,29 @@ impl ResponseHead {
 }
 
 /// Takes a trailer section (possibly empty) from the front of `read`.
-pub(super) fn take_trailers(read: &mut BytesMut) -> Result<Option<Fields>, HeadError> {
+pub(super) fn take_trailers(
+    read: &mut BytesMut,
+    limits: &Limits,
+) -> Result<Option<Fields>, HeadError> {
     if read.starts_with(b"\r\n") {
         let _ = read.split_to(2);
         return Ok(Some(Fields::default()));
     }
-    if read.len() < 2 {
-        return Ok(None);
-    }
-    let Some(section) = take_head(read)? else {
+    let Some(section) = take_head(read, limits.trailers)? else {
         return Ok(None);
     };
-    with_fields(|lines| {
+    with_fields(limits, |lines| {
         let (_, lines) = complete(httparse::parse_headers(&section, lines))?;
         Ok(Some(fields(&section, lines)))
     })
 }
 
-/// Everything up to and with the empty line.
-fn take_head(read: &mut BytesMut) -> Result<Option<Bytes>, HeadError> {
+/// Everything up to and with the empty line: `limit` bytes at most.
+fn take_head(read: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, HeadError> {
     let mut line = 0;
     for (at, byte) in read.iter().enumerate() {
-        if at >= HEAD_LIMIT {
-            return Err(HeadError::TooLarge);
+        if at >= limit {
+            return Err(HeadError::TooLong(limit));
         }
         match byte {
             b'\n' if at == 0 || read[at - 1] != b'\r' => return Err(HeadError::BareLineEnd),
@@ -170,22 +194,22 @@ fn take_head(read: &mut BytesMut) -> Result<Option<Bytes>, HeadError> {
             _ => {}
         }
     }
-    if read.len() >= HEAD_LIMIT {
-        return Err(HeadError::TooLarge);
+    if read.len() >= limit {
+        return Err(HeadError::TooLong(limit));
     }
     Ok(None)
 }
 
 /// Most heads have few fields; the odd one gets a larger table on the heap.
 fn with_fields<'h, T>(
+    limits: &Limits,
     mut parse: impl FnMut(&mut [httparse::Header<'h>]) -> Result<T, HeadError>,
 ) -> Result<T, HeadError> {
+    let too_many = HeadError::Malformed(httparse::Error::TooManyHeaders);
     match parse(&mut [httparse::EMPTY_HEADER; 64]) {
-        Err(HeadError::Malformed(httparse::Error::TooManyHeaders)) => {
-            match parse(&mut vec![httparse::EMPTY_HEADER; MOST_FIELDS]) {
-                Err(HeadError::Malformed(httparse::Error::TooManyHeaders)) => {
-                    Err(HeadError::TooLarge)
-                }
+        Err(error) if error == too_many => {
+            match parse(&mut vec![httparse::EMPTY_HEADER; limits.fields]) {
+                Err(error) if error == too_many => Err(HeadError::TooMany(limits.fields)),
                 parsed => parsed,
             }
         }

@@ -2,6 +2,7 @@
 
 mod asked;
 mod connect;
+mod last;
 mod next_head;
 mod next_hop;
 mod plain;
@@ -114,6 +115,9 @@ impl Connection<'_> {
         if head.is("CONNECT") {
             return self.connect(&head, framing).await;
         }
+        if self.is_for_this_engine(&head) {
+            return self.answer_as_last(head, framing).await;
+        }
         let asked = match self.asked(&head) {
             Ok(asked) => asked,
             Err(error) => return self.bad_request(&head, error.to_string()).await,
@@ -124,6 +128,6 @@ impl Connection<'_> {
                 route_original(self.router, original, asked.destination.name()).await
             }
         };
-        self.forward(head, framing, asked, route).await
+        self.plain(head, framing, asked, route).await
     }
 }

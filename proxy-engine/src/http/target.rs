@@ -102,11 +102,12 @@ mod tests {
     use bytes::BytesMut;
 
     use super::{TargetError, absolute, host};
+    use crate::config::Limits;
     use crate::http::RequestHead;
 
     fn head(line: &str, hosts: &str) -> RequestHead {
         let text = format!("{line} HTTP/1.1\r\n{hosts}\r\n");
-        let parsed = RequestHead::parse(&mut BytesMut::from(text.as_str()));
+        let parsed = RequestHead::parse(&mut BytesMut::from(text.as_str()), &Limits::default());
         parsed.expect("head").expect("complete")
     }
 

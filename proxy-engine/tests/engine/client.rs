@@ -106,6 +106,24 @@ impl Client {
         self.read.drain(..length).collect()
     }
 
+    /// Reads so many bytes and keeps none.
+    pub(crate) async fn discard(&mut self, length: u64) {
+        let first = self
+            .read
+            .len()
+            .min(usize::try_from(length).unwrap_or(usize::MAX));
+        self.read.drain(..first);
+        let mut left = length - first as u64;
+        let mut scrap = vec![0; 1 << 20];
+        while left > 0 {
+            let most = scrap.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let read = tokio::time::timeout(DEADLINE, self.stream.read(&mut scrap[..most]));
+            let read = read.await.expect("in time").expect("readable");
+            assert!(read > 0, "ended {left} bytes before {length}");
+            left -= read as u64;
+        }
+    }
+
     /// Everything until the end, and how it ended.
     pub(crate) async fn rest(&mut self) -> (Vec<u8>, std::io::Result<()>) {
         loop {

@@ -4,19 +4,23 @@
 mod client;
 mod control;
 mod credentials;
+mod expect;
 mod explicit;
 mod failures;
 mod forwarding;
 mod framing;
+mod intermediary;
+mod limits;
 mod listeners;
 mod peer;
 mod policy;
 mod tunnels;
+mod upgrades;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use proxy_engine::config::{DefaultRoute, EngineConfig, Policy};
+use proxy_engine::config::{DefaultRoute, EngineConfig, Limits, Policy};
 use proxy_engine::engine::Engine;
 
 /// Nothing here takes longer, unless it hangs.
@@ -35,7 +39,13 @@ fn through(upstreams: &[String]) -> Policy {
 
 /// An engine with one explicit listener, and where it listens.
 async fn engine(policy: Policy) -> (Engine, SocketAddr) {
+    engine_within(Limits::default(), policy).await
+}
+
+/// The same, with limits of its own.
+async fn engine_within(limits: Limits, policy: Policy) -> (Engine, SocketAddr) {
     let config = EngineConfig {
+        limits,
         listen: vec!["127.0.0.1:0".parse().expect("address")],
         policy: Some(policy),
         ..EngineConfig::default()

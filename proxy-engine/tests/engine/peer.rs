@@ -1,15 +1,19 @@
 //! The other side: an origin or an upstream that answers by script and remembers what it heard.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::client::Client;
+
 /// A scripted peer.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Peer {
@@ -19,14 +23,21 @@ impl Peer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("address");
         let heads = Arc::<Mutex<Vec<String>>>::default();
+        let connections = Arc::<AtomicUsize>::default();
         let (answer, seen) = (Arc::new(answer), Arc::clone(&heads));
+        let count = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Relaxed);
                 let (answer, seen) = (Arc::clone(&answer), Arc::clone(&seen));
                 tokio::spawn(async move { converse(stream, &*answer, &seen).await });
             }
         });
-        Self { address, heads }
+        Self {
+            address,
+            heads,
+            connections,
+        }
     }
 
     /// Answers everything with 200 and its own name.
@@ -45,6 +56,11 @@ impl Peer {
         self.heads.lock().expect("heads").clone()
     }
 
+    /// How many connections came.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Relaxed)
+    }
+
     /// Every request line so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         let heads = self.heads();
@@ -57,6 +73,21 @@ impl Peer {
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+/// A peer that does as the script says on each connection; its URL.
+pub(crate) async fn scripted<F>(script: impl Fn(Client) -> F + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let url = format!("http://{}", listener.local_addr().expect("address"));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(script(Client::accepted(stream)));
+        }
+    });
+    url
 }
 
 /// 200 with this body.

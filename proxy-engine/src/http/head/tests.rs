@@ -1,9 +1,9 @@
 use bytes::BytesMut;
 
-use super::{HEAD_LIMIT, HeadError, RequestHead, ResponseHead, take_trailers};
+use super::{HeadError, Limits, RequestHead, ResponseHead, take_trailers};
 
 fn request(text: &str) -> Result<Option<RequestHead>, HeadError> {
-    RequestHead::parse(&mut BytesMut::from(text))
+    RequestHead::parse(&mut BytesMut::from(text), &Limits::default())
 }
 
 #[test]
@@ -13,12 +13,14 @@ fn a_head_is_incomplete_until_its_empty_line_and_what_follows_stays() {
     for end in 0..whole {
         let mut read = BytesMut::from(&text[..end]);
         assert!(
-            RequestHead::parse(&mut read).expect("prefix").is_none(),
+            RequestHead::parse(&mut read, &Limits::default())
+                .expect("prefix")
+                .is_none(),
             "{end}"
         );
     }
     let mut read = BytesMut::from(&text[..]);
-    let head = RequestHead::parse(&mut read)
+    let head = RequestHead::parse(&mut read, &Limits::default())
         .expect("valid")
         .expect("complete");
     assert_eq!(&read[..], b"rest");
@@ -53,19 +55,38 @@ fn what_two_parsers_could_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn a_head_has_a_bound() {
-    let long = format!("GET / HTTP/1.1\r\nX: {}", "y".repeat(HEAD_LIMIT));
-    assert_eq!(request(&long).err(), Some(HeadError::TooLarge));
-    let some = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(1000));
-    assert!(request(&some).expect("valid").is_some());
-    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(5000));
-    assert_eq!(request(&many).err(), Some(HeadError::TooLarge));
+fn a_head_has_bounds_and_one_byte_decides() {
+    let limits = Limits {
+        request_line: 40,
+        head: 100,
+        fields: 70,
+        ..Limits::default()
+    };
+    let parse = |text: &str| RequestHead::parse(&mut BytesMut::from(text), &limits);
+    let line = |length: usize| format!("GET /{} HTTP/1.1\r\n", "x".repeat(length - 16));
+    assert!(parse(&format!("{}\r\n", line(40))).expect("fits").is_some());
+    assert_eq!(parse(&line(41)).err(), Some(HeadError::LineTooLong(40)));
+    assert_eq!(
+        parse(&"x".repeat(41)).err(),
+        Some(HeadError::LineTooLong(40))
+    );
+    let head = |length: usize| format!("{}X: {}\r\n\r\n", line(40), "y".repeat(length - 47));
+    assert!(parse(&head(100)).expect("fits").is_some());
+    assert_eq!(parse(&head(101)).err(), Some(HeadError::TooLong(100)));
+    let long = Limits {
+        head: 1000,
+        ..limits
+    };
+    let fields = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(count));
+    let parse = |text: &str| RequestHead::parse(&mut BytesMut::from(text), &long);
+    assert!(parse(&fields(70)).expect("fits").is_some());
+    assert_eq!(parse(&fields(71)).err(), Some(HeadError::TooMany(70)));
 }
 
 #[test]
 fn a_response_keeps_its_reason() {
     let mut read = BytesMut::from("HTTP/1.0 299 Odd But True\r\nA: b\r\n\r\n");
-    let head = ResponseHead::parse(&mut read)
+    let head = ResponseHead::parse(&mut read, &Limits::default())
         .expect("valid")
         .expect("complete");
     assert!(head.is_1_0);
@@ -76,7 +97,7 @@ fn a_response_keeps_its_reason() {
         "ICY 200 OK\r\n\r\n",
     ] {
         assert!(
-            ResponseHead::parse(&mut BytesMut::from(text)).is_err(),
+            ResponseHead::parse(&mut BytesMut::from(text), &Limits::default()).is_err(),
             "{text:?}"
         );
     }
@@ -86,12 +107,14 @@ fn a_response_keeps_its_reason() {
 fn a_trailer_section_may_be_empty() {
     let mut read = BytesMut::from("\r\nnext");
     assert_eq!(
-        take_trailers(&mut read).expect("valid"),
+        take_trailers(&mut read, &Limits::default()).expect("valid"),
         Some(super::Fields::default())
     );
     assert_eq!(&read[..], b"next");
     let mut read = BytesMut::from("A: b\r\n\r\nnext");
-    let trailers = take_trailers(&mut read).expect("valid").expect("complete");
+    let trailers = take_trailers(&mut read, &Limits::default())
+        .expect("valid")
+        .expect("complete");
     assert_eq!(trailers.first("a"), Some(&b"b"[..]));
     assert_eq!(&read[..], b"next");
 }

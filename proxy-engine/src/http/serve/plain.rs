@@ -6,17 +6,19 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::asked::AskedFor;
-use super::{After, Connection};
+use super::{After, Connection, last};
 use crate::control::RouteTaken;
 use crate::dial::auth::Permit;
-use crate::http::exchange::{LeadsTo, Outcome, Outgoing, exchange};
-use crate::http::{Framing, RequestHead, forward};
+use crate::http::exchange::{LeadsTo, Manner, Outcome, Outgoing, exchange};
+use crate::http::fields::Listed;
+use crate::http::{Answer, Framing, RequestHead, forward};
 use crate::route::Route;
 
 impl Connection<'_> {
-    pub(super) async fn forward(
+    /// Forwards the request, or answers it here.
+    pub(super) async fn plain(
         &mut self,
-        head: RequestHead,
+        mut head: RequestHead,
         framing: Framing,
         asked: AskedFor,
         route: Route,
@@ -24,12 +26,33 @@ impl Connection<'_> {
         self.record
             .routed(Some(asked.destination.to_string()), (&route).into());
         if head.method.eq_ignore_ascii_case(b"TRACE") && speaks_credentials(&route) {
-            return self.no_trace().await;
+            let message = "TRACE does not go through a proxy that wants a password";
+            return self.turn_down(&head, Answer::new(405, message)).await;
         }
+        match last::forwardings_left(&mut head) {
+            Ok(true) => {}
+            Ok(false) => return self.answer_as_last(head, framing).await,
+            Err(message) => return self.bad_request(&head, message.into()).await,
+        }
+        self.forward(head, framing, asked, route).await
+    }
+
+    async fn forward(
+        &mut self,
+        head: RequestHead,
+        framing: Framing,
+        asked: AskedFor,
+        route: Route,
+    ) -> After {
         let stale = !Arc::ptr_eq(self.router, &self.core.router());
-        let to = forward::Client {
-            is_1_0: head.is_1_0,
-            closes: stale || forward::request_closes(&head),
+        let pseudonym = &self.core.dialer.pseudonym;
+        let manner = Manner {
+            to: forward::Client {
+                is_1_0: head.is_1_0,
+                closes: stale || forward::request_closes(&head),
+            },
+            pseudonym,
+            limits: self.core.limits,
         };
         let repeatable = framing == Framing::Empty && is_idempotent(&head.method);
         let mut reuse = true;
@@ -47,7 +70,6 @@ impl Connection<'_> {
                 }
                 _ => false,
             };
-            let pseudonym = &self.core.dialer.pseudonym;
             let authorization = match &permit {
                 Permit::Attempt(attempt) => Some(attempt.header()),
                 Permit::NoneNeeded => None,
@@ -62,19 +84,14 @@ impl Connection<'_> {
                 ),
                 method: &head.method,
                 framing,
+                listed: Listed::by(&head.fields),
+                expects_continue: forward::expects_continue(&head),
                 asks_for_upgrade: forward::asks_for_upgrade(&head),
                 destination: asked.destination.to_string(),
                 permit,
             };
-            let outcome = exchange(
-                &mut self.client,
-                &mut hop,
-                outgoing,
-                &to,
-                pseudonym,
-                self.record,
-            )
-            .await;
+            let outcome =
+                exchange(&mut self.client, &mut hop, outgoing, &manner, self.record).await;
             if let (Outcome::Done { .. } | Outcome::Switched, LeadsTo::Upstream(upstream)) =
                 (&outcome, &hop.leads_to)
             {
@@ -93,7 +110,10 @@ impl Connection<'_> {
                     }
                     self.fail(&head, framing, &error).await
                 }
-                Outcome::BadBody(error) => self.bad_request(&head, error.to_string()).await,
+                Outcome::BadBody(error) => {
+                    let answer = Answer::new(error.status(), error.to_string());
+                    self.turn_down(&head, answer).await
+                }
                 Outcome::Broken => After::Reset,
                 Outcome::Switched => After::Tunnel {
                     stream: hop.stream,

@@ -29,17 +29,13 @@ impl Connection<'_> {
     }
 
     pub(super) async fn bad_request(&mut self, head: &RequestHead, message: String) -> After {
-        self.count_refusal(&message);
-        self.refuse_with(&Answer::new(400, message), head.is("HEAD"), true)
-            .await;
-        After::Linger
+        self.turn_down(head, Answer::new(400, message)).await
     }
 
-    pub(super) async fn no_trace(&mut self) -> After {
-        let message = "TRACE does not go through a proxy that wants a password";
-        self.count_refusal(message);
-        self.refuse_with(&Answer::new(405, message), false, true)
-            .await;
+    /// Answers a request that goes no further whatever the route, and closes.
+    pub(super) async fn turn_down(&mut self, head: &RequestHead, answer: Answer) -> After {
+        self.count_refusal(&answer.message);
+        self.refuse_with(&answer, head.is("HEAD"), true).await;
         After::Linger
     }
 

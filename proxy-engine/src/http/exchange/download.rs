@@ -1,0 +1,189 @@
+//! The response, on its way back.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::WriteHalf;
+use tokio::time::{Instant, timeout_at};
+
+use super::{LeadsTo, Manner, Outcome};
+use crate::dial::DialError;
+use crate::dial::auth::Permit;
+use crate::http::body::{Body, Source};
+use crate::http::fields::Listed;
+use crate::http::pace::Pace;
+use crate::http::{Framing, ResponseHead, forward};
+
+pub(super) struct Download<'a, 'b> {
+    pub(super) source: Source<'a>,
+    pub(super) sink: &'a mut WriteHalf<'b>,
+    pub(super) manner: &'a Manner<'a>,
+    pub(super) pace: &'a Pace,
+    pub(super) leads_to: &'a LeadsTo,
+    /// `host:port`, for messages.
+    pub(super) destination: &'a str,
+    pub(super) method: &'a [u8],
+    pub(super) asks_for_upgrade: bool,
+    /// Whether a byte went to the client.
+    pub(super) answered: &'a AtomicBool,
+}
+
+impl Download<'_, '_> {
+    pub(super) async fn run(mut self, permit: Permit) -> Outcome {
+        let head = match self.final_head().await {
+            Ok(head) => head,
+            Err(outcome) => return outcome,
+        };
+        if let LeadsTo::Upstream(upstream) = self.leads_to
+            && let Err(error) = crate::dial::judge(permit, &head, upstream)
+        {
+            return failed(error);
+        }
+        if head.status == 101 {
+            return self.switch(head).await;
+        }
+        let framing = match Framing::of_response(&head, self.method) {
+            Ok(framing) => framing,
+            Err(error) => return self.bad(error.to_string()),
+        };
+        let until_close = framing == Framing::UntilClose;
+        let hop_lives =
+            !until_close && !forward::response_closes(&head) && !forward::contradicts_itself(&head);
+        let to = forward::Client {
+            is_1_0: self.manner.to.is_1_0,
+            // An answer before the whole request: what comes next from the client may be the rest
+            // of it (it expected 100), or the next request. Nobody can tell.
+            closes: self.manner.to.closes || until_close || !self.pace.is_sent(),
+        };
+        let body = Body {
+            framing,
+            unchunk: to.is_1_0,
+            listed: Listed::by(&head.fields),
+            pace: None,
+            limits: self.manner.limits,
+        };
+        if !self.pass(head, &to).await {
+            return Outcome::Broken;
+        }
+        match body.pump(&mut self.source, self.sink).await {
+            Ok(()) => Outcome::Done {
+                hop_lives: hop_lives && self.source.read.is_empty(),
+                client_lives: !to.closes,
+            },
+            Err(error) => {
+                tracing::debug!(%error, "response broken off");
+                Outcome::Broken
+            }
+        }
+    }
+
+    /// The first head that is not interim; interim ones are passed on.
+    async fn final_head(&mut self) -> Result<ResponseHead, Outcome> {
+        let mut has_spoken = !self.source.read.is_empty();
+        loop {
+            match ResponseHead::parse(self.source.read, &self.manner.limits) {
+                Err(error) => return Err(self.bad(error.to_string())),
+                Ok(Some(head)) if head.status == 101 && !self.asks_for_upgrade => {
+                    return Err(self.bad("it switches protocols unasked".into()));
+                }
+                Ok(Some(head)) if head.status >= 200 || head.status == 101 => return Ok(head),
+                Ok(Some(interim)) => {
+                    if !self.manner.to.is_1_0 && !self.pass(interim, &self.manner.to).await {
+                        return Err(Outcome::Broken);
+                    }
+                }
+                Ok(None) => {
+                    let patience = self.manner.limits.answer_time;
+                    let due = self.pace.due(patience);
+                    match timeout_at(due, self.source.fill()).await {
+                        // Only a hop that had something to answer is late.
+                        Err(_) if self.pace.due(patience) > Instant::now() => {}
+                        Err(_) => return Err(failed(self.silent())),
+                        Ok(Ok(1..)) => has_spoken = true,
+                        Ok(ended) => {
+                            let detail = match ended {
+                                Ok(_) => "it closed the connection".into(),
+                                Err(error) => error.to_string(),
+                            };
+                            return Err(Outcome::Failed {
+                                error: self.bad_answer(detail),
+                                maybe_stale: !has_spoken,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The other protocol begins behind the whole request (RFC 9110, section 7.8); until that is
+    /// sent, what comes back is passed on beside it.
+    async fn switch(&mut self, head: ResponseHead) -> Outcome {
+        if !self.pass(head, &self.manner.to).await {
+            return Outcome::Broken;
+        }
+        while !self.pace.is_sent() {
+            let back = async {
+                if self.source.read.is_empty() && !matches!(self.source.fill().await, Ok(1..)) {
+                    return false;
+                }
+                // What is written is gone from the buffer, what is not stays there.
+                self.sink.write_buf(self.source.read).await.is_ok()
+            };
+            tokio::select! {
+                biased;
+                () = self.pace.sent() => return Outcome::Switched,
+                lives = back => if !lives { return Outcome::Broken },
+            }
+        }
+        Outcome::Switched
+    }
+
+    async fn pass(&mut self, head: ResponseHead, to: &forward::Client) -> bool {
+        let status = head.status;
+        let text = forward::response(head, to, self.manner.pseudonym);
+        let is_interim = (100..200).contains(&status) && status != 101;
+        self.answered.store(true, Relaxed);
+        let passed = self.sink.write_all(&text).await.is_ok();
+        if is_interim {
+            // It is through, and leaves room for another answer.
+            self.answered.store(false, Relaxed);
+        }
+        passed
+    }
+
+    fn bad(&self, detail: String) -> Outcome {
+        failed(self.bad_answer(detail))
+    }
+
+    fn bad_answer(&self, detail: String) -> DialError {
+        match self.leads_to {
+            LeadsTo::Upstream(upstream) => DialError::UpstreamAnswer {
+                upstream: upstream.clone(),
+                detail,
+            },
+            LeadsTo::Origin(_) => DialError::OriginAnswer {
+                destination: self.destination.to_owned(),
+                detail,
+            },
+        }
+    }
+
+    fn silent(&self) -> DialError {
+        match self.leads_to {
+            LeadsTo::Upstream(upstream) => DialError::UpstreamTimeout {
+                upstream: upstream.clone(),
+            },
+            LeadsTo::Origin(_) => DialError::OriginTimeout {
+                destination: self.destination.to_owned(),
+            },
+        }
+    }
+}
+
+fn failed(error: DialError) -> Outcome {
+    Outcome::Failed {
+        error,
+        maybe_stale: false,
+    }
+}
