@@ -1,7 +1,9 @@
 //! What the engine promises, kept on real sockets: an engine in this process between clients and
 //! upstreams that say exactly what a test wants them to say.
 
+mod attacks;
 mod client;
+mod connect_replies;
 mod control;
 mod credentials;
 mod expect;
