@@ -278,7 +278,8 @@ async fn a_body_that_could_be_cut_in_two_ways_is_answered_and_ends_the_connectio
         let arrived = silent.heard().await.concat();
         assert!(!arrived.contains("smuggled"), "{body:?} {arrived}");
         // No end that the client did not send: the next hop knows that it is cut.
-        assert!(!arrived.contains("0\r\n\r\n"), "{body:?} {arrived}");
+        let passed = arrived.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        assert!(!passed.contains("0\r\n\r\n"), "{body:?} {arrived}");
     }
 }
 
