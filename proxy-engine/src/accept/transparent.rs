@@ -111,6 +111,7 @@ async fn first_words(stream: &mut TcpStream, read: &mut BytesMut, port: u16) -> 
     } else {
         PERHAPS
     };
+    let mut hello = client_hello::Sniffer::default();
     let listen = async {
         loop {
             stream.readable().await?;
@@ -121,7 +122,7 @@ async fn first_words(stream: &mut TcpStream, read: &mut BytesMut, port: u16) -> 
                     Ok(Said::Other)
                 };
             }
-            match client_hello::sniff(read) {
+            match hello.look(read) {
                 client_hello::Sniffed::Hello(hello) => return Ok(Said::Tls(hello)),
                 client_hello::Sniffed::Incomplete => continue,
                 client_hello::Sniffed::NotTls => {}
@@ -198,3 +199,6 @@ async fn connect(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

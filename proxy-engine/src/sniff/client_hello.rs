@@ -6,7 +6,7 @@
 
 use tls_parser::{TlsMessage, TlsMessageHandshake, parse_tls_message_handshake};
 
-/// A hello longer than this is not waited for.
+/// A hello that is not whole after so many bytes, records and all, is not waited for.
 pub const HELLO_LIMIT: usize = 64 * 1024;
 /// Most bytes of one record (RFC 8446, section 5.2).
 const RECORD_LIMIT: usize = 16_640;
@@ -40,30 +40,63 @@ pub struct ClientHello {
 /// Reads the first bytes of a connection. For growing prefixes of the same bytes the answer is
 /// [`Sniffed::Incomplete`] until it is decided, and then stays the same.
 pub fn sniff(bytes: &[u8]) -> Sniffed {
-    let mut message = Vec::new();
-    let mut rest = bytes;
-    loop {
-        match rest {
-            [] => return Sniffed::Incomplete,
-            [kind, ..] if *kind != HANDSHAKE => return Sniffed::NotTls,
-            [_, major, ..] if *major != 3 => return Sniffed::NotTls,
-            [_, _, minor, ..] if *minor > 4 => return Sniffed::NotTls,
-            _ if rest.len() < RECORD_HEADER => return Sniffed::Incomplete,
-            _ => {}
+    Sniffer::default().look(bytes)
+}
+
+/// The same for bytes that come little by little: none is looked at twice.
+#[derive(Debug, Default)]
+pub struct Sniffer {
+    /// The handshake message so far, without the records around it.
+    message: Vec<u8>,
+    /// Where the record begins that is being read.
+    record: usize,
+    /// How much of its content stands in `message`.
+    taken: usize,
+}
+
+impl Sniffer {
+    /// Looks at all bytes so far; each time the same ones and some more, until it is decided.
+    pub fn look(&mut self, bytes: &[u8]) -> Sniffed {
+        let seen = &bytes[..bytes.len().min(HELLO_LIMIT)];
+        match self.records(seen) {
+            Sniffed::Incomplete if seen.len() == HELLO_LIMIT => Sniffed::NotTls,
+            sniffed => sniffed,
         }
-        let length = usize::from(u16::from_be_bytes([rest[3], rest[4]]));
-        // Handshake records are never empty (RFC 8446, section 5.1).
-        if length == 0 || length > RECORD_LIMIT {
-            return Sniffed::NotTls;
+    }
+
+    fn records(&mut self, bytes: &[u8]) -> Sniffed {
+        loop {
+            let rest = bytes.get(self.record..).unwrap_or_default();
+            match rest {
+                [] => return Sniffed::Incomplete,
+                [kind, ..] if *kind != HANDSHAKE => return Sniffed::NotTls,
+                [_, major, ..] if *major != 3 => return Sniffed::NotTls,
+                [_, _, minor, ..] if *minor > 4 => return Sniffed::NotTls,
+                _ if rest.len() < RECORD_HEADER => return Sniffed::Incomplete,
+                _ => {}
+            }
+            let length = usize::from(u16::from_be_bytes([rest[3], rest[4]]));
+            // Handshake records are never empty (RFC 8446, section 5.1).
+            if length == 0 || length > RECORD_LIMIT {
+                return Sniffed::NotTls;
+            }
+            let content = &rest[RECORD_HEADER..rest.len().min(RECORD_HEADER + length)];
+            self.message
+                .extend_from_slice(content.get(self.taken..).unwrap_or_default());
+            self.taken = content.len();
+            match message_length(&self.message) {
+                Length::NotHello => return Sniffed::NotTls,
+                Length::Known(whole) if self.message.len() >= whole => {
+                    return read(&self.message[..whole]);
+                }
+                Length::Known(_) | Length::Unknown => {}
+            }
+            if content.len() < length {
+                return Sniffed::Incomplete;
+            }
+            self.record += RECORD_HEADER + length;
+            self.taken = 0;
         }
-        let end = rest.len().min(RECORD_HEADER + length);
-        message.extend_from_slice(&rest[RECORD_HEADER..end]);
-        match message_length(&message) {
-            Length::NotHello => return Sniffed::NotTls,
-            Length::Known(whole) if message.len() >= whole => return read(&message[..whole]),
-            Length::Known(_) | Length::Unknown => {}
-        }
-        rest = &rest[end..];
     }
 }
 
@@ -165,5 +198,7 @@ fn valid(name: &[u8]) -> Option<String> {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

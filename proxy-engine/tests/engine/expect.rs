@@ -63,11 +63,11 @@ async fn every_interim_response_is_passed_on_and_none_to_http_1_0() {
     assert!(answer.starts_with(b"HTTP/1.1 200"));
 }
 
-/// An upstream that reads the whole body of ten bytes, and answers.
-async fn reads_ten() -> String {
+/// An upstream that reads the whole body of four bytes, and answers.
+async fn reads_four() -> String {
     scripted(|mut upstream| async move {
         upstream.until(b"\r\n\r\n").await;
-        upstream.exactly(10).await;
+        upstream.exactly(4).await;
         upstream.send(ok("read")).await;
     })
     .await
@@ -79,13 +79,13 @@ async fn a_body_may_take_longer_than_an_answer() {
         answer_time: Duration::from_millis(200),
         ..Limits::default()
     };
-    let (_engine, relay) = engine_within(limits, through(&[reads_ten().await])).await;
+    let (_engine, relay) = engine_within(limits, through(&[reads_four().await])).await;
     let mut client = Client::connect(relay).await;
-    let head = "POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\n";
+    let head = "POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\n";
     client.send(head).await;
     // What is measured is time: the client is slow, and nobody else.
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    for _ in 0..10 {
+    let mut ticks = tokio::time::interval(Duration::from_millis(300));
+    for _ in 0..4 {
         ticks.tick().await;
         client.send("x").await;
     }

@@ -1,64 +1,7 @@
 use proptest::prelude::*;
 
-use super::{ClientHello, Sniffed, sniff};
-
-/// A TLS extension.
-fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(body.len()).expect("short");
-    [&kind.to_be_bytes(), &length.to_be_bytes(), body].concat()
-}
-
-fn names(names: &[&[u8]]) -> Vec<u8> {
-    let mut list = Vec::new();
-    for name in names {
-        list.push(0);
-        list.extend_from_slice(&u16::try_from(name.len()).expect("short").to_be_bytes());
-        list.extend_from_slice(name);
-    }
-    let length = u16::try_from(list.len()).expect("short");
-    extension(0, &[&length.to_be_bytes(), list.as_slice()].concat())
-}
-
-/// A handshake message with these extensions, the way OpenSSL lays it out.
-fn message(extensions: &[Vec<u8>]) -> Vec<u8> {
-    let extensions = extensions.concat();
-    let mut body = vec![3, 3];
-    body.extend_from_slice(&[7; 32]);
-    body.push(32);
-    body.extend_from_slice(&[9; 32]);
-    body.extend_from_slice(&[0, 4, 0x13, 0x01, 0x13, 0x02, 1, 0]);
-    body.extend_from_slice(
-        &u16::try_from(extensions.len())
-            .expect("short")
-            .to_be_bytes(),
-    );
-    body.extend_from_slice(&extensions);
-    let length = u32::try_from(body.len()).expect("short").to_be_bytes();
-    [&[1, length[1], length[2], length[3]], body.as_slice()].concat()
-}
-
-/// The message in records of at most `size` bytes.
-fn records(message: &[u8], size: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    for part in message.chunks(size) {
-        out.extend_from_slice(&[22, 3, 1]);
-        out.extend_from_slice(&u16::try_from(part.len()).expect("short").to_be_bytes());
-        out.extend_from_slice(part);
-    }
-    out
-}
-
-/// 1.7 KiB, with a key share as long as X25519MLKEM768's.
-fn post_quantum() -> Vec<u8> {
-    message(&[
-        extension(0x2a2a, &[]),
-        extension(51, &[5; 1220]),
-        extension(16, &[0, 3, 2, b'h', b'2']),
-        names(&[b"Web.Example.Test."]),
-        extension(0x3a3a, &[0]),
-        extension(21, &[0; 300]),
-    ])
-}
+use super::sample::{extension, message, names, post_quantum, records};
+use super::{ClientHello, HELLO_LIMIT, Sniffed, Sniffer, sniff};
 
 fn named(extensions: &[Vec<u8>]) -> Option<String> {
     match sniff(&records(&message(extensions), 16_384)) {
@@ -172,7 +115,47 @@ fn an_encrypted_hello_is_noticed() {
     assert!(hello.encrypted_hello);
 }
 
+#[test]
+fn a_hello_without_an_end_is_waited_for_64_kib_and_no_byte_longer() {
+    // A message of 60 KB in records of one byte: six bytes on the wire for each.
+    let endless = records(&[&[1, 0, 0xea, 0x60][..], &vec![0; 60_000]].concat(), 1);
+    assert_eq!(sniff(&endless[..HELLO_LIMIT - 1]), Sniffed::Incomplete);
+    assert_eq!(sniff(&endless[..HELLO_LIMIT]), Sniffed::NotTls);
+    assert_eq!(sniff(&endless), Sniffed::NotTls);
+    let mut sniffer = Sniffer::default();
+    for end in 0..HELLO_LIMIT {
+        assert_eq!(sniffer.look(&endless[..end]), Sniffed::Incomplete, "{end}");
+    }
+    assert_eq!(sniffer.look(&endless), Sniffed::NotTls);
+    assert!(sniffer.message.len() <= HELLO_LIMIT);
+}
+
 proptest! {
+    #[test]
+    fn what_comes_little_by_little_is_what_comes_at_once(
+        size in 1..1800usize,
+        mut cuts in proptest::collection::vec(0..20_000usize, 0..40),
+        edit in proptest::option::of((0..20_000usize, any::<u8>())),
+    ) {
+        let mut bytes = records(&post_quantum(), size);
+        bytes.extend_from_slice(&[20, 3, 3, 0, 1, 1]);
+        if let Some((at, byte)) = edit {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        cuts.push(bytes.len());
+        cuts.sort_unstable();
+        let mut sniffer = Sniffer::default();
+        for cut in cuts {
+            let seen = &bytes[..cut.min(bytes.len())];
+            let now = sniffer.look(seen);
+            prop_assert_eq!(&now, &sniff(seen));
+            if now != Sniffed::Incomplete {
+                break;
+            }
+        }
+    }
+
     #[test]
     fn the_answer_for_growing_prefixes_never_changes_once_decided(
         bytes in prop_oneof![
