@@ -102,7 +102,7 @@ async fn a_refusal_is_told_with_its_status_and_reason() {
 async fn an_answer_that_is_none_is_a_bad_gateway() {
     for answer in [
         "SSH-2.0-OpenSSH_9\r\n\r\n",
-        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         "HTTP/2 200\r\n\r\n",
         "HTTP/1.1 200 OK\nX: y\r\n\r\n",
         "HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
