@@ -328,6 +328,53 @@ fn bad_messages_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn a_broker_without_a_free_descriptor_rests_and_recovers() {
+    let brokered = Brokered::new(0, OnLoss::Release);
+    let pid = brokered.broker.pid();
+    let limit = |most: usize| {
+        let limit = format!("--nofile={most}:20000");
+        let pid = pid.to_string();
+        let set = std::process::Command::new("prlimit")
+            .args(["--pid", &pid, &limit])
+            .status()
+            .expect("prlimit");
+        assert!(set.success());
+    };
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("its times");
+        let after_name = stat.rsplit(')').next().expect("a process");
+        // utime and stime, proc_pid_stat(5): hundredths of a second.
+        let times = after_name.split_ascii_whitespace().skip(11).take(2);
+        times
+            .map(|t| t.parse::<u64>().expect("a time"))
+            .sum::<u64>()
+    };
+    let open = |fd: &usize| Path::new(&format!("/proc/{pid}/fd/{fd}")).is_symlink();
+    limit((0..1000).find(|fd| !open(fd)).expect("a free number"));
+    let fd = bare(&brokered.socket);
+    send(
+        &fd,
+        br#"{"id":1,"wish":{"kind":"state"}}"#,
+        SendFlags::empty(),
+    )
+    .expect("sent");
+    let (since, before) = (Instant::now(), ticks());
+    wait_for("a while without a descriptor", 2 * SOON, || {
+        (since.elapsed() > Duration::from_secs(1)).then_some(())
+    })
+    .expect("time passes");
+    let early = recv(&fd, &mut [0_u8; 64][..], RecvFlags::DONTWAIT);
+    assert_eq!(early.expect_err("not let in"), rustix::io::Errno::AGAIN);
+    let spent = ticks() - before;
+    assert!(spent < 20, "{spent} hundredths of a second of work");
+    limit(1024);
+    assert!(
+        answer(&fd).contains(r#""id":1"#),
+        "served once there is one"
+    );
+}
+
+#[test]
 fn the_engine_hears_of_what_changes_by_itself() {
     let brokered = Brokered::new(0, OnLoss::Release);
     let node = &brokered.road.corp.node;

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown, sockopt};
 
 use super::activation::{self, BrokerSocket};
@@ -19,6 +20,10 @@ use crate::intercept::{InterceptError, listener};
 /// that nobody reaches for the power button.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Out of descriptors or memory, who connects waits this long: asking again at once would only
+/// burn the processor.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// See [`super::serve`].
 pub(super) fn serve(options: &BrokerOptions) -> Result<(), BrokerError> {
     let system = |what| move |source| BrokerError::System { what, source };
@@ -31,6 +36,7 @@ pub(super) fn serve(options: &BrokerOptions) -> Result<(), BrokerError> {
         on_loss: options.on_loss,
         engine: None,
         orphaned: None,
+        resting: None,
         told: InterceptionState::Off,
     };
     activation::notify("READY=1");
@@ -49,6 +55,8 @@ struct Broker {
     engine: Option<OwnedFd>,
     /// Since when rules are in force that no living engine asked for.
     orphaned: Option<Instant>,
+    /// Until when nobody is let in, because no descriptor is free.
+    resting: Option<Instant>,
     /// The state that the engine knows of.
     told: InterceptionState,
 }
@@ -58,15 +66,20 @@ impl Broker {
     fn turn(&mut self, end: &OwnedFd) -> io::Result<bool> {
         let (ended, connecting, changed, spoken) = {
             let addresses = self.holder.addresses();
+            self.resting = self.resting.filter(|until| *until > Instant::now());
+            let admits = match self.resting {
+                None => PollFlags::IN,
+                Some(_) => PollFlags::empty(),
+            };
             let mut fds = vec![
                 PollFd::new(end, PollFlags::IN),
-                PollFd::new(&self.socket.fd, PollFlags::IN),
+                PollFd::new(&self.socket.fd, admits),
                 PollFd::from_borrowed_fd(addresses, PollFlags::IN),
             ];
             fds.extend(self.engine.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
             let timeout = self.timeout().and_then(|t| Timespec::try_from(t).ok());
             match poll(&mut fds, timeout.as_ref()) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
@@ -96,10 +109,13 @@ impl Broker {
         let release = self
             .orphaned
             .map(|since| GRACE.saturating_sub(since.elapsed()));
-        match (release, self.holder.next_tick()) {
-            (Some(release), Some(tick)) => Some(release.min(tick)),
-            (release, tick) => release.or(tick),
-        }
+        let admit = self
+            .resting
+            .map(|until| until.saturating_duration_since(Instant::now()));
+        [release, admit, self.holder.next_tick()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn release_if_orphaned(&mut self) {
@@ -116,8 +132,14 @@ impl Broker {
 
     /// A new connection: who is it, and is there one already?
     fn admit(&mut self) {
-        let Ok(peer) = accept_with(&self.socket.fd, SocketFlags::CLOEXEC) else {
-            return; // it went away again
+        let peer = match accept_with(&self.socket.fd, SocketFlags::CLOEXEC) {
+            Ok(peer) => peer,
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                tracing::warn!("no descriptor is free: whoever connects must wait");
+                self.resting = Some(Instant::now() + PAUSE);
+                return;
+            }
+            Err(_) => return, // it went away again
         };
         let Ok(credentials) = sockopt::socket_peercred(&peer) else {
             return;
