@@ -1,6 +1,7 @@
 //! What lives on when interception comes, changes and goes.
 
 use proxy_engine::control::InterceptionState;
+use proxy_engine::intercept::broker::OnLoss;
 use testbed::net::ORIGIN;
 use testbed::wait_for;
 
@@ -64,6 +65,53 @@ fn running_connections_survive_the_start_every_change_and_the_withdrawal() {
         road.tables().is_empty().then_some(())
     })
     .expect("nothing is left");
+}
+
+/// Counts the resets that pass this namespace, either way.
+const COUNT_RESETS: &str = "nft 'table inet resets { counter seen { }; \
+     chain out { type filter hook output priority 0; tcp flags rst counter name seen; }; \
+     chain in { type filter hook input priority 0; tcp flags rst counter name seen; }; }'";
+
+#[test]
+fn a_thousand_running_connections_see_no_reset_at_start_withdrawal_or_the_engines_death() {
+    let road = Road::new();
+    let pod = &road.corp.pod;
+    pod.sh(COUNT_RESETS).expect("a counter");
+    let open = |count: usize| -> Vec<_> {
+        let ports = [80, 443].into_iter().cycle().take(count);
+        ports
+            .map(|port| dial(pod, (ORIGIN, port)).expect("a connection").0)
+            .collect()
+    };
+    let all_live = |streams: &[std::net::TcpStream], when: &str| {
+        for stream in streams {
+            echo(stream, "alive").unwrap_or_else(|error| panic!("{when}: {error}"));
+        }
+    };
+    let direct = open(800);
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&pods(), road.listen())).expect("rules");
+    let captured = open(200);
+    all_live(&direct, "after the start");
+    block(interceptor.withdraw()).expect("withdrawn");
+    all_live(&direct, "after the withdrawal");
+    all_live(&captured, "after the withdrawal");
+    drop(captured);
+    drop(interceptor);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("broker.sock");
+    let _broker = processes::start(&road, Role::Broker(&socket, 0, OnLoss::Release));
+    let engine = processes::start(&road, Role::Engine(&socket));
+    all_live(&direct, "after the start through the broker");
+    engine.kill();
+    wait_for("the release", SOON, || {
+        road.tables().is_empty().then_some(())
+    })
+    .expect("released");
+    all_live(&direct, "after the engine's death");
+    let counted = pod.sh("nft list counter inet resets seen").expect("nft");
+    assert!(counted.contains("packets 0 "), "{counted}");
 }
 
 #[test]
