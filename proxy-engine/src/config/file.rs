@@ -26,10 +26,11 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "listen",
     "transparent",
     "intercept",
+    "exclude",
     "ports",
     "upstream",
     "bypass",
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn a_file_says_what_the_flags_say() {
         let file = file(
-            "listen = [\"127.0.0.1:3182\"]\ntransparent = [\"[::]:3183\"]\nintercept = [\"br-*\"]\n\
+            "listen = [\"127.0.0.1:3182\"]\ntransparent = [\"[::]:3183\"]\nintercept = [\"br-*\"]\nexclude = [\"br-1f\"]\n\
              ports = \"80,443\"\nupstream = [\"http://proxy.test:3128\"]\nbypass = \".corp.test,10.0.0.0/8\"\n\
              log = \"json\"\n[limits]\nfields = 4096\n",
         );
@@ -122,6 +123,7 @@ mod tests {
         assert_eq!(policy.upstreams().len(), 1);
         assert_eq!(policy.bypass.0.len(), 2);
         assert_eq!(policy.intercept.interfaces[0].to_string(), "br-*");
+        assert_eq!(policy.intercept.exclude[0].to_string(), "br-1f");
     }
 
     #[test]

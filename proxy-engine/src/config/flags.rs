@@ -26,6 +26,11 @@ pub struct RunFlags {
     #[arg(long, value_name = "IFACE", num_args = 1..)]
     pub intercept: Vec<InterfacePattern>,
 
+    /// Leave these interfaces alone although --intercept names them: internal networks, which shall
+    /// have no way out
+    #[arg(long, value_name = "IFACE", num_args = 1.., requires = "intercept")]
+    pub exclude: Vec<InterfacePattern>,
+
     /// Intercept these TCP ports: numbers with commas, or `all` [80,443]
     #[arg(long, value_name = "PORTS")]
     pub ports: Option<Ports>,
@@ -146,6 +151,7 @@ impl RunFlags {
             clients: Vec::new(),
             intercept: Interception {
                 interfaces: self.intercept,
+                exclude: self.exclude,
                 ports: self.ports.unwrap_or_default(),
             },
             cause: "command line".into(),

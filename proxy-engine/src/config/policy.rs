@@ -60,6 +60,10 @@ pub struct Interception {
     /// intercepted.
     #[serde(default)]
     pub interfaces: Vec<InterfacePattern>,
+    /// Interfaces that are left alone although [`Interception::interfaces`] names them: the bridges
+    /// of Docker's internal networks, which a `br-*` would cover and which have no way out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<InterfacePattern>,
     /// TCP destination ports.
     #[serde(default)]
     pub ports: Ports,

@@ -5,6 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use ipnet::IpNet;
+
 use super::netlink::{NetlinkSocket, attributes};
 use super::nftables::Targets;
 use super::{InterceptError, InterfacePattern};
@@ -51,6 +53,8 @@ pub(super) struct Addresses(Vec<Address>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Address {
     ip: IpAddr,
+    /// The network behind the interface; of a point-to-point link, the peer.
+    net: IpNet,
     interface: String,
     index: u32,
     up: bool,
@@ -87,6 +91,24 @@ impl Addresses {
             .map(|address| address.ip)
             .filter(|ip| !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()))
             .collect()
+    }
+
+    /// The networks on the interfaces that `patterns` name: whoever is attached there reaches his
+    /// neighbours himself. Where bridges hand their frames to the firewall
+    /// (`bridge-nf-call-iptables`), such traffic passes it too, and is no more ours then than else.
+    /// Sorted; no two overlap.
+    pub(super) fn neighbours(&self, patterns: &[InterfacePattern]) -> Vec<IpNet> {
+        let named = |a: &&Address| patterns.iter().any(|p| p.matches(&a.interface));
+        let networks: Vec<IpNet> = self
+            .0
+            .iter()
+            .filter(named)
+            .map(|a| a.net.trunc())
+            .filter(|net| net.prefix_len() > 0)
+            .collect();
+        let mut networks = IpNet::aggregate(&networks);
+        networks.sort();
+        networks
     }
 
     /// Where captured traffic can be sent: to `current` where it is still here, else to an address
@@ -159,6 +181,7 @@ fn address(body: &[u8], links: &BTreeMap<u32, (String, bool)>) -> Option<Address
     /// `RT_SCOPE_LINK`; global is 0, site 200, this machine 254.
     const LINK: u8 = 253;
 
+    let length = *body.get(1)?;
     let (mut flags, scope) = (u32::from(*body.get(2)?), *body.get(3)?);
     let index = number(body, 4)?;
     let (mut local, mut address) = (None, None);
@@ -176,6 +199,7 @@ fn address(body: &[u8], links: &BTreeMap<u32, (String, bool)>) -> Option<Address
     Some(Address {
         usable: scope < LINK && flags & UNUSABLE == 0 && !ip.is_loopback(),
         passing: flags & PASSING != 0,
+        net: IpNet::new(address.unwrap_or(ip), length).ok()?,
         ip,
         interface,
         index,

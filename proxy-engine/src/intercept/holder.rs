@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::addresses::{AddressWatch, Addresses};
 use super::nftables::{self, Capture, NftSocket, Targets};
 use super::{InterceptError, InterfacePattern, capabilities};
@@ -18,6 +20,9 @@ use crate::control::InterceptionState;
 
 /// How often a table that captures nothing more looks whether its last connection is gone.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How soon a change of addresses that could not be followed is followed again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Holds the table. When it is dropped, however that happens, the kernel removes the table.
 ///
@@ -29,6 +34,8 @@ pub(super) struct Holder {
     watch: AddressWatch,
     table: String,
     stage: Stage,
+    /// Addresses changed, and the table does not know yet.
+    behind: bool,
 }
 
 #[derive(Debug)]
@@ -47,6 +54,7 @@ struct InForce {
     interception: Interception,
     listener: u16,
     local: BTreeSet<IpAddr>,
+    neighbours: Vec<IpNet>,
     targets: Targets,
     problem: Option<crate::control::Problem>,
 }
@@ -63,6 +71,7 @@ impl Holder {
             watch: AddressWatch::open()?,
             socket,
             stage: Stage::Empty,
+            behind: false,
         };
         holder.probe()?;
         Ok(holder)
@@ -73,9 +82,11 @@ impl Holder {
         let table = format!("{}-probe", self.table);
         let capture = Capture {
             interfaces: &[InterfacePattern::Prefix("gangway".to_owned())],
+            exclude: &[],
             ports: &Ports::default(),
             listener: 3183,
             local: &BTreeSet::new(),
+            neighbours: &[],
             targets: Targets {
                 v4: Some(std::net::Ipv4Addr::LOCALHOST),
                 v6: Some(std::net::Ipv6Addr::LOCALHOST),
@@ -107,6 +118,7 @@ impl Holder {
             interception: interception.clone(),
             listener,
             local: addresses.local(),
+            neighbours: addresses.neighbours(&interception.interfaces),
             targets: addresses.targets(&interception.interfaces, current),
             problem: None,
         };
@@ -125,9 +137,11 @@ impl Holder {
         }
         let capture = Capture {
             interfaces: &wanted.interception.interfaces,
+            exclude: &wanted.interception.exclude,
             ports: &wanted.interception.ports,
             listener: wanted.listener,
             local: &wanted.local,
+            neighbours: &wanted.neighbours,
             targets: wanted.targets,
         };
         let batch = match self.stage {
@@ -194,29 +208,44 @@ impl Holder {
     }
 
     fn follow_addresses(&mut self) -> Result<(), InterceptError> {
-        if !self.watch.changed()? {
-            return Ok(());
-        }
+        self.behind |= self.watch.changed()?;
         let Stage::Capturing(now) = &self.stage else {
+            // The next capture begins with the addresses of its own time.
+            self.behind = false;
             return Ok(());
         };
+        if !self.behind {
+            return Ok(());
+        }
         let addresses = Addresses::read()?;
         let wanted = InForce {
             local: addresses.local(),
+            neighbours: addresses.neighbours(&now.interception.interfaces),
             targets: addresses.targets(&now.interception.interfaces, now.targets),
             problem: None,
             ..now.clone()
         };
-        self.fill(wanted)
+        self.fill(wanted)?;
+        self.behind = false;
+        Ok(())
     }
 
     /// When [`Holder::tick`] wants to be called; `None`: never.
     pub(super) fn next_tick(&self) -> Option<Duration> {
-        matches!(self.stage, Stage::Inert { .. }).then_some(LINGER)
+        match self.stage {
+            Stage::Inert { .. } => Some(LINGER),
+            // What was missing (descriptors, memory) may be there again.
+            Stage::Capturing(_) if self.behind => Some(AGAIN),
+            Stage::Capturing(_) | Stage::Empty => None,
+        }
     }
 
-    /// Removes a table that captures nothing more once its last connection is gone.
+    /// Follows what could not be followed before, and removes a table that captures nothing more
+    /// once its last connection is gone.
     pub(super) fn tick(&mut self) {
+        if self.behind {
+            self.addresses_changed();
+        }
         if let Stage::Inert { listener } = self.stage
             && !flows::any(listener)
             && let Err(error) = self.remove()

@@ -1,11 +1,13 @@
 //! What is captured, and what is left alone.
 
-use std::net::{IpAddr, SocketAddr};
+use std::io::{BufRead, BufReader};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use testbed::net::{NODE, ORIGIN, ORIGIN_V6, PROXY, REGISTRY};
 use testbed::wait_for;
 
-use crate::road::{Road, SOON, block, dial, greeting, interception, pods, serve_origin};
+use crate::road::{Road, SOON, block, dial, echo, greeting, interception, pods, serve_origin};
 
 #[test]
 fn a_pod_is_captured_and_its_destination_remembered_over_both_families() {
@@ -55,10 +57,88 @@ fn an_interface_that_appears_later_is_covered() {
         SocketAddr::from((ORIGIN_V6, 80)),
     ] {
         let captured = format!("captured {destination}");
-        wait_for("the new bridge", SOON, || {
+        wait_for("the new bridge", Duration::from_secs(2), || {
             (greeting(&road.corp.pod, destination) == captured).then_some(())
         })
         .expect("captured");
+    }
+}
+
+#[test]
+fn an_excepted_bridge_is_not_captured_although_a_pattern_covers_it() {
+    let road = Road::new();
+    let port = road.listen();
+    let interceptor = road.interceptor();
+    let mut wanted = interception("br-*", "all");
+    block(interceptor.apply(&wanted, port)).expect("rules");
+    for destination in [
+        SocketAddr::from((ORIGIN, 443)),
+        SocketAddr::from((ORIGIN_V6, 443)),
+    ] {
+        let captured = format!("captured {destination}");
+        wanted.exclude = vec!["br-internal".parse().expect("a bridge")];
+        block(interceptor.apply(&wanted, port)).expect("rules");
+        assert_eq!(greeting(&road.corp.pod, destination), captured);
+        for exclude in ["br-pods", "br-p*"] {
+            wanted.exclude.push(exclude.parse().expect("a bridge"));
+            block(interceptor.apply(&wanted, port)).expect("rules");
+            assert_eq!(greeting(&road.corp.pod, destination), "origin", "{exclude}");
+            wanted.exclude.pop();
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_goes_leaves_nothing_of_it_in_the_rules() {
+    let road = Road::new();
+    let node = &road.corp.node;
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&interception("br-*", "80"), road.listen())).expect("rules");
+    let rules = || node.sh("nft list ruleset").expect("nft");
+    let before = rules();
+    node.sh(
+        "ip link add br-late type bridge; ip addr add 192.0.2.1/24 dev br-late; \
+         ip addr add 2001:db8:2::1/64 dev br-late nodad; ip link set br-late up",
+    )
+    .expect("a bridge");
+    let mentions = |text: &str| text.contains("192.0.2.1") && text.contains("2001:db8:2::/64");
+    wait_for("the new bridge", Duration::from_secs(2), || {
+        mentions(&rules()).then_some(())
+    })
+    .expect("its addresses");
+    node.sh("ip link del br-late").expect("gone");
+    wait_for("its end", Duration::from_secs(2), || {
+        (rules() == before).then_some(())
+    })
+    .expect("as before it");
+}
+
+#[test]
+fn a_client_of_multipath_tcp_is_captured_and_falls_back_to_one_path() {
+    let road = Road::new();
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&pods(), road.listen())).expect("rules");
+    for destination in [
+        SocketAddr::from((ORIGIN, 443)),
+        SocketAddr::from((ORIGIN_V6, 443)),
+    ] {
+        let pod = &road.corp.pod;
+        let socket = pod.enter(|| {
+            let domain = socket2::Domain::for_address(destination);
+            let mptcp = Some(socket2::Protocol::MPTCP);
+            let socket = socket2::Socket::new(domain, socket2::Type::STREAM, mptcp)
+                .expect("a kernel with MPTCP");
+            socket.connect_timeout(&destination.into(), SOON)?;
+            std::io::Result::Ok(socket)
+        });
+        let stream = TcpStream::from(socket.expect("the pod").expect("a connection"));
+        stream.set_read_timeout(Some(SOON)).expect("an option");
+        let mut line = String::new();
+        BufReader::with_capacity(1, &stream)
+            .read_line(&mut line)
+            .expect("a greeting");
+        assert_eq!(line.trim_end(), format!("captured {destination}"));
+        echo(&stream, "both ways").expect("an echo");
     }
 }
 
@@ -201,9 +281,11 @@ fn the_table_reads_as_it_is_meant() {
         "chain capture {",
         "ip daddr @local4 return",
         "ip daddr @private4 return",
+        "ip daddr @neighbours4 return",
         "meta nfproto ipv4 tcp dport @ports dnat ip to 10.244.0.1:3183",
         "ip6 daddr @local6 return",
         "ip6 daddr @private6 return",
+        "ip6 daddr @neighbours6 return",
         "meta nfproto ipv6 tcp dport @ports dnat ip6 to [fd00:244::1]:3183",
         "chain quic {",
         "meta nfproto ipv4 reject",

@@ -58,12 +58,25 @@ fn quic_is_refused_at_once_and_other_udp_passes() {
     let interceptor = road.interceptor();
     block(interceptor.apply(&pods(), port)).expect("rules");
     for ip in targets {
-        let start = Instant::now();
-        let refused = ask(pod, SocketAddr::new(ip, 443)).expect_err("QUIC");
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused, "{ip}");
-        assert!(start.elapsed() < Duration::from_secs(1), "at once");
+        let refused = || {
+            let start = Instant::now();
+            let refused = ask(pod, SocketAddr::new(ip, 443)).expect_err("QUIC");
+            assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused, "{ip}");
+            start.elapsed()
+        };
+        // The best of three (the kernel sends a host few refusals a second): a busy machine may take
+        // the processor from one of them.
+        let took = (0..3).map(|_| refused()).min().expect("three");
+        assert!(took < Duration::from_millis(5), "at once, not {took:?}");
         ask(pod, SocketAddr::new(ip, 4433)).expect("other UDP");
     }
+    let mut bypassed = interception("br-*", "80,443");
+    bypassed.exclude = vec!["br-pods".parse().expect("a bridge")];
+    block(interceptor.apply(&bypassed, port)).expect("rules");
+    for ip in targets {
+        ask(pod, SocketAddr::new(ip, 443)).expect("a source that is not captured");
+    }
+    block(interceptor.apply(&pods(), port)).expect("rules");
     ask(pod, private).expect("a private network");
     block(interceptor.apply(&interception("br-pods", "80"), port)).expect("rules");
     ask(pod, SocketAddr::from((ORIGIN, 443))).expect("TCP to 443 is not captured either");

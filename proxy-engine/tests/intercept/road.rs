@@ -98,6 +98,7 @@ pub(crate) fn interception(interfaces: &str, ports: &str) -> Interception {
             .split(',')
             .map(|name| name.parse().expect("an interface"))
             .collect(),
+        exclude: Vec::new(),
         ports: ports.parse().expect("ports"),
     }
 }

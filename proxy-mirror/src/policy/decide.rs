@@ -191,7 +191,7 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
             clients.push(*subnet);
         }
     }
-    let mut interfaces = Vec::new();
+    let (mut interfaces, mut exclude) = (Vec::new(), Vec::new());
     // Where everything is direct there is nothing to bring here: traffic flows as if not installed.
     let needed = follows.default != DefaultRoute::Direct;
     if relay && needed && settings.intercept.enabled {
@@ -202,6 +202,10 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
                 interfaces.push(bridge);
             }
         }
+        // An internal network shall have no way out, whatever pattern its bridge happens to match.
+        let internal = facts.networks.iter().filter(|network| network.internal);
+        exclude.extend(internal.filter_map(|network| network.interface.parse().ok()));
+        exclude.retain(|bridge| matches!(bridge, InterfacePattern::Exact(_)));
     }
     Policy {
         default: follows.default.clone(),
@@ -218,6 +222,7 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
         clients,
         intercept: Interception {
             interfaces,
+            exclude,
             ports: settings.intercept.ports.clone(),
         },
         cause: follows.cause.clone(),

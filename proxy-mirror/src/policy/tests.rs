@@ -250,6 +250,18 @@ fn containers_are_served_and_their_bridges_intercepted_but_never_internal_ones()
         .map(ToString::to_string)
         .collect();
     assert_eq!(interfaces, ["cni0", "docker0"]);
+    let exclude: Vec<String> = decision
+        .policy
+        .intercept
+        .exclude
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        exclude,
+        ["br-0123456789ab"],
+        "whatever pattern the user adds"
+    );
     let listen: Vec<String> = decision
         .policy
         .listen

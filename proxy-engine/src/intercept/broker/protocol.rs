@@ -11,7 +11,7 @@ use crate::intercept::Families;
 /// No message is larger; a larger one is refused.
 pub(super) const MOST: usize = 64 * 1024;
 
-/// More patterns than any machine has bridges: a rule each.
+/// More patterns than any machine has bridges, named or excepted: a rule each.
 const MOST_INTERFACES: usize = 256;
 
 /// From the engine.
@@ -98,11 +98,13 @@ fn check_interception(interception: &Interception, listener: u16) -> Result<(), 
             "port {listener} is no transparent listener's: it is 1024 or higher"
         ));
     }
-    if interception.interfaces.len() > MOST_INTERFACES {
-        return Err(format!(
-            "{} interface patterns are too many: {MOST_INTERFACES} at most, use a star",
-            interception.interfaces.len()
-        ));
+    for patterns in [&interception.interfaces, &interception.exclude] {
+        if patterns.len() > MOST_INTERFACES {
+            return Err(format!(
+                "{} interface patterns are too many: {MOST_INTERFACES} at most, use a star",
+                patterns.len()
+            ));
+        }
     }
     if let Ports::List(ports) = &interception.ports
         && (ports.is_empty() || ports.len() > Ports::MOST)

@@ -8,11 +8,14 @@
 //!     set local6   { type ipv6_addr;    elements = { 2001:db8::1 } }
 //!     set private4 { type ipv4_addr;    flags interval; elements = { 10.0.0.0/8, … } }
 //!     set private6 { type ipv6_addr;    flags interval; elements = { fc00::/7, … } }
+//!     set neighbours4 { type ipv4_addr; flags interval; elements = { 172.18.0.0/16 } }
+//!     set neighbours6 { type ipv6_addr; flags interval }
 //!     set ports    { type inet_service; elements = { 80, 443 } }
 //!     chain capture {
 //!         tcp flags & (fin | syn | rst | ack) != syn return
 //!         ip daddr @local4 return
 //!         ip daddr @private4 return
+//!         ip daddr @neighbours4 return
 //!         meta nfproto ipv4 tcp dport @ports dnat ip to 172.18.0.1:3183
 //!         … the same for IPv6
 //!     }
@@ -73,12 +76,16 @@ const BEHIND_DSTNAT: i32 = -99;
 pub(crate) struct Capture<'a> {
     /// Where traffic comes in.
     pub(crate) interfaces: &'a [InterfacePattern],
+    /// Where it is left alone all the same.
+    pub(crate) exclude: &'a [InterfacePattern],
     /// Destination ports.
     pub(crate) ports: &'a Ports,
     /// The transparent listener's port.
     pub(crate) listener: u16,
     /// This machine's own addresses.
     pub(crate) local: &'a BTreeSet<IpAddr>,
+    /// The networks of `interfaces`; sorted, without overlap.
+    pub(crate) neighbours: &'a [IpNet],
     /// Where captured connections are sent.
     pub(crate) targets: Targets,
 }
@@ -101,7 +108,9 @@ pub(crate) fn install(table: &str, capture: &Capture<'_>) -> Vec<Message> {
         new_set(table, "local6", KeyType::Ipv6, 0, 2),
         new_set(table, "private4", KeyType::Ipv4, set::INTERVAL, 3),
         new_set(table, "private6", KeyType::Ipv6, set::INTERVAL, 4),
-        new_set(table, "ports", KeyType::Port, 0, 5),
+        new_set(table, "neighbours4", KeyType::Ipv4, set::INTERVAL, 5),
+        new_set(table, "neighbours6", KeyType::Ipv6, set::INTERVAL, 6),
+        new_set(table, "ports", KeyType::Port, 0, 7),
     ]);
     batch.extend(elements(
         table,
@@ -154,7 +163,7 @@ fn clear(table: &str) -> Vec<Message> {
     let mut rules = message(m::DELETE_RULE, 0, "the removal of the old rules");
     rules.put_str(rule::TABLE, table);
     let mut batch = vec![rules];
-    for name in ["local4", "local6", "ports"] {
+    for name in ["local4", "local6", "neighbours4", "neighbours6", "ports"] {
         let what = format!("the emptying of the set {name}");
         let mut message = message(m::DELETE_ELEMENTS, 0, what);
         message.put_str(set::LIST_TABLE, table);
@@ -176,6 +185,11 @@ fn fill(table: &str, capture: &Capture<'_>) -> Vec<Message> {
         "local6",
         v6.into_iter().map(|ip| (octets(ip), false)),
     ));
+    for (name, of_v4) in [("neighbours4", true), ("neighbours6", false)] {
+        let networks = capture.neighbours.iter().copied();
+        let family = networks.filter(|net| net.addr().is_ipv4() == of_v4);
+        batch.extend(elements(table, name, intervals(family)));
+    }
     let quic = match capture.ports {
         Ports::All => true,
         Ports::List(ports) => {
@@ -187,6 +201,7 @@ fn fill(table: &str, capture: &Capture<'_>) -> Vec<Message> {
         }
     };
     batch.extend(capture_rules(table, capture));
+    batch.extend(excluded(table, "prerouting", capture));
     for pattern in capture.interfaces {
         batch.push(new_rule(
             table,
@@ -219,7 +234,7 @@ fn capture_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
         |rule| rule.transport(TCP).not_opening().leave(),
     )];
     for (family, target) in families(capture.targets) {
-        batch.extend(own_and_private(table, "capture", family));
+        batch.extend(near(table, "capture", family));
         batch.push(new_rule(
             table,
             "capture",
@@ -239,7 +254,7 @@ fn capture_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
 fn quic_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
     let mut batch = Vec::new();
     for (family, _) in families(capture.targets) {
-        batch.extend(own_and_private(table, "quic", family));
+        batch.extend(near(table, "quic", family));
         batch.push(new_rule(
             table,
             "quic",
@@ -247,6 +262,7 @@ fn quic_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
             |rule| rule.family(family).port_unreachable(),
         ));
     }
+    batch.extend(excluded(table, "forward", capture));
     for pattern in capture.interfaces {
         batch.push(new_rule(
             table,
@@ -264,11 +280,25 @@ fn quic_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
     batch
 }
 
-/// Leave alone what goes to this machine itself or to private ranges.
-fn own_and_private(table: &str, chain: &str, family: Family) -> [Message; 2] {
+/// Leave alone what comes from interfaces that are excepted; first in its chain.
+fn excluded<'a>(
+    table: &'a str,
+    chain: &'a str,
+    capture: &'a Capture<'_>,
+) -> impl Iterator<Item = Message> + 'a {
+    capture.exclude.iter().map(move |pattern| {
+        let what = format!("the rule that leaves {pattern} alone");
+        new_rule(table, chain, what, |rule| {
+            rule.arrived_by(pattern).leave();
+        })
+    })
+}
+
+/// Leave alone what goes to this machine itself, to private ranges, or to the next container.
+fn near(table: &str, chain: &str, family: Family) -> [Message; 3] {
     let sets = match family {
-        Family::V4 => ["local4", "private4"],
-        Family::V6 => ["local6", "private6"],
+        Family::V4 => ["local4", "private4", "neighbours4"],
+        Family::V6 => ["local6", "private6", "neighbours6"],
     };
     sets.map(|name| {
         new_rule(

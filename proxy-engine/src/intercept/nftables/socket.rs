@@ -179,10 +179,12 @@ mod tests {
     /// The table's message that is for `what`, and where in it stands `part`.
     fn find(what: &str, part: &str) -> (Message, usize) {
         let capture = Capture {
+            exclude: &[],
             interfaces: &["br-*".parse().expect("a pattern")],
             ports: &Ports::default(),
             listener: 3183,
             local: &std::iter::once([10, 0, 0, 1].into()).collect(),
+            neighbours: &[],
             targets: Targets {
                 v4: Some([10, 0, 0, 1].into()),
                 v6: None,
