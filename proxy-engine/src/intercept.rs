@@ -15,6 +15,8 @@ mod addresses;
 #[cfg(target_os = "linux")]
 mod capabilities;
 #[cfg(target_os = "linux")]
+mod forwarded;
+#[cfg(target_os = "linux")]
 mod holder;
 #[cfg(target_os = "linux")]
 mod interceptor;

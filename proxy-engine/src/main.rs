@@ -47,7 +47,7 @@ enum Command {
     Run(Box<RunFlags>),
     /// Hold the firewall rules for an engine that runs without privilege (root)
     ///
-    /// It reads no byte from the network. When its engine is gone for two seconds, it withdraws
+    /// It understands no byte from the network (it passes opening segments on). When its engine is gone for two seconds, it withdraws
     /// the rules, so that traffic flows as if nothing were installed.
     Broker(BrokerFlags),
 }

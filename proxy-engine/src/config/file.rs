@@ -26,11 +26,12 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "listen",
     "transparent",
     "intercept",
     "exclude",
+    "ignore-forward",
     "ports",
     "upstream",
     "bypass",

@@ -31,6 +31,11 @@ pub struct RunFlags {
     #[arg(long, value_name = "IFACE", num_args = 1.., requires = "intercept")]
     pub exclude: Vec<InterfacePattern>,
 
+    /// Intercept without asking the machine's FORWARD rules: also what they refuse (DOCKER-USER, a
+    /// network policy), and what has no route
+    #[arg(long, requires = "intercept")]
+    pub ignore_forward: bool,
+
     /// Intercept these TCP ports: numbers with commas, or `all` [80,443]
     #[arg(long, value_name = "PORTS")]
     pub ports: Option<Ports>,
@@ -153,6 +158,7 @@ impl RunFlags {
                 interfaces: self.intercept,
                 exclude: self.exclude,
                 ports: self.ports.unwrap_or_default(),
+                ignore_forward: self.ignore_forward,
             },
             cause: "command line".into(),
         });

@@ -67,6 +67,11 @@ pub struct Interception {
     /// TCP destination ports.
     #[serde(default)]
     pub ports: Ports,
+    /// Capture traffic where it arrives, also what the machine's FORWARD rules (`DOCKER-USER`,
+    /// network policies) would refuse, or what has no route. Otherwise they are asked first:
+    /// what they refuse stays refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_forward: bool,
 }
 
 impl Policy {

@@ -1,4 +1,6 @@
-//! The broker: the only part that holds privilege, and one that reads no stranger's bytes.
+//! The broker: the only part that holds privilege, and one that understands no stranger's bytes.
+//! Of what comes from the network it is handed opening segments alone, to send them on: it looks at
+//! their lengths and sums them up.
 //!
 //! It holds the firewall's table and opens listening sockets for an engine that has no capability
 //! at all. They speak over a Unix socket of whole messages (`SOCK_SEQPACKET`), in JSON; sockets go

@@ -53,6 +53,11 @@ pub enum InterceptError {
         /// Why.
         source: io::Error,
     },
+    /// The process may not send segments again.
+    #[error(
+        "this process may not open raw sockets ({0}), which sending on what the firewall let through needs: give it CAP_NET_RAW, or capture without asking the firewall's FORWARD rules (ignore-forward)"
+    )]
+    NoRawSocket(io::Error),
     /// There is nowhere to send what is captured.
     #[error(
         "no interface here has an address that captured traffic could be sent to: it begins as soon as one has"
@@ -104,6 +109,7 @@ impl InterceptError {
             Self::MissingFeature { .. } => "kernel_feature_missing",
             Self::Refused { .. } => "kernel_refused",
             Self::Netlink { .. } => "netlink_failed",
+            Self::NoRawSocket(_) => "no_raw_socket",
             Self::NoAddress => "no_address",
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 "port_in_use"

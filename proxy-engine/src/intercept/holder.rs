@@ -13,6 +13,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::addresses::{AddressWatch, Addresses};
+use super::forwarded::Forwarded;
 use super::nftables::{self, Capture, NftSocket, Targets};
 use super::{InterceptError, InterfacePattern, capabilities};
 use crate::config::{Interception, Ports};
@@ -26,14 +27,16 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Holds the table. When it is dropped, however that happens, the kernel removes the table.
 ///
-/// Not thread-safe and never blocking: its owner waits for [`Holder::addresses`] to be readable,
-/// calls [`Holder::addresses_changed`] then, and [`Holder::tick`] after [`Holder::next_tick`].
+/// Not thread-safe and never blocking: its owner waits for what [`Holder::awaited`] tells, calls
+/// what belongs to it then, and [`Holder::tick`] after [`Holder::next_tick`].
 #[derive(Debug)]
 pub(super) struct Holder {
     socket: NftSocket,
     watch: AddressWatch,
     table: String,
     stage: Stage,
+    /// Open from the first time that it is needed.
+    forwarded: Option<Forwarded>,
     /// Addresses changed, and the table does not know yet.
     behind: bool,
 }
@@ -71,6 +74,7 @@ impl Holder {
             watch: AddressWatch::open()?,
             socket,
             stage: Stage::Empty,
+            forwarded: None,
             behind: false,
         };
         holder.probe()?;
@@ -84,6 +88,7 @@ impl Holder {
             interfaces: &[InterfacePattern::Prefix("gangway".to_owned())],
             exclude: &[],
             ports: &Ports::default(),
+            behind_forward: Some(1),
             listener: 3183,
             local: &BTreeSet::new(),
             neighbours: &[],
@@ -135,10 +140,16 @@ impl Holder {
         if matches!(&self.stage, Stage::Capturing(now) if *now == wanted) {
             return Ok(());
         }
+        let behind_forward = if wanted.interception.ignore_forward {
+            None
+        } else {
+            Some(self.forwarded()?.group())
+        };
         let capture = Capture {
             interfaces: &wanted.interception.interfaces,
             exclude: &wanted.interception.exclude,
             ports: &wanted.interception.ports,
+            behind_forward,
             listener: wanted.listener,
             local: &wanted.local,
             neighbours: &wanted.neighbours,
@@ -151,6 +162,14 @@ impl Holder {
         commit(&mut self.socket, batch)?;
         self.stage = Stage::Capturing(wanted);
         Ok(())
+    }
+
+    fn forwarded(&mut self) -> Result<&Forwarded, InterceptError> {
+        let opened = match self.forwarded.take() {
+            Some(open) => open,
+            None => Forwarded::open().map_err(of_this_process)?,
+        };
+        Ok(self.forwarded.insert(opened))
     }
 
     /// Captures nothing more. Connections that were captured live on.
@@ -190,9 +209,22 @@ impl Holder {
         }
     }
 
-    /// Readable when addresses changed.
-    pub(super) fn addresses(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
+    /// Readable when there is something to do: with [`Holder::addresses_changed`] the first, with
+    /// [`Holder::opening_segments`] the second.
+    pub(super) fn awaited(&self) -> (BorrowedFd<'_>, Option<BorrowedFd<'_>>) {
+        (self.watch.as_fd(), self.forwarded.as_ref().map(AsFd::as_fd))
+    }
+
+    /// Sends on the opening segments that the table took out.
+    pub(super) fn opening_segments(&mut self) {
+        let targets = match &self.stage {
+            Stage::Capturing(now) => now.targets,
+            // Withdrawn meanwhile: the clients' next ones go their own way.
+            Stage::Empty | Stage::Inert { .. } => Targets::default(),
+        };
+        if let Some(forwarded) = &mut self.forwarded {
+            forwarded.send_again(targets);
+        }
     }
 
     /// Follows the addresses of this namespace. What cannot be followed shows in
@@ -259,10 +291,16 @@ fn commit(
     socket: &mut NftSocket,
     batch: Vec<super::netlink::Message>,
 ) -> Result<(), InterceptError> {
-    socket.commit(batch).map_err(|error| match error {
-        InterceptError::NotPermitted if capabilities::were_dropped() => {
+    socket.commit(batch).map_err(of_this_process)
+}
+
+fn of_this_process(error: InterceptError) -> InterceptError {
+    match error {
+        InterceptError::NotPermitted | InterceptError::NoRawSocket(_)
+            if capabilities::were_dropped() =>
+        {
             InterceptError::CapabilitiesDropped
         }
         error => error,
-    })
+    }
 }

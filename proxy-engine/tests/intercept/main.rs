@@ -9,5 +9,6 @@ mod commands;
 mod neighbours;
 mod processes;
 mod quic;
+mod refused;
 mod road;
 mod survival;

@@ -100,6 +100,7 @@ pub(crate) fn interception(interfaces: &str, ports: &str) -> Interception {
             .collect(),
         exclude: Vec::new(),
         ports: ports.parse().expect("ports"),
+        ignore_forward: false,
     }
 }
 

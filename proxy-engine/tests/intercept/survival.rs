@@ -143,6 +143,8 @@ fn a_machine_without_any_address_says_so_and_captures_once_it_has_one() {
     ));
     node.ip("addr add 10.244.0.1/24 dev br-pods")
         .expect("an address");
+    node.ip("route add 203.0.113.0/24 via 198.51.100.2 dev road onlink")
+        .expect("a way out");
     wait_for("capture to begin", SOON, || {
         matches!(interceptor.state(), InterceptionState::On { .. }).then_some(())
     })

@@ -224,6 +224,7 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
             interfaces,
             exclude,
             ports: settings.intercept.ports.clone(),
+            ignore_forward: false,
         },
         cause: follows.cause.clone(),
     }

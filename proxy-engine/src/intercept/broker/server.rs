@@ -64,8 +64,8 @@ struct Broker {
 impl Broker {
     /// Waits for one event and deals with it. True: it is time to end.
     fn turn(&mut self, end: &OwnedFd) -> io::Result<bool> {
-        let (ended, connecting, changed, spoken) = {
-            let addresses = self.holder.addresses();
+        let (ended, connecting, changed, segments, spoken) = {
+            let (addresses, segments) = self.holder.awaited();
             self.resting = self.resting.filter(|until| *until > Instant::now());
             let admits = match self.resting {
                 None => PollFlags::IN,
@@ -76,17 +76,33 @@ impl Broker {
                 PollFd::new(&self.socket.fd, admits),
                 PollFd::from_borrowed_fd(addresses, PollFlags::IN),
             ];
-            fds.extend(self.engine.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            let segments = segments.map(|fd| {
+                fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+                fds.len() - 1
+            });
+            let engine = self.engine.as_ref().map(|fd| {
+                fds.push(PollFd::new(fd, PollFlags::IN));
+                fds.len() - 1
+            });
             let timeout = self.timeout().and_then(|t| Timespec::try_from(t).ok());
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
-            (ready(0), ready(1), ready(2), ready(3))
+            (
+                ready(0),
+                ready(1),
+                ready(2),
+                segments.is_some_and(ready),
+                engine.is_some_and(ready),
+            )
         };
         if ended {
             return Ok(true);
+        }
+        if segments {
+            self.holder.opening_segments();
         }
         if changed {
             self.holder.addresses_changed();

@@ -102,11 +102,12 @@ impl Drop for HolderThread {
 fn hold(mut holder: Holder, queue: &Receiver<Order>, wake: &OwnedFd) {
     loop {
         let timeout = holder.next_tick().and_then(|t| Timespec::try_from(t).ok());
-        let addresses = holder.addresses();
-        let mut fds = [
+        let (addresses, segments) = holder.awaited();
+        let mut fds = vec![
             PollFd::new(wake, PollFlags::IN),
             PollFd::from_borrowed_fd(addresses, PollFlags::IN),
         ];
+        fds.extend(segments.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => {
@@ -114,9 +115,13 @@ fn hold(mut holder: Holder, queue: &Receiver<Order>, wake: &OwnedFd) {
                 return;
             }
         }
-        let changed = !fds[1].revents().is_empty();
+        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        let (changed, segments) = (ready(1), ready(2));
         // Empty when it was not the counter that woke us.
         let _ = rustix::io::read(wake, &mut [0_u8; 8]);
+        if segments {
+            holder.opening_segments();
+        }
         if changed {
             holder.addresses_changed();
         }

@@ -104,11 +104,17 @@ impl NetlinkSocket {
     /// The next datagram that waits; `None` when none does.
     pub(crate) fn receive(&self) -> io::Result<Option<Vec<u8>>> {
         let mut buffer = vec![0; BUFFER];
-        match recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT) {
-            Ok((read, _)) => {
-                buffer.truncate(read);
-                Ok(Some(buffer))
-            }
+        let read = self.receive_into(&mut buffer)?;
+        Ok(read.map(|read| {
+            buffer.truncate(read);
+            buffer
+        }))
+    }
+
+    /// The same into `buffer`: its length, at most as much as there is room for.
+    pub(crate) fn receive_into(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match recv(&self.fd, buffer, RecvFlags::DONTWAIT) {
+            Ok((read, _)) => Ok(Some(read)),
             Err(rustix::io::Errno::AGAIN) => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -174,6 +174,12 @@ impl Expressions<'_> {
         self.verdict(RETURN, None);
     }
 
+    /// Takes the packet away; nobody is told.
+    pub(super) fn drop(&mut self) {
+        const DROP: i32 = 0;
+        self.verdict(DROP, None);
+    }
+
     /// Lets the packet pass this chain.
     pub(super) fn accept(&mut self) {
         const ACCEPT: i32 = 1;
@@ -210,6 +216,36 @@ impl Expressions<'_> {
             message.put_u32(3, FIRST);
             message.put_u32(5, SECOND);
         });
+    }
+
+    /// Keeps the source as it is, against any rule that comes later and would rewrite it.
+    pub(super) fn keep_source(&mut self, family: Family) {
+        /// `NFT_NAT_SNAT`.
+        const SOURCE: u32 = 0;
+        match family {
+            Family::V4 => self.payload(1, 12, 4),
+            Family::V6 => self.payload(1, 8, 16),
+        };
+        self.add("nat", |message| {
+            message.put_u32(1, SOURCE);
+            message.put_u32(2, u32::from(family.number()));
+            message.put_u32(3, FIRST);
+        });
+    }
+
+    /// The packet bears this mark.
+    pub(super) fn marked(&mut self, mark: u32) -> &mut Self {
+        /// `NFT_META_MARK`; a number of this machine's byte order.
+        const PACKET_MARK: u32 = 3;
+        self.meta(PACKET_MARK).compare(EQUAL, &mark.to_ne_bytes())
+    }
+
+    /// Hands a copy of the packet to the socket that has taken `group`, at once.
+    pub(super) fn copy_to(&mut self, group: u16) -> &mut Self {
+        self.add("log", |message| {
+            message.put(1, &group.to_be_bytes());
+            message.put(4, &1_u16.to_be_bytes());
+        })
     }
 
     fn load(&mut self, register: u32, value: &[u8]) -> &mut Self {

@@ -13,19 +13,31 @@
 //!     set ports    { type inet_service; elements = { 80, 443 } }
 //!     chain capture {
 //!         tcp flags & (fin | syn | rst | ack) != syn return
+//!         ct status dnat return
 //!         ip daddr @local4 return
 //!         ip daddr @private4 return
 //!         ip daddr @neighbours4 return
-//!         meta nfproto ipv4 tcp dport @ports dnat ip to 172.18.0.1:3183
+//!         meta nfproto ipv4 tcp dport @ports log group 26368 queue-threshold 1 drop
 //!         … the same for IPv6
 //!     }
 //!     chain quic {
-//!         ct direction original ip daddr @local4 return …
+//!         ip daddr @local4 return …
 //!         meta nfproto ipv4 reject with icmpx port-unreachable …
 //!     }
 //!     chain prerouting {
 //!         type nat hook prerouting priority dstnat + 1
+//!     }
+//!     chain leaving {
+//!         type filter hook postrouting priority srcnat - 2
 //!         iifname "br-*" meta l4proto tcp jump capture
+//!     }
+//!     chain again {
+//!         type nat hook output priority dstnat - 1
+//!         meta mark 0x3067 meta nfproto ipv4 meta l4proto tcp dnat ip to 172.18.0.1:3183 …
+//!     }
+//!     chain again_from {
+//!         type nat hook postrouting priority srcnat - 1
+//!         meta mark 0x3067 snat ip to ip saddr …
 //!     }
 //!     chain forward {
 //!         type filter hook forward priority filter
@@ -39,11 +51,22 @@
 //! }
 //! ```
 //!
-//! One below the usual `dstnat`, so that published ports and cluster services, which sit there,
-//! are translated first and stay out of it: the first translation of a connection is the only one.
+//! Opening segments are taken out where they would leave, so that FORWARD rules of others refuse
+//! what they refuse, and come back [another way](crate::intercept::forwarded). What was translated
+//! on its way (published ports, cluster services) is left alone: the first translation of a
+//! connection is the only one. `snat to ip saddr` keeps the client's address, which a masquerading
+//! rule would replace by a loopback one.
+//!
+//! Where FORWARD rules shall not be asked, `prerouting` jumps to `capture`, which ends in `dnat`:
+//! one below the usual `dstnat`, so that others translate first. `leaving` and `again` are empty
+//! then; `prerouting` stays in any case, for the kernel goes on translating what was captured only
+//! as long as some such chain is there.
+//!
 //! Only opening segments are captured: where connection tracking starts with this table, it would
 //! otherwise take a running connection for a new one. UDP to 443 is refused so that clients of
 //! QUIC turn to TCP at once.
+
+mod rules;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -51,25 +74,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::constants::{message as m, rule, set, table as t};
-use super::expression::Family;
 use super::objects::{
-    KeyType, elements, intervals, message, new_chain, new_rule, new_set, new_table, octets,
+    KeyType, elements, intervals, message, new_chain, new_set, new_table, octets,
 };
 use super::private;
 use crate::config::Ports;
 use crate::intercept::InterfacePattern;
 use crate::intercept::netlink::Message;
 
-/// IANA number of TCP.
-const TCP: u8 = 6;
-/// IANA number of UDP.
-const UDP: u8 = 17;
-/// `NF_INET_PRE_ROUTING`, `NF_INET_LOCAL_IN`, `NF_INET_FORWARD`.
+/// `NF_INET_PRE_ROUTING`, `NF_INET_LOCAL_IN`, `NF_INET_FORWARD`, `NF_INET_LOCAL_OUT`,
+/// `NF_INET_POST_ROUTING`.
 const PREROUTING: u32 = 0;
 const INPUT: u32 = 1;
 const FORWARD: u32 = 2;
-/// `NF_IP_PRI_NAT_DST` + 1.
-const BEHIND_DSTNAT: i32 = -99;
+const OUTPUT: u32 = 3;
+const POSTROUTING: u32 = 4;
+/// `NF_IP_PRI_NAT_DST`.
+const DSTNAT: i32 = -100;
+/// `NF_IP_PRI_NAT_SRC`.
+const SRCNAT: i32 = 100;
 
 /// What shall be captured, and where it shall go.
 #[derive(Debug)]
@@ -80,6 +103,9 @@ pub(crate) struct Capture<'a> {
     pub(crate) exclude: &'a [InterfacePattern],
     /// Destination ports.
     pub(crate) ports: &'a Ports,
+    /// The log group that hears of opening segments which forwarding let through; `None`: they are
+    /// captured where they arrive.
+    pub(crate) behind_forward: Option<u16>,
     /// The transparent listener's port.
     pub(crate) listener: u16,
     /// This machine's own addresses.
@@ -125,11 +151,10 @@ pub(crate) fn install(table: &str, capture: &Capture<'_>) -> Vec<Message> {
     batch.extend([
         new_chain(table, "capture", None),
         new_chain(table, "quic", None),
-        new_chain(
-            table,
-            "prerouting",
-            Some(("nat", PREROUTING, BEHIND_DSTNAT)),
-        ),
+        new_chain(table, "prerouting", Some(("nat", PREROUTING, DSTNAT + 1))),
+        new_chain(table, "leaving", Some(("filter", POSTROUTING, SRCNAT - 2))),
+        new_chain(table, "again", Some(("nat", OUTPUT, DSTNAT - 1))),
+        new_chain(table, "again_from", Some(("nat", POSTROUTING, SRCNAT - 1))),
         new_chain(table, "forward", Some(("filter", FORWARD, 0))),
         new_chain(table, "input", Some(("filter", INPUT, 0))),
     ]);
@@ -148,7 +173,7 @@ pub(crate) fn replace(table: &str, capture: &Capture<'_>) -> Vec<Message> {
 /// kernel translating the connections that were captured. The listener stays guarded.
 pub(crate) fn inert(table: &str, listener: u16) -> Vec<Message> {
     let mut batch = clear(table);
-    batch.extend(guard(table, listener));
+    batch.extend(rules::guard(table, listener));
     batch
 }
 
@@ -200,135 +225,13 @@ fn fill(table: &str, capture: &Capture<'_>) -> Vec<Message> {
             ports.contains(&443)
         }
     };
-    batch.extend(capture_rules(table, capture));
-    batch.extend(excluded(table, "prerouting", capture));
-    for pattern in capture.interfaces {
-        batch.push(new_rule(
-            table,
-            "prerouting",
-            format!("the rule for TCP from {pattern}"),
-            |rule| rule.arrived_by(pattern).transport(TCP).jump("capture"),
-        ));
+    batch.extend(rules::capture(table, capture));
+    if capture.behind_forward.is_some() {
+        batch.extend(rules::again(table, capture));
     }
     if quic {
-        batch.extend(quic_rules(table, capture));
+        batch.extend(rules::quic(table, capture));
     }
-    batch.extend(guard(table, capture.listener));
+    batch.extend(rules::guard(table, capture.listener));
     batch
-}
-
-/// The families that are captured, and where they are sent.
-fn families(targets: Targets) -> impl Iterator<Item = (Family, IpAddr)> {
-    let targets = [targets.v4.map(IpAddr::V4), targets.v6.map(IpAddr::V6)];
-    targets
-        .into_iter()
-        .flatten()
-        .map(|target| (Family::of(target), target))
-}
-
-fn capture_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
-    let mut batch = vec![new_rule(
-        table,
-        "capture",
-        "the rule for running connections".to_owned(),
-        |rule| rule.transport(TCP).not_opening().leave(),
-    )];
-    for (family, target) in families(capture.targets) {
-        batch.extend(near(table, "capture", family));
-        batch.push(new_rule(
-            table,
-            "capture",
-            format!("the rule that sends {family:?} to {target}"),
-            |rule| {
-                rule.family(family).transport(TCP);
-                if matches!(capture.ports, Ports::List(_)) {
-                    rule.port_in("ports");
-                }
-                rule.translate_destination(target, capture.listener);
-            },
-        ));
-    }
-    batch
-}
-
-fn quic_rules(table: &str, capture: &Capture<'_>) -> Vec<Message> {
-    let mut batch = Vec::new();
-    for (family, _) in families(capture.targets) {
-        batch.extend(near(table, "quic", family));
-        batch.push(new_rule(
-            table,
-            "quic",
-            format!("the rule that refuses QUIC over {family:?}"),
-            |rule| rule.family(family).port_unreachable(),
-        ));
-    }
-    batch.extend(excluded(table, "forward", capture));
-    for pattern in capture.interfaces {
-        batch.push(new_rule(
-            table,
-            "forward",
-            format!("the rule for QUIC from {pattern}"),
-            |rule| {
-                rule.arrived_by(pattern)
-                    .original_direction()
-                    .transport(UDP)
-                    .port(443)
-                    .jump("quic");
-            },
-        ));
-    }
-    batch
-}
-
-/// Leave alone what comes from interfaces that are excepted; first in its chain.
-fn excluded<'a>(
-    table: &'a str,
-    chain: &'a str,
-    capture: &'a Capture<'_>,
-) -> impl Iterator<Item = Message> + 'a {
-    capture.exclude.iter().map(move |pattern| {
-        let what = format!("the rule that leaves {pattern} alone");
-        new_rule(table, chain, what, |rule| {
-            rule.arrived_by(pattern).leave();
-        })
-    })
-}
-
-/// Leave alone what goes to this machine itself, to private ranges, or to the next container.
-fn near(table: &str, chain: &str, family: Family) -> [Message; 3] {
-    let sets = match family {
-        Family::V4 => ["local4", "private4", "neighbours4"],
-        Family::V6 => ["local6", "private6", "neighbours6"],
-    };
-    sets.map(|name| {
-        new_rule(
-            table,
-            chain,
-            format!("the rule that leaves {name} alone"),
-            |rule| rule.family(family).destination_in(family, name).leave(),
-        )
-    })
-}
-
-/// Only what a rule sent to the listener may reach it.
-fn guard(table: &str, listener: u16) -> [Message; 2] {
-    [
-        new_rule(
-            table,
-            "input",
-            "the rule that lets captured connections in".to_owned(),
-            |rule| {
-                rule.transport(TCP)
-                    .port(listener)
-                    .destination_translated()
-                    .accept();
-            },
-        ),
-        new_rule(
-            table,
-            "input",
-            "the rule that refuses direct hits".to_owned(),
-            |rule| rule.transport(TCP).port(listener).reset(),
-        ),
-    ]
 }

@@ -156,6 +156,7 @@ fn feature(part: &str) -> String {
         "nat" => "nft_nat",
         "ct" => "nft_ct",
         "reject" => "nft_reject_inet",
+        "log" => "nft_log",
         _ => "nf_tables",
     };
     let kind = if part.ends_with("chain") {
@@ -179,6 +180,7 @@ mod tests {
     /// The table's message that is for `what`, and where in it stands `part`.
     fn find(what: &str, part: &str) -> (Message, usize) {
         let capture = Capture {
+            behind_forward: None,
             exclude: &[],
             interfaces: &["br-*".parse().expect("a pattern")],
             ports: &Ports::default(),

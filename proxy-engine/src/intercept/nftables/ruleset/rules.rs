@@ -1,0 +1,169 @@
+//! The rules in the chains.
+
+use std::net::IpAddr;
+
+use super::{Capture, Targets};
+use crate::config::Ports;
+use crate::intercept::forwarded::MARK;
+use crate::intercept::netlink::Message;
+use crate::intercept::nftables::expression::Family;
+use crate::intercept::nftables::objects::new_rule;
+
+/// IANA number of TCP.
+const TCP: u8 = 6;
+/// IANA number of UDP.
+const UDP: u8 = 17;
+
+/// The families that are captured, and where they are sent.
+fn families(targets: Targets) -> impl Iterator<Item = (Family, IpAddr)> {
+    let targets = [targets.v4.map(IpAddr::V4), targets.v6.map(IpAddr::V6)];
+    targets
+        .into_iter()
+        .flatten()
+        .map(|target| (Family::of(target), target))
+}
+
+/// The rules that capture TCP: those of the chain `capture`, and the ways into it.
+pub(super) fn capture(table: &str, wanted: &Capture<'_>) -> Vec<Message> {
+    let mut batch = vec![new_rule(
+        table,
+        "capture",
+        "the rule for running connections".to_owned(),
+        |rule| rule.transport(TCP).not_opening().leave(),
+    )];
+    if wanted.behind_forward.is_some() {
+        let what = "the rule for what others translated".to_owned();
+        batch.push(new_rule(table, "capture", what, |rule| {
+            rule.destination_translated().leave();
+        }));
+    }
+    for (family, target) in families(wanted.targets) {
+        batch.extend(near(table, "capture", family));
+        let what = match wanted.behind_forward {
+            Some(_) => format!("the rule that takes {family:?} out"),
+            None => format!("the rule that sends {family:?} to {target}"),
+        };
+        batch.push(new_rule(table, "capture", what, |rule| {
+            rule.family(family).transport(TCP);
+            if matches!(wanted.ports, Ports::List(_)) {
+                rule.port_in("ports");
+            }
+            match wanted.behind_forward {
+                Some(group) => rule.copy_to(group).drop(),
+                None => rule.translate_destination(target, wanted.listener),
+            }
+        }));
+    }
+    let way_in = match wanted.behind_forward {
+        Some(_) => "leaving",
+        None => "prerouting",
+    };
+    batch.extend(excluded(table, way_in, wanted));
+    for pattern in wanted.interfaces {
+        let what = format!("the rule for TCP from {pattern}");
+        batch.push(new_rule(table, way_in, what, |rule| {
+            rule.arrived_by(pattern).transport(TCP).jump("capture");
+        }));
+    }
+    batch
+}
+
+/// The rules that bring what was taken out to the listener, in the name of its client.
+pub(super) fn again(table: &str, wanted: &Capture<'_>) -> Vec<Message> {
+    let mut batch = Vec::new();
+    for (family, target) in families(wanted.targets) {
+        let what = format!("the rule that sends {family:?} to {target}");
+        batch.push(new_rule(table, "again", what, |rule| {
+            rule.marked(MARK).family(family).transport(TCP);
+            rule.translate_destination(target, wanted.listener);
+        }));
+        let what = format!("the rule that keeps the client's {family:?} address");
+        batch.push(new_rule(table, "again_from", what, |rule| {
+            rule.marked(MARK).family(family).keep_source(family);
+        }));
+    }
+    batch
+}
+
+/// The rules that refuse QUIC.
+pub(super) fn quic(table: &str, capture: &Capture<'_>) -> Vec<Message> {
+    let mut batch = Vec::new();
+    for (family, _) in families(capture.targets) {
+        batch.extend(near(table, "quic", family));
+        batch.push(new_rule(
+            table,
+            "quic",
+            format!("the rule that refuses QUIC over {family:?}"),
+            |rule| rule.family(family).port_unreachable(),
+        ));
+    }
+    batch.extend(excluded(table, "forward", capture));
+    for pattern in capture.interfaces {
+        batch.push(new_rule(
+            table,
+            "forward",
+            format!("the rule for QUIC from {pattern}"),
+            |rule| {
+                rule.arrived_by(pattern)
+                    .original_direction()
+                    .transport(UDP)
+                    .port(443)
+                    .jump("quic");
+            },
+        ));
+    }
+    batch
+}
+
+/// Leave alone what comes from interfaces that are excepted; first in its chain.
+fn excluded<'a>(
+    table: &'a str,
+    chain: &'a str,
+    capture: &'a Capture<'_>,
+) -> impl Iterator<Item = Message> + 'a {
+    capture.exclude.iter().map(move |pattern| {
+        let what = format!("the rule that leaves {pattern} alone");
+        new_rule(table, chain, what, |rule| {
+            rule.arrived_by(pattern).leave();
+        })
+    })
+}
+
+/// Leave alone what goes to this machine itself, to private ranges, or to the next container.
+fn near(table: &str, chain: &str, family: Family) -> [Message; 3] {
+    let sets = match family {
+        Family::V4 => ["local4", "private4", "neighbours4"],
+        Family::V6 => ["local6", "private6", "neighbours6"],
+    };
+    sets.map(|name| {
+        new_rule(
+            table,
+            chain,
+            format!("the rule that leaves {name} alone"),
+            |rule| rule.family(family).destination_in(family, name).leave(),
+        )
+    })
+}
+
+/// Only what a rule sent to the listener may reach it.
+pub(super) fn guard(table: &str, listener: u16) -> [Message; 2] {
+    [
+        new_rule(
+            table,
+            "input",
+            "the rule that lets captured connections in".to_owned(),
+            |rule| {
+                rule.transport(TCP)
+                    .port(listener)
+                    .destination_translated()
+                    .accept();
+            },
+        ),
+        new_rule(
+            table,
+            "input",
+            "the rule that refuses direct hits".to_owned(),
+            |rule| rule.transport(TCP).port(listener).reset(),
+        ),
+    ]
+}
