@@ -6,12 +6,14 @@
 
 #[path = "corporate_network/office.rs"]
 mod office;
+#[path = "corporate_network/refusal.rs"]
+mod refusal;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use office::Office;
-use testbed::{BasicLogin, Origin, Recorder, Squid, wait_for};
+use office::{NEAR, Office};
+use testbed::{BasicLogin, Recorder, Squid, wait_for};
 
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -91,7 +93,9 @@ fn a_proxy_that_asks_for_a_login_gets_it_and_the_origin_does_not() {
     assert!(office.pod_gets("http://web.example.test/hello").is_ok());
     for seen in office.origin.seen() {
         let head = seen.head.to_ascii_lowercase();
-        assert!(!head.contains("proxy-"), "{head}");
+        for ours in ["proxy-", "authorization", "basic "] {
+            assert!(!head.contains(ours), "{head}");
+        }
     }
     let arguments = std::fs::read(format!("/proc/{}/cmdline", engine.pid())).unwrap();
     assert!(!String::from_utf8_lossy(&arguments).contains("h:rse"));
@@ -101,15 +105,8 @@ fn a_proxy_that_asks_for_a_login_gets_it_and_the_origin_does_not() {
 fn a_killed_engine_leaves_no_rule_and_direct_traffic_as_if_never_installed() {
     let office = Office::open();
     let _squid = Squid::start(&office.corp).unwrap();
-    // A public address that this office reaches without its proxy.
-    let near = Ipv4Addr::new(198, 51, 100, 1);
-    office
-        .corp
-        .router
-        .ip(&format!("addr add {near}/32 dev lan"))
-        .unwrap();
-    let server = Origin::inside(&office.corp.router, &[IpAddr::V4(near)], &[], &office.ca).unwrap();
-    let url = format!("https://{near}/hello");
+    let server = office.near();
+    let url = format!("https://{NEAR}/hello");
     assert!(office.pod_gets(&url).is_ok());
     let rules_before = office.corp.node.sh("nft list ruleset").unwrap();
 
@@ -124,7 +121,7 @@ fn a_killed_engine_leaves_no_rule_and_direct_traffic_as_if_never_installed() {
     );
     assert!(
         office.pod_gets(&url).is_err(),
-        "the proxy does not reach {near}"
+        "the proxy does not reach {NEAR}"
     );
 
     let killed = Instant::now();
@@ -194,13 +191,7 @@ fn a_hundred_changes_of_the_upstream_reach_new_connections_at_once_and_end_no_do
     let office = Office::open();
     let proxies = ["10.66.0.2:8080", "10.66.0.2:8081"]
         .map(|at| Recorder::start(&office.corp.proxy, at.parse().unwrap()).unwrap());
-    let near = Ipv4Addr::new(198, 51, 100, 1);
-    office
-        .corp
-        .router
-        .ip(&format!("addr add {near}/32 dev lan"))
-        .unwrap();
-    let server = Origin::inside(&office.corp.router, &[IpAddr::V4(near)], &[], &office.ca).unwrap();
+    let server = office.near();
     let engine = office.engine(&["--upstream", "http://10.66.0.2:8080"], "");
     let download = office.pod_downloads("https://web.example.test/held");
     wait_for("the download runs", WITHIN, || {
@@ -231,7 +222,7 @@ fn a_hundred_changes_of_the_upstream_reach_new_connections_at_once_and_end_no_do
             || {
                 let before = counts();
                 // The proxies do not reach this address: what counts is that they were asked.
-                let _ = office.pod_asks(&format!("http://{near}/hello"));
+                let _ = office.pod_asks(&format!("http://{NEAR}/hello"));
                 let after = counts();
                 (0..3)
                     .all(|i| after[i] == before[i] + usize::from(i == way))

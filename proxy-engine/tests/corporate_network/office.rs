@@ -1,11 +1,15 @@
 //! The machines that these tests share.
 
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Stdio;
 use std::time::Duration;
 
 use testbed::net::POD_BRIDGE;
 use testbed::{Ca, Child, CorpNet, Origin, wait_for};
+
+/// A public address that this office reaches without its proxy, once [`Office::near`] has it.
+pub(crate) const NEAR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
 /// A corporate network with origins outside.
 pub(crate) struct Office {
@@ -28,6 +32,13 @@ impl Office {
             origin,
             files,
         }
+    }
+
+    /// An origin at [`NEAR`].
+    pub(crate) fn near(&self) -> Origin {
+        let router = &self.corp.router;
+        router.ip(&format!("addr add {NEAR}/32 dev lan")).unwrap();
+        Origin::inside(router, &[IpAddr::V4(NEAR)], &[], &self.ca).unwrap()
     }
 
     /// The engine on the node, intercepting the pods' bridge, with `stdin` as its input; up when
