@@ -16,7 +16,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use office::Office;
+use office::{NEAR, Office};
 use testbed::CorpNet;
 use upstream::Upstream;
 
@@ -92,6 +92,13 @@ fn what_is_neither_tls_nor_http_goes_to_its_address_untouched() {
         let begun = Instant::now();
         let mut pod = pod_dials(&office.corp, &format!("{ORIGIN}:{port}"));
         pod.write_all(bytes).unwrap();
+        // The pod could still say more: nothing of it is waited for.
+        pod.read_exact(&mut [0; upstream::BANNER.len()]).unwrap();
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "it waited {:?}",
+            begun.elapsed()
+        );
         pod.shutdown(Shutdown::Write).unwrap();
         let (head, arrived) = upstream.next();
         assert!(
@@ -99,11 +106,6 @@ fn what_is_neither_tls_nor_http_goes_to_its_address_untouched() {
             "{head}"
         );
         assert_eq!(arrived, bytes);
-        assert!(
-            begun.elapsed() < Duration::from_secs(1),
-            "it waited {:?}",
-            begun.elapsed()
-        );
     }
 }
 
@@ -177,6 +179,31 @@ fn each_request_of_an_intercepted_connection_goes_to_the_host_that_it_names() {
             &address,
         ]
     );
+}
+
+#[test]
+fn a_name_of_the_inside_opens_no_direct_way_to_a_foreign_address() {
+    let office = Office::open();
+    let upstream =
+        testbed::Recorder::start(&office.corp.proxy, "10.66.0.2:3128".parse().unwrap()).unwrap();
+    // It could be reached directly: what counts is that it is not.
+    let near = office.near();
+    let bypass = ["--bypass", "web.example.test,*.inside.test"];
+    let _engine = office.engine(&[&THROUGH[..], &bypass].concat(), "");
+    for name in ["localhost", "printer", "web.example.test", "a.inside.test"] {
+        let mut plain = pod_dials(&office.corp, &format!("{NEAR}:80"));
+        write!(plain, "GET /hello HTTP/1.1\r\nHost: {name}\r\n\r\n").unwrap();
+        let mut tls = pod_dials(&office.corp, &format!("{NEAR}:443"));
+        tls.write_all(&hello(name, 16_384)).unwrap();
+        for asked in [
+            format!("GET http://{name}/hello"),
+            format!("CONNECT {name}:443"),
+        ] {
+            let told = || upstream.lines().contains(&asked).then_some(());
+            testbed::wait_for(&asked, Duration::from_secs(5), told).unwrap();
+        }
+    }
+    assert_eq!(near.seen(), []);
 }
 
 #[test]
