@@ -1,6 +1,7 @@
 //! The control API from end to end, through its client.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use proxy_engine::config::{EngineConfig, Policy};
 use proxy_engine::control::LentCredentials;
@@ -116,6 +117,30 @@ async fn what_is_lent_is_taken_back_when_the_agent_is_gone_however_it_went() {
 }
 
 #[tokio::test]
+async fn a_change_is_told_at_once() {
+    let service = service().await;
+    let mut attached = service.client.attach("alice").await.expect("attached");
+    let begun = Instant::now();
+    for turn in 0..20 {
+        let cause = format!("turn {turn}");
+        let policy = Policy::direct(cause.as_str());
+        service.client.set_policy(&policy).await.expect("put");
+        while attached
+            .next_status()
+            .await
+            .expect("event")
+            .expect("status")
+            .policy
+            .cause
+            != cause
+        {}
+    }
+    // With the counters alone, which are told once a second, it would take twenty.
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test]
 async fn a_second_user_is_told_who_is_attached() {
     let service = service().await;
     let _attached = service.client.attach("alice").await.expect("attached");
@@ -129,8 +154,9 @@ async fn a_second_user_is_told_who_is_attached() {
 async fn what_is_malformed_is_refused_and_changes_nothing() {
     let service = service().await;
     let before = service.engine.policy();
-    let mut long = String::from("{\"x\":\"");
-    long.push_str(&"y".repeat(2 * 1024 * 1024));
+    // A good one, but for its length.
+    let long = "y".repeat(2 * 1024 * 1024);
+    let long = format!("{{\"default\":{{\"kind\":\"direct\"}},\"cause\":\"{long}\"}}");
     for (method, path, body, status) in [
         ("PUT", "/v1/policy", "{", "422"),
         (
@@ -155,6 +181,24 @@ async fn what_is_malformed_is_refused_and_changes_nothing() {
             "PUT",
             "/v1/policy",
             "{\"default\":{\"kind\":\"upstreams\",\"upstreams\":[\"http://p:1\\nX\"]}}",
+            "422",
+        ),
+        (
+            "PUT",
+            "/v1/policy",
+            "{\"default\":{\"kind\":\"upstreams\",\"upstreams\":[\"http://a\\nb@p:1\"]}}",
+            "422",
+        ),
+        (
+            "PUT",
+            "/v1/policy",
+            "{\"default\":{\"kind\":\"upstreams\",\"upstreams\":[\"http://a\\u0000b@p:1\"]}}",
+            "422",
+        ),
+        (
+            "PUT",
+            "/v1/policy",
+            "{\"default\":{\"kind\":\"upstreams\",\"upstreams\":[\"http://a%0ab@p:1\"]}}",
             "422",
         ),
         ("PUT", "/v1/policy", long.as_str(), "422"),
@@ -217,6 +261,36 @@ async fn the_socket_is_for_its_owner_and_group_and_a_dead_one_is_replaced() {
         "{refused:?}"
     );
     assert_eq!(std::fs::read_to_string(&file).expect("read"), "mine");
+}
+
+#[tokio::test]
+async fn another_user_is_not_answered_even_where_the_socket_is_open() {
+    use std::os::unix::fs::PermissionsExt;
+    let service = service().await;
+    // So that only the check of the peer can refuse.
+    for (path, mode) in [(service.folder.path(), 0o755), (&*service.socket(), 0o666)] {
+        let open = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, open).expect("a mode");
+    }
+    let group = std::fs::metadata(service.socket()).expect("socket");
+    let group = std::os::unix::fs::MetadataExt::gid(&group).to_string();
+    for (gid, groups, served) in [
+        (group.as_str(), "--clear-groups", true),
+        ("65533", &*format!("--groups={group}"), true),
+        ("65533", "--clear-groups", false),
+    ] {
+        let mut ask = tokio::process::Command::new("setpriv");
+        ask.args(["--reuid=65533", &format!("--regid={gid}"), groups]);
+        ask.args(["curl", "-sS", "-m", "10", "http://engine/v1/status"]);
+        ask.arg("--unix-socket").arg(service.socket());
+        let answer = ask.output().await.expect("setpriv and curl");
+        let said = String::from_utf8_lossy(&answer.stdout);
+        assert_eq!(
+            said.contains("\"pid\":"),
+            served,
+            "{gid} {groups}: {answer:?}"
+        );
+    }
 }
 
 #[tokio::test]
