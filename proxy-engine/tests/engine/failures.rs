@@ -1,9 +1,11 @@
 //! When no route can be had, the client reads why, and the status shows it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proxy_engine::config::{DefaultRoute, Policy};
 
 use crate::client::{Client, get};
-use crate::peer::Peer;
+use crate::peer::{Peer, ok};
 use crate::{engine, through};
 
 /// An address at which nobody listens.
@@ -145,5 +147,40 @@ async fn an_upstream_that_closed_an_idle_connection_is_asked_again() {
     let mut client = Client::connect(relay).await;
     for _ in 0..20 {
         assert_eq!(client.ask(get("http://a.test/")).await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_meets_a_closing_connection_is_sent_again_where_that_does_no_harm() {
+    for (request, status, seen) in [
+        (
+            "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+            200,
+            3,
+        ),
+        (
+            "POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+            502,
+            2,
+        ),
+        (
+            "PUT http://a.test/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx",
+            502,
+            2,
+        ),
+    ] {
+        let asked = AtomicUsize::new(0);
+        // It answers, then reads the second request and closes without a word, as an upstream does
+        // whose patience with an idle connection ends at that moment.
+        let proxy = Peer::start(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+            1 => Vec::new(),
+            _ => ok("hi"),
+        })
+        .await;
+        let (_engine, relay) = engine(through(&[proxy.url()])).await;
+        let mut client = Client::connect(relay).await;
+        assert_eq!(client.ask(get("http://a.test/")).await.status(), 200);
+        assert_eq!(client.ask(request).await.status(), status, "{request:?}");
+        assert_eq!(proxy.heads().len(), seen, "{request:?}");
     }
 }

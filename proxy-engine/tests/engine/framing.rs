@@ -1,7 +1,10 @@
 //! What two parsers could read in two ways goes no further.
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
 use crate::client::{Client, get};
-use crate::peer::Peer;
+use crate::peer::{Peer, ok};
 use crate::{engine, through};
 
 /// Behind each attack stands a request that must never be seen.
@@ -54,21 +57,22 @@ async fn a_chunked_body_that_is_malformed_is_refused_and_nothing_behind_it_is_se
         "+5\r\nhello\r\n",
         "5\nhello\r\n",
         "4\r\nhello\r\n",
+        "5\r\nhelloXX",
         "10000000000000000\r\n",
     ] {
-        // An upstream that waits for the body; it must not get a second request.
-        let (_engine, relay) = engine(through(&[proxy.url()])).await;
-        let mut client = Client::connect(relay).await;
-        let head =
-            "POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n";
-        client
-            .send(format!("{head}{chunks}0\r\n\r\n{SMUGGLED}"))
-            .await;
-        let _ = client.rest().await;
-        assert!(
-            proxy.lines().iter().all(|line| !line.contains("smuggled")),
-            "{chunks:?}"
-        );
+        for end in ["0\r\n\r\n", ""] {
+            // An upstream that waits for the body; it must not get a second request.
+            let (_engine, relay) = engine(through(&[proxy.url()])).await;
+            let mut client = Client::connect(relay).await;
+            let head = "POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+            client.send(format!("{head}{chunks}{end}{SMUGGLED}")).await;
+            client.stream.shutdown().await.expect("shutdown");
+            let _ = client.rest().await;
+            assert!(
+                proxy.lines().iter().all(|line| !line.contains("smuggled")),
+                "{chunks:?} {end:?}"
+            );
+        }
     }
 }
 
@@ -102,11 +106,38 @@ async fn an_ambiguous_response_becomes_a_502() {
 
 #[tokio::test]
 async fn bytes_behind_a_response_are_no_response() {
-    let proxy =
-        Peer::start(|_| [crate::peer::ok("one"), crate::peer::ok("planted")].concat()).await;
+    let proxy = Peer::start(|_| [ok("one"), ok("planted")].concat()).await;
     let (_engine, relay) = engine(through(&[proxy.url()])).await;
     let mut client = Client::connect(relay).await;
     for _ in 0..2 {
         assert_eq!(client.ask(get("http://a.test/")).await.body, "one");
     }
+}
+
+#[tokio::test]
+async fn what_an_upstream_says_on_an_idle_connection_answers_no_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let url = format!("http://{}", listener.local_addr().expect("address"));
+    let (idle, answered) = tokio::sync::oneshot::channel::<()>();
+    let (told, heard) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let mut first = Client::accepted(listener.accept().await.expect("accept").0);
+        first.until(b"\r\n\r\n").await;
+        first.send(ok("one")).await;
+        answered.await.expect("signal");
+        // As many servers take their leave.
+        first
+            .send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 3\r\n\r\nbye")
+            .await;
+        told.send(()).expect("signal");
+        let mut second = Client::accepted(listener.accept().await.expect("accept").0);
+        second.until(b"\r\n\r\n").await;
+        second.send(ok("two")).await;
+    });
+    let (_engine, relay) = engine(through(&[url])).await;
+    let mut client = Client::connect(relay).await;
+    assert_eq!(client.ask(get("http://a.test/")).await.body, "one");
+    idle.send(()).expect("signal");
+    heard.await.expect("signal");
+    assert_eq!(client.ask(get("http://a.test/")).await.body, "two");
 }
