@@ -2,10 +2,11 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use proxy_engine::control::InterceptionState;
-use proxy_engine::intercept::broker::{BrokerError, BrokerOptions, EngineUser, OnLoss, serve};
+use proxy_engine::intercept::broker::OnLoss;
 use proxy_engine::intercept::{Families, InterceptError, Interceptor};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketType, bind, connect, listen, recv,
@@ -66,6 +67,9 @@ fn answer(fd: &OwnedFd) -> String {
 fn an_engine_without_privilege_captures_through_the_broker() {
     let brokered = Brokered::new(0, OnLoss::Release);
     let pod = &brokered.road.corp.pod;
+    // Nothing else keeps the kernel translating what was captured.
+    let node = &brokered.road.corp.node;
+    node.sh("nft flush ruleset").expect("nft");
     block(async {
         let interceptor = Interceptor::through_broker(&brokered.socket)
             .await
@@ -236,17 +240,16 @@ fn a_socket_that_systemd_passes_is_served() {
 #[test]
 fn a_second_broker_does_not_take_the_socket_of_the_first() {
     let brokered = Brokered::new(0, OnLoss::Release);
-    let options = BrokerOptions {
-        socket: brokered.socket.clone(),
-        engine: EngineUser::Uid(0),
-        on_loss: OnLoss::Release,
-    };
-    let node = &brokered.road.corp.node;
-    let refused = node.enter(|| serve(&options)).expect("the node");
-    assert!(
-        matches!(refused, Err(BrokerError::Running(_))),
-        "{refused:?}"
-    );
+    let program = env!("CARGO_BIN_EXE_proxy-engine");
+    let mut second = brokered.road.corp.node.command(program);
+    second.args(["broker", "--engine-uid", "0", "--socket"]);
+    second.arg(&brokered.socket);
+    second.stdout(Stdio::null()).stderr(Stdio::piped());
+    let second = Child::spawn(second).expect("a second broker");
+    let ended = second.output(SOON).expect("its end");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let first = format!("another broker serves {}", brokered.socket.display());
+    assert!(!ended.status.success() && said.contains(&first), "{said}");
     block(Interceptor::through_broker(&brokered.socket)).expect("the first one");
 }
 
@@ -311,6 +314,8 @@ fn bad_messages_are_refused_and_change_nothing() {
         intercept(""),
         "[".repeat(10_000),
         " ".repeat(70_000),
+        // What would be left of it, cut to what one message may have, is a good one.
+        intercept("br-pods") + &" ".repeat(70_000),
     ] {
         let fd = bare(&brokered.socket);
         send(&fd, bad.as_bytes(), SendFlags::empty()).expect("sent");

@@ -275,6 +275,19 @@ fn holds_in_order(table: &str, lines: &[&str]) {
 }
 
 #[test]
+fn a_direct_hit_has_no_original_destination_though_the_kernel_tracks_it() {
+    // The pods' own NAT makes the kernel track what arrives; no rule of ours sends it anywhere.
+    let road = Road::new();
+    let port = road.listen();
+    for to in [
+        IpAddr::from([10, 244, 0, 1]),
+        "fd00:244::1".parse().expect("an address"),
+    ] {
+        assert_eq!(greeting(&road.corp.pod, (to, port)), "direct hit", "{to}");
+    }
+}
+
+#[test]
 fn the_table_reads_as_it_is_meant() {
     let road = Road::new();
     let interceptor = road.interceptor();

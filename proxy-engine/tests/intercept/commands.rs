@@ -105,6 +105,40 @@ fn an_engine_without_any_capability_serves_what_the_broker_brings_it() {
     assert_eq!(speak(&road, b"hello").1, "origin", "as if not installed");
 }
 
+#[test]
+fn an_engine_without_a_broker_sets_up_and_serves_without_any_capability() {
+    let road = Road::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut engine = road.corp.node.command(PROGRAM);
+    engine.args(["run", "--transparent", "0.0.0.0:3183"]);
+    engine.args(["--intercept", "br-pods", "--control"]);
+    engine.arg(folder.path().join("engine.sock"));
+    let engine = spawn(engine);
+    let on = || {
+        status(folder.path())
+            .contains(r#""interception":{"kind":"on""#)
+            .then_some(())
+    };
+    wait_for("interception", 2 * SOON, on).expect("in force");
+    // Asked over its socket, it serves: whatever it is sent now finds it without privilege.
+    for thread in std::fs::read_dir(format!("/proc/{}/task", engine.pid())).expect("threads") {
+        let status = thread.expect("a thread").path().join("status");
+        let status = std::fs::read_to_string(status).expect("its status");
+        for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
+            assert!(
+                status.contains(&format!("{set}:\t0000000000000000")),
+                "{status}"
+            );
+        }
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    }
+    assert_eq!(speak(&road, b"\0\n").1, "origin");
+    assert!(
+        status(folder.path()).contains(r#""accepted":1"#),
+        "through the engine"
+    );
+}
+
 /// The user who made the socket that listens on this port: proc(5), `/proc/net/tcp`.
 fn maker_of_listener(road: &Road, port: u16) -> Option<String> {
     let table = road.corp.node.exec("cat", &["/proc/net/tcp"]).ok()?;

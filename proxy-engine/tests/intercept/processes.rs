@@ -15,6 +15,11 @@ use crate::road::{Road, SOON, block, pods, serve_captured};
 
 const ROLE: &str = "GANGWAY_TEST_ROLE";
 
+/// What the other process says when its rules are in force.
+const READY: &str = "ready";
+/// And when it has found that it has no capability left.
+const GIVEN_UP: &str = "given up";
+
 /// What the other process is.
 #[derive(Clone, Copy)]
 pub(crate) enum Role<'a> {
@@ -42,12 +47,17 @@ pub(crate) fn start(road: &Road, role: Role<'_>) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .env(ROLE, order);
+    // Its last word: what it said later would find nobody who listens, and end it.
+    let word = match role {
+        Role::Alone => GIVEN_UP,
+        Role::Holder | Role::Engine(_) | Role::Broker(..) => READY,
+    };
     let mut child = Child::spawn(command).expect("another process");
     let output = BufReader::new(child.stdout().expect("piped"));
     let ready = output
         .lines()
         .map_while(Result::ok)
-        .any(|line| line.ends_with("ready"));
+        .any(|line| line.ends_with(word));
     assert!(ready, "the other process ended before it was ready");
     child
 }
@@ -143,7 +153,7 @@ async fn announce(interceptor: &Interceptor) {
     let port = listener.local_addr().expect("bound").port();
     serve_captured(listener);
     interceptor.apply(&pods(), port).await.expect("rules");
-    println!("ready");
+    println!("{READY}");
 }
 
 /// What the child of `alone` does: threads before and after, and a look at what is left.
@@ -169,7 +179,7 @@ fn give_up(interceptor: &Interceptor) {
         let refused = interceptor.apply(&other, port).await.expect_err("a change");
         assert_eq!(refused.problem().code, "capabilities_dropped");
     });
-    println!("given up, ready");
+    println!("{GIVEN_UP}");
     loop {
         std::thread::park();
     }
