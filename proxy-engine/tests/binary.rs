@@ -75,7 +75,9 @@ fn a_wrong_flag_is_wrong_usage() {
 fn it_logs_json_without_secrets_serves_and_ends_well_on_sigterm() {
     let folder = tempfile::tempdir().expect("folder");
     let socket = folder.path().join("engine.sock");
-    let secrets = "proxy.invalid:3128\0alice\0canary\0";
+    let upstream = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let authority = upstream.local_addr().expect("address").to_string();
+    let secrets = format!("{authority}\0alice\0canary\0");
     let mut command = engine(&[
         "--listen",
         "127.0.0.1:0",
@@ -85,7 +87,11 @@ fn it_logs_json_without_secrets_serves_and_ends_well_on_sigterm() {
         "0",
     ]);
     command
-        .args(["--upstream", "http://alice@proxy.invalid:3128", "--control"])
+        .args([
+            "--upstream",
+            &format!("http://alice@{authority}"),
+            "--control",
+        ])
         .arg(&socket);
     command
         .env("RUST_LOG", "trace")
@@ -117,21 +123,44 @@ fn it_logs_json_without_secrets_serves_and_ends_well_on_sigterm() {
         log.read_to_string(&mut rest).expect("log");
         rest
     });
-    let mut client = TcpStream::connect(address).expect("connected");
-    client.write_all(b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\nProxy-Authorization: Basic canary\r\n\r\n").expect("sent");
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).expect("answer");
-    assert!(
-        answer.starts_with("HTTP/1.1 502 Gangway: the proxy proxy.invalid:3128"),
-        "{answer}"
-    );
+    for request in [
+        "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\nProxy-Authorization: Basic canary\r\n\r\n",
+        "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nProxy-Authorization: Basic canary\r\n\r\n",
+    ] {
+        let mut client = TcpStream::connect(&address).expect("connected");
+        client.write_all(request.as_bytes()).expect("sent");
+        let (mut asked, _) = upstream.accept().expect("accept");
+        // alice:canary
+        let head = head(&mut asked);
+        assert!(head.contains("Basic YWxpY2U6Y2FuYXJ5\r\n"), "{head}");
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        asked.write_all(answer).expect("sent");
+        drop(asked);
+        let mut line = String::new();
+        let mut client = BufReader::new(client);
+        client.read_line(&mut line).expect("answer");
+        assert!(line.starts_with("HTTP/1.1 200 "), "{line}");
+    }
     let pid = rustix::process::Pid::from_child(&running.0);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signal");
     assert!(running.0.wait().expect("it ends").success());
     said.push_str(&rest.join().expect("log"));
     assert!(
-        !said.contains("canary") && !said.contains("Basic"),
+        !["canary", "Basic", "YWxpY2U6Y2FuYXJ5"]
+            .iter()
+            .any(|secret| said.contains(secret)),
         "{said}"
     );
     assert!(!socket.exists(), "the socket is left behind");
+}
+
+/// A request's head, as it came.
+fn head(from: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        from.read_exact(&mut byte).expect("a head");
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).expect("text")
 }
