@@ -115,7 +115,7 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::{Route, Router};
-    use crate::config::{DefaultRoute, Policy};
+    use crate::config::{DefaultRoute, Policy, Upstream};
     use crate::route::Destination;
 
     fn route(default: DefaultRoute, to: &str) -> Route {
@@ -127,7 +127,9 @@ mod tests {
 
     fn upstreams() -> DefaultRoute {
         DefaultRoute::Upstreams {
-            upstreams: vec!["http://proxy.test:3128".parse().expect("upstream")],
+            upstreams: ["http://proxy.test:3128", "http://another.test:8080"]
+                .map(|url| url.parse().expect("upstream"))
+                .into(),
         }
     }
 
@@ -176,6 +178,8 @@ mod tests {
         let Route::Upstreams { upstreams, reason } = route(upstreams(), "example.com:443") else {
             panic!("not an upstream");
         };
-        assert_eq!((upstreams.len(), reason.as_str()), (1, "test"));
+        let hosts: Vec<_> = upstreams.iter().map(Upstream::host).collect();
+        assert_eq!(hosts, ["proxy.test", "another.test"]);
+        assert_eq!(reason, "test");
     }
 }

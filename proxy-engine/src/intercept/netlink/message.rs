@@ -122,6 +122,11 @@ mod tests {
         }
     }
 
+    /// Often small, so that four in a row are a length which the reader believes.
+    fn byte() -> impl Strategy<Value = u8> {
+        prop_oneof![3 => Just(0), 2 => 0..40_u8, 1 => any::<u8>()]
+    }
+
     /// Whether `bytes` hold exactly `fields`.
     fn holds(bytes: &[u8], fields: &[(u16, Value)]) -> bool {
         let read: Vec<_> = attributes(bytes).collect();
@@ -162,7 +167,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_the_reader_stumble(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_make_the_reader_stumble(bytes in proptest::collection::vec(byte(), 0..200)) {
             for parsed in messages(&bytes) {
                 if let Parsed::Data { body, .. } = parsed {
                     attributes(body).for_each(drop);
