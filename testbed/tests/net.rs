@@ -3,11 +3,19 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use testbed::{CorpNet, wait_for};
+use testbed::{Ca, CorpNet, Origin, wait_for};
 
 #[test]
 fn names_resolve_from_the_pod_but_nothing_gets_out() {
     let corp = CorpNet::new().unwrap();
+    let _origin = Origin::start(&corp, &Ca::new().unwrap()).unwrap();
+    for url in [
+        "http://web.example.test/hello",
+        "http://web6.example.test/hello",
+    ] {
+        let reached = corp.proxy.exec("curl", &["-sSf", "-m", "5", url]).unwrap();
+        assert!(reached.status.success(), "the proxy's host: {reached:?}");
+    }
     for host in [&corp.node, &corp.pod] {
         let found = host.sh("getent ahosts web.example.test").unwrap();
         assert!(found.contains("203.0.113.10"), "{found}");

@@ -41,6 +41,10 @@ fn nothing_of_a_dropped_session_is_left() {
     let root = session.root().to_owned();
     let address = session.bus_address().unwrap().to_owned();
     assert!(address.contains(root.to_str().unwrap()));
+    // A program whose parent is gone, as a desktop's helpers are: nobody holds a handle of it.
+    let mut start = session.command("sh");
+    start.args(["-c", "sleep 60 <&- >&- 2>&- &"]);
+    assert!(start.status().unwrap().success());
     drop(session);
     assert!(!root.exists());
     let own = format!("XDG_RUNTIME_DIR={}", root.join("run").display());
