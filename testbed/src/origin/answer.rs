@@ -42,10 +42,12 @@ pub(super) fn write(
         }
         "held" => {
             chunked(to)?;
+            // At least one, however soon it is released.
+            chunk(to, &[b'g'; 16 * 1024])?;
             while !state.released.load(Ordering::Acquire) && !state.stopped.load(Ordering::Acquire)
             {
-                chunk(to, &[b'g'; 16 * 1024])?;
                 thread::sleep(Duration::from_millis(20));
+                chunk(to, &[b'g'; 16 * 1024])?;
             }
             to.write_all(b"0\r\n\r\n")?;
         }
