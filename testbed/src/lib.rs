@@ -24,7 +24,7 @@ pub use ca::Ca;
 pub use child::Child;
 pub use error::{Result, TestbedError};
 pub use machine::{Machine, state};
-pub use net::{CorpNet, Netns};
+pub use net::{CorpNet, Netns, Row};
 pub use origin::Origin;
 pub use recorder::{Behaviour, Recorder};
 pub use registry::{APP_IMAGE, Registry};

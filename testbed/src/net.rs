@@ -19,6 +19,7 @@
 mod layout;
 mod netns;
 mod resolver;
+mod row;
 mod sweep;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -27,6 +28,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use netns::Netns;
+pub use row::Row;
 
 use crate::child::{Child, run};
 use crate::{Result, TestbedError};

@@ -24,18 +24,23 @@ pub(crate) fn folder(role: &str) -> Result<TempDir> {
 
 /// The name under which one squid keeps its shared memory; what is kept there goes when dropped.
 #[derive(Debug)]
-pub(crate) struct SharedName(String);
+pub struct SharedName(String);
 
 impl SharedName {
     /// A new name: letters and digits only, and few of them (squid ends without a word at 32).
-    pub(crate) fn new() -> Self {
+    #[expect(
+        clippy::new_without_default,
+        reason = "each is another: there is no default"
+    )]
+    pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         remove_of_the_dead(Path::new(SHARED_MEMORY), "gwsquid");
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         Self(format!("gwsquid{}n{n}", std::process::id()))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// For squid's `-n`.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }

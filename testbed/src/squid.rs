@@ -10,7 +10,8 @@ use rustix::process::Signal;
 
 use crate::child::Child;
 use crate::net::{CorpNet, PROXY, RESOLVER, require};
-use crate::scratch::{self, SharedName};
+use crate::scratch;
+pub use crate::scratch::SharedName;
 use crate::{Result, TestbedError, wait_for};
 
 /// The user name and password that a squid with [`Squid::with_basic`] accepts.

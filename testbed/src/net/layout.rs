@@ -29,7 +29,7 @@ pub(super) fn build(corp: &CorpNet) -> Result<()> {
         &["10.66.0.10/24", "fd66::10/64"],
     )?;
     default_route(&corp.node)?;
-    pods(corp)
+    pods(&corp.pod, &corp.node)
 }
 
 fn internet(corp: &CorpNet) -> Result<()> {
@@ -63,19 +63,19 @@ fn office(corp: &CorpNet) -> Result<()> {
     router.ip("-6 route add prohibit default").map(drop)
 }
 
-fn pods(corp: &CorpNet) -> Result<()> {
-    let node = &corp.node;
+/// Puts `pod` behind a bridge of `node`, which forwards and masquerades it.
+pub(super) fn pods(pod: &Netns, node: &Netns) -> Result<()> {
     node.ip(&format!("link add {POD_BRIDGE} type bridge"))?;
     add(node, POD_BRIDGE, "10.244.0.1/24")?;
     add(node, POD_BRIDGE, "fd00:244::1/64")?;
     node.ip(&format!("link set {POD_BRIDGE} up"))?;
     forward(node)?;
-    link(&corp.pod, "eth0", node, "veth-pod")?;
+    link(pod, "eth0", node, "veth-pod")?;
     node.ip(&format!("link set veth-pod master {POD_BRIDGE}"))?;
-    add(&corp.pod, "eth0", "10.244.0.2/24")?;
-    add(&corp.pod, "eth0", "fd00:244::2/64")?;
-    corp.pod.ip("route add default via 10.244.0.1")?;
-    corp.pod.ip("-6 route add default via fd00:244::1")?;
+    add(pod, "eth0", "10.244.0.2/24")?;
+    add(pod, "eth0", "fd00:244::2/64")?;
+    pod.ip("route add default via 10.244.0.1")?;
+    pod.ip("-6 route add default via fd00:244::1")?;
     node.sh(
         "nft 'table inet pods { chain postrouting { type nat hook postrouting priority srcnat; \
          ip saddr 10.244.0.0/24 oifname eth0 masquerade; \
@@ -136,7 +136,7 @@ fn default_route(host: &Netns) -> Result<()> {
 }
 
 /// A cable between two namespaces, up at both ends.
-fn link(a: &Netns, a_name: &str, b: &Netns, b_name: &str) -> Result<()> {
+pub(super) fn link(a: &Netns, a_name: &str, b: &Netns, b_name: &str) -> Result<()> {
     a.ip(&format!(
         "link add {a_name} type veth peer name {b_name} netns {}",
         b.name()
@@ -146,7 +146,7 @@ fn link(a: &Netns, a_name: &str, b: &Netns, b_name: &str) -> Result<()> {
 }
 
 /// `nodad`: an address that is in use at once; there is nobody to clash with.
-fn add(host: &Netns, interface: &str, address: &str) -> Result<()> {
+pub(super) fn add(host: &Netns, interface: &str, address: &str) -> Result<()> {
     let nodad = if address.contains(':') { "nodad" } else { "" };
     host.ip(&format!("addr add {address} dev {interface} {nodad}"))
         .map(drop)

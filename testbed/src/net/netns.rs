@@ -183,7 +183,7 @@ pub(super) fn unused_prefix() -> String {
         let prefix = format!("gw{}-{n}", std::process::id());
         // A dead test with the same process id may have left its own behind.
         if !Path::new("/run/netns")
-            .join(format!("{prefix}-inet"))
+            .join(format!("{prefix}-pod"))
             .exists()
         {
             return prefix;
