@@ -21,7 +21,8 @@ test: ## install what the tests need, and run all of them
 lint: ## format, lints, licences
 	@installers/stages.sh lint
 
-bench: ## the engine beside its peers, into benches/results.md
+bench: ## the engine beside its peers, into benches/results.md (LONG=1: all of the long stages)
+	@installers/setup.sh bench
 	@installers/stages.sh bench
 
 ui: ## the window's pages, into ui/dist

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what is missing to build (`setup.sh run`) or to build and test (`setup.sh test`).
+# Installs what is missing to build (`setup.sh run`), to build and test (`setup.sh test`), or to
+# measure the engine beside its peers (`setup.sh bench`).
 # Says which packages, and asks, unless YES=1. On other systems it says exactly what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?run or test}
+what=${1:?run, test or bench}
 tools="$PWD/target/tools"
 rust_version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 nextest_version=0.9.143
@@ -66,6 +67,17 @@ python3                         python3
 file:/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc fonts-noto-cjk
 "
 
+bench_needs="
+ip                              iproute2
+nft                             nftables
+haproxy                         haproxy
+redsocks                        redsocks
+squid                           squid
+tinyproxy                       tinyproxy
+strace                          strace
+perf                            linux-perf
+"
+
 there() {
   case "$1" in
     pc:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#pc:}" ;;
@@ -112,7 +124,7 @@ install_packages() {
   [ -z "$failed" ] || fail "apt-get could not install them; its own words stand above"
   if [ -d /run/systemd/system ]; then
     # Nor at the next boot, if this script brought them.
-    for unit in squid docker-registry; do
+    for unit in squid docker-registry haproxy redsocks tinyproxy; do
       case " $missing " in *" $unit "*) "${sudo[@]}" systemctl disable --quiet "$unit" ;; esac
     done
   fi
@@ -165,6 +177,13 @@ install_cargo_tool() {
 }
 
 mkdir -p "$tools"
+if [ "$what" = bench ]; then
+  # Neither the window nor its Node is measured.
+  install_packages "$(grep -E '^(cc|make|curl|file:/etc/ssl[^ ]*) ' <<<"$build_needs")$bench_needs"
+  install_rust
+  say "ready"
+  exit
+fi
 install_packages "$build_needs"
 install_rust
 install_node
