@@ -1,133 +1,127 @@
-//! New tunnels and bulk over loopback: straight to the origin, and by CONNECT through the relay.
+//! The load: clients in the pod, one thread of them.
 
-use std::error::Error;
+pub(crate) mod bulk;
+pub(crate) mod connections;
+pub(crate) mod held;
+pub(crate) mod latency;
+pub(crate) mod pace;
+pub(crate) mod requests;
+
+use std::cell::Cell;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::time::Duration;
 
-use proxy_engine::config::{EngineConfig, Policy};
-use proxy_engine::engine::Engine;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::results::Measure;
+use crate::hello::Command;
+use crate::origin::{TLS, addresses};
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+/// The name in every ClientHello.
+const NAME: &str = "web.example.test";
+/// A connection that is not through by then has failed.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Tunnels a round: far below the ephemeral ports that a round may leave behind.
-const TUNNELS: u32 = 1_000;
-/// Bytes a round.
-const BULK: u64 = 1 << 30;
-
-/// Every measure, both ways.
-pub(crate) async fn measure() -> Result<Vec<Measure>, Box<dyn Error>> {
-    let origin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let to = origin.local_addr()?;
-    tokio::spawn(serve(origin));
-    let relay = free_address()?;
-    let config = EngineConfig {
-        listen: vec![relay],
-        policy: Some(Policy::direct("bench")),
-        ..EngineConfig::default()
-    };
-    let engine = Engine::start(config).await?;
-    if let Some(error) = engine
-        .status()
-        .listeners
-        .into_iter()
-        .find_map(|listener| listener.error)
-    {
-        return Err(error.into());
-    }
-    let ways = [("direct", None), ("relay", Some(relay))];
-    let mut measures: Vec<Measure> = Vec::new();
-    for (what, bytes) in [
-        ("new connections/s, one byte each way", 1),
-        ("bulk (Gbit/s)", BULK),
-    ] {
-        let mut rounds = [Vec::new(), Vec::new()];
-        for _ in 0..crate::ROUNDS {
-            for (way, rounds) in ways.iter().zip(&mut rounds) {
-                rounds.push(
-                    round(way.1, to, bytes)
-                        .await
-                        .map_err(|error| error.to_string())?,
-                );
-            }
-        }
-        for ((way, _), rounds) in ways.into_iter().zip(rounds) {
-            measures.push(Measure {
-                what: what.to_owned(),
-                way,
-                rounds,
-            });
-        }
-    }
-    engine.drain(std::time::Duration::from_secs(1)).await;
-    Ok(measures)
+/// What opens connections the way that is measured.
+#[derive(Debug)]
+pub(crate) struct Client {
+    proxy: Option<SocketAddr>,
+    expected: fn(Ipv4Addr) -> u8,
+    origins: Vec<Ipv4Addr>,
+    next: Cell<usize>,
+    hellos: [(Command, Vec<u8>); 3],
 }
 
-/// One round: many connections of one byte, or one of many.
-async fn round(relay: Option<SocketAddr>, to: SocketAddr, bytes: u64) -> Outcome<f64> {
-    let began = Instant::now();
-    if bytes == 1 {
-        for _ in 0..TUNNELS {
-            exchange(relay, to, 1).await?;
+impl Client {
+    /// With the explicit proxy to ask, and the first byte of an answer that came the right way.
+    pub(crate) fn new(proxy: Option<SocketAddr>, expected: fn(Ipv4Addr) -> u8) -> Self {
+        Self {
+            proxy,
+            expected,
+            origins: addresses(),
+            next: Cell::new(0),
+            hellos: Command::ALL.map(|(_, command)| (command, command.hello(NAME))),
         }
-        return Ok(f64::from(TUNNELS) / began.elapsed().as_secs_f64());
     }
-    exchange(relay, to, bytes).await?;
-    #[expect(clippy::cast_precision_loss, reason = "a gibibyte is far below 2^52")]
-    let bits = (bytes * 8) as f64;
-    Ok(bits / 1e9 / began.elapsed().as_secs_f64())
-}
 
-/// Asks the origin for `bytes` bytes and reads them all.
-async fn exchange(relay: Option<SocketAddr>, to: SocketAddr, bytes: u64) -> Outcome<()> {
-    let mut stream = TcpStream::connect(relay.unwrap_or(to)).await?;
-    stream.set_nodelay(true)?;
-    if relay.is_some() {
-        let connect = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n");
-        stream.write_all(connect.as_bytes()).await?;
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await?);
-        }
-        if !head.starts_with(b"HTTP/1.1 200") {
-            return Err(String::from_utf8_lossy(&head).into_owned().into());
-        }
-    }
-    stream.write_u64(bytes).await?;
-    let mut buffer = vec![0; 256 * 1024];
-    let mut left = bytes;
-    while left > 0 {
-        match stream.read(&mut buffer).await? {
-            0 => return Err(format!("{left} bytes are missing").into()),
-            read => left -= read as u64,
-        }
-    }
-    Ok(())
-}
-
-/// Answers each number with as many bytes.
-async fn serve(listener: TcpListener) {
-    while let Ok((mut stream, _)) = listener.accept().await {
-        tokio::spawn(async move {
-            let block = vec![0; 256 * 1024];
-            let Ok(mut left) = stream.read_u64().await else {
-                return;
+    /// A new connection to the next origin with the answer's first byte read and judged.
+    pub(crate) async fn open(&self, command: Command) -> io::Result<TcpStream> {
+        let origin = self.next_origin();
+        let opening = async {
+            let to = SocketAddr::from((origin, TLS));
+            let mut stream = match self.proxy {
+                None => TcpStream::connect(to).await?,
+                Some(proxy) => tunnel(proxy, to).await?,
             };
-            while left > 0 {
-                let next = block.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                if stream.write_all(&block[..next]).await.is_err() {
-                    return;
-                }
-                left -= next as u64;
+            stream.write_all(self.hello(command)).await?;
+            let came = stream.read_u8().await?;
+            let expected = (self.expected)(origin);
+            if came == expected {
+                Ok(stream)
+            } else {
+                Err(io::Error::other(format!(
+                    "the answer came another way: {came} instead of {expected}"
+                )))
             }
-        });
+        };
+        tokio::time::timeout(PATIENCE, opening)
+            .await
+            .unwrap_or_else(|late| Err(late.into()))
+    }
+
+    /// A whole connection: opened, answered, closed. With [`Command::Close`] the origin closes
+    /// first, and its end is waited for.
+    pub(crate) async fn exchange(&self, command: Command) -> io::Result<()> {
+        let mut stream = self.open(command).await?;
+        if command != Command::Close {
+            return Ok(());
+        }
+        match tokio::time::timeout(PATIENCE, stream.read(&mut [0])).await? {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(io::Error::other("more than was sent")),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn hello(&self, command: Command) -> &[u8] {
+        let found = self.hellos.iter().find(|(known, _)| *known == command);
+        found.map_or(&[], |(_, hello)| hello)
+    }
+
+    fn next_origin(&self) -> Ipv4Addr {
+        let next = self.next.get();
+        self.next.set(next + 1);
+        self.origins[next % self.origins.len()]
     }
 }
 
-/// An address that nothing listens on at this moment.
-fn free_address() -> std::io::Result<SocketAddr> {
-    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// RFC 9110, 9.3.6.
+async fn tunnel(proxy: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(proxy).await?;
+    let connect = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n");
+    stream.write_all(connect.as_bytes()).await?;
+    let mut head = Vec::with_capacity(512);
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    match head.get(..12) {
+        Some(b"HTTP/1.1 200" | b"HTTP/1.0 200") => Ok(stream),
+        _ => Err(io::Error::other(
+            String::from_utf8_lossy(&head).into_owned(),
+        )),
+    }
+}
+
+/// The value of the field `name` (lower case) in a head, in lower case.
+pub(crate) fn field(head: &[u8], name: &str) -> Option<String> {
+    head.split(|byte| *byte == b'\n').find_map(|line| {
+        let (found, value) = line.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b":")?;
+        found
+            .eq_ignore_ascii_case(name.as_bytes())
+            .then(|| String::from_utf8_lossy(value).trim().to_ascii_lowercase())
+    })
 }

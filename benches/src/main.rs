@@ -1,26 +1,38 @@
-//! `make bench`: the engine beside no engine, on one path and in one run, into `results.md`.
+//! `make bench`: the engine beside its peers, on one path and in one run, into `results.md`.
 //!
-//! Each measure is taken in five rounds, the ways interleaved, so that what else the machine does
-//! touches all of them. The medians are meant as ratios: the load shares the machine's cores.
+//! With names of stages as arguments (`transparent`, `memory`, `explicit`, `routing`, `pace`) only
+//! these are run, and the table is only printed. With `--long` the steady paces take five minutes.
 
+mod error;
+mod goals;
+mod hello;
 mod load;
+mod machine;
+mod measure;
+mod origin;
+mod peer;
+mod process;
+mod profile;
 mod results;
+mod rig;
 mod routing;
+mod run;
+mod sessions;
+#[cfg(test)]
+mod smoke;
+mod statistics;
+mod way;
 
 use std::error::Error;
 
-/// Rounds of each measure; an odd number, so that the median is one of them.
-pub(crate) const ROUNDS: usize = 5;
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let mut table = results::Table::default();
-    for rules in [10, 1_000, 10_000] {
-        eprintln!("one routing decision, {rules} bypass rules …");
-        table.push(routing::measure(rules)?);
+fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let plan = run::Plan::parse(&words)?;
+    let results = run::run(&plan)?;
+    if plan.is_whole() {
+        results.write()
+    } else {
+        print!("{}", results.markdown()?);
+        Ok(())
     }
-    eprintln!("new tunnels and bulk, direct and through the relay …");
-    table.extend(load::measure().await?);
-    table.write()?;
-    Ok(())
 }

@@ -1,63 +1,179 @@
-//! Medians with their spread, on the screen and in `benches/results.md`.
+//! The table, on the screen and in `benches/results.md`.
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
-/// One line of the table.
-pub(crate) struct Measure {
-    /// What was measured, and in which unit.
-    pub(crate) what: String,
-    /// Which way.
-    pub(crate) way: &'static str,
-    /// One value a round.
-    pub(crate) rounds: Vec<f64>,
+use crate::goals::Goal;
+use crate::load::pace::Paced;
+use crate::measure::{Figures, Measure};
+use crate::routing::Decision;
+use crate::way::Way;
+use crate::{machine, statistics};
+
+/// How the load is made, and what a reader must know to judge the figures.
+const METHOD: &str = include_str!("results/method.md");
+
+/// Everything that a run found out.
+#[derive(Debug, Default)]
+pub(crate) struct Results {
+    /// Rounds of each measure.
+    pub(crate) rounds: usize,
+    /// The share of the machine that was idle before the run, between 0 and 1.
+    pub(crate) idle: f64,
+    /// Figures of connections.
+    pub(crate) figures: Figures,
+    /// Routing decisions: with ten rules, and with many.
+    pub(crate) decisions: [Vec<Decision>; 2],
+    /// Steady paces: how many a second, of which way, for how long, and what became of them.
+    pub(crate) paces: Vec<(u32, Way, Duration, Paced)>,
+    /// The goals, judged.
+    pub(crate) goals: Vec<Goal>,
+    /// Why goals are missed.
+    pub(crate) profiles: Vec<String>,
+    /// Names and versions.
+    pub(crate) versions: Vec<String>,
 }
 
-/// All lines.
-#[derive(Default)]
-pub(crate) struct Table(Vec<Measure>);
-
-impl Table {
-    pub(crate) fn push(&mut self, measure: Measure) {
-        self.0.push(measure);
+impl Results {
+    /// The whole document.
+    pub(crate) fn markdown(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::from("# Results of `make bench`\n\n");
+        writeln!(text, "{}.", machine::describe())?;
+        writeln!(
+            text,
+            "Before the run {:.0} % of it was idle.",
+            self.idle * 100.0
+        )?;
+        if self.idle < 0.95 {
+            text.push_str(
+                "\n**Other programs were using the machine: these figures are no results.**\n",
+            );
+        }
+        writeln!(
+            text,
+            "\nMedians of {} interleaved rounds (lowest–highest).\n",
+            self.rounds
+        )?;
+        self.tables(&mut text)?;
+        self.judged(&mut text)?;
+        for profile in &self.profiles {
+            writeln!(text, "\n{}", profile.trim_end())?;
+        }
+        text.push_str("\n## The programs\n\n");
+        for version in &self.versions {
+            writeln!(text, "- {version}")?;
+        }
+        write!(text, "\n{METHOD}")?;
+        Ok(text)
     }
 
-    pub(crate) fn extend(&mut self, measures: Vec<Measure>) {
-        self.0.extend(measures);
-    }
-
-    /// Prints the table and writes it beside this program's sources.
+    /// Prints it, and writes it beside this program's sources.
     pub(crate) fn write(&self) -> Result<(), Box<dyn Error>> {
-        let mut text = format!(
-            "# Results of `make bench`\n\n{} cores, {}. Medians of {} interleaved rounds; the load \
-             shares the cores with what is measured.\n\n\
-             | measure | way | median | lowest | highest |\n|---|---|---:|---:|---:|\n",
-            std::thread::available_parallelism()?,
-            std::fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(
-                |_| std::env::consts::OS.to_owned(),
-                |release| format!("Linux {}", release.trim())
-            ),
-            crate::ROUNDS,
+        let text = self.markdown()?;
+        print!("{text}");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results.md");
+        Ok(std::fs::write(path, text)?)
+    }
+
+    fn tables(&self, text: &mut String) -> std::fmt::Result {
+        let [explicit, transparent]: [Vec<Measure>; 2] = [true, false].map(|explicit| {
+            let of = |measure: &Measure| measure.is_explicit() == explicit;
+            Measure::ALL.into_iter().filter(of).collect()
+        });
+        for (title, measures, ways) in [
+            ("Intercepted", transparent, Way::TRANSPARENT),
+            ("Explicit", explicit, Way::EXPLICIT),
+        ] {
+            write!(text, "## {title}\n\n| measure |")?;
+            ways.iter()
+                .try_for_each(|way| write!(text, " {} |", way.name()))?;
+            text.push_str("\n|---|");
+            text.push_str(&"---:|".repeat(ways.len()));
+            text.push('\n');
+            for measure in measures {
+                write!(text, "| {} |", measure.title())?;
+                ways.iter()
+                    .try_for_each(|way| write!(text, " {} |", self.figures.cell(measure, *way)))?;
+                text.push('\n');
+            }
+            text.push('\n');
+        }
+        self.routing(text)?;
+        self.steady(text)
+    }
+
+    fn routing(&self, text: &mut String) -> std::fmt::Result {
+        text.push_str(
+            "## One routing decision (criterion)\n\n\
+             | bypass rules | median (ns) |\n|---|---:|\n",
         );
-        for measure in &self.0 {
-            let mut rounds = measure.rounds.clone();
-            rounds.sort_by(f64::total_cmp);
-            let (Some(low), Some(high)) = (rounds.first(), rounds.last()) else {
+        for decisions in &self.decisions {
+            let Some(one) = decisions.first() else {
                 continue;
             };
-            let median = rounds[rounds.len() / 2];
-            let (what, way) = (&measure.what, measure.way);
+            let medians: Vec<f64> = decisions.iter().map(|one| one.median).collect();
+            let (low, high) = statistics::spread(&medians);
             writeln!(
                 text,
-                "| {what} | {way} | {median:.2} | {low:.2} | {high:.2} |"
+                "| {} names, {} networks | **{:.1}** ({low:.1}–{high:.1}) |",
+                one.names,
+                one.networks,
+                statistics::median(&medians),
             )?;
         }
-        print!("{text}");
-        std::fs::write(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("results.md"),
-            text,
-        )?;
+        text.push('\n');
+        Ok(())
+    }
+
+    fn steady(&self, text: &mut String) -> std::fmt::Result {
+        text.push_str(
+            "## New connections at a steady pace\n\n\
+             | asked | way | for | opened | failed | answer after, p50 / p99 / longest (ms) |\n\
+             |---|---|---|---:|---:|---|\n",
+        );
+        for (rate, way, time, paced) in &self.paces {
+            let failed: u64 = paced.failures.values().sum();
+            let [middle, late, last] = paced.waits;
+            writeln!(
+                text,
+                "| {rate}/s | {} | {} s | {} ({:.0}/s) | {failed} | \
+                 {middle:.1} / {late:.1} / {last:.1} |",
+                way.name(),
+                time.as_secs(),
+                paced.tried,
+                paced.pace,
+            )?;
+        }
+        for (rate, way, _, paced) in &self.paces {
+            for (why, times) in &paced.failures {
+                writeln!(text, "\n{} at {rate}/s: {times} × {why}", way.name())?;
+            }
+        }
+        text.push('\n');
+        Ok(())
+    }
+
+    fn judged(&self, text: &mut String) -> std::fmt::Result {
+        text.push_str(
+            "## Goals\n\n| measure | | asked of Gangway | measured | |\n|---|---|---|---:|---|\n",
+        );
+        for goal in &self.goals {
+            writeln!(
+                text,
+                "| {} | {} | {} | {} | {} |",
+                goal.about,
+                if goal.must { "must" } else { "aim" },
+                goal.asked,
+                goal.measured,
+                match (goal.met, goal.must) {
+                    (true, _) => "met",
+                    (false, true) => "**MISSED**",
+                    (false, false) => "not reached",
+                },
+            )?;
+        }
         Ok(())
     }
 }
