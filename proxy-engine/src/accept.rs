@@ -1,13 +1,17 @@
 //! A socket comes in: what did the client ask for?
 
 mod admission;
+mod asker;
 mod explicit;
 mod holder;
 pub mod interfaces;
 pub mod inward;
 mod listener;
+#[cfg(target_os = "linux")]
+mod owner;
 mod transparent;
 
+pub use asker::{Asker, User};
 pub use explicit::explicit;
 pub use listener::{ListenError, Listener};
 pub use transparent::transparent;

@@ -1,6 +1,7 @@
 //! What the engine is told: the configuration at its start, and the policy that is swapped live.
 
 mod bypass;
+mod credential_users;
 mod credentials;
 mod engine;
 mod file;
@@ -11,6 +12,7 @@ mod ports;
 mod upstream;
 
 pub use bypass::{Bypass, BypassError, BypassRule};
+pub use credential_users::{CredentialUsers, CredentialUsersError};
 pub use credentials::{CredentialsError, read_credentials};
 pub use engine::{EngineConfig, InterceptBy, LogFormat};
 pub use file::ConfigFileError;

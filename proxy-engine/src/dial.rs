@@ -19,7 +19,8 @@ pub use error::DialError;
 pub(crate) use http_connect::judge;
 pub use http_connect::reply;
 
-use crate::config::{Limits, Upstream};
+use crate::accept::Asker;
+use crate::config::{EngineConfig, Limits, Upstream};
 use crate::observe::{Changes, UpstreamHealth};
 use crate::route::Destination;
 use auth::{Credentials, Permit};
@@ -65,13 +66,13 @@ pub struct Tunnel {
 }
 
 impl Dialer {
-    /// A dialer without any credentials.
-    pub fn new(changes: &Changes, pseudonym: Arc<str>, limits: Limits) -> Self {
+    /// A dialer without any credentials, within the limits and for the users of `config`.
+    pub fn new(changes: &Changes, pseudonym: Arc<str>, config: &EngineConfig) -> Self {
         Self {
-            credentials: Credentials::new(changes.clone()),
+            credentials: Credentials::new(config.credential_users.clone(), changes.clone()),
             health: UpstreamHealth::new(changes.clone()),
             pseudonym,
-            limits,
+            limits: config.limits,
         }
     }
 
@@ -80,10 +81,14 @@ impl Dialer {
     ///
     /// # Errors
     /// That of the first upstream, when none can be had.
-    pub async fn open(&self, upstreams: &[Upstream]) -> Result<UpstreamStream, DialError> {
+    pub async fn open(
+        &self,
+        upstreams: &[Upstream],
+        asker: &Asker,
+    ) -> Result<UpstreamStream, DialError> {
         let mut first = None;
         for upstream in upstreams {
-            match self.open_one(upstream).await {
+            match self.open_one(upstream, asker).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => {
                     self.failed(upstream, &error);
@@ -104,11 +109,12 @@ impl Dialer {
         upstreams: &[Upstream],
         to: &Destination,
         user_agent: Option<&[u8]>,
+        asker: &Asker,
     ) -> Result<Tunnel, DialError> {
         let mut first = None;
         for upstream in upstreams {
             let tunnel = async {
-                let opened = self.open_one(upstream).await?;
+                let opened = self.open_one(upstream, asker).await?;
                 http_connect::tunnel(opened, to, user_agent, &self.pseudonym, &self.limits).await
             };
             match tunnel.await {
@@ -130,12 +136,20 @@ impl Dialer {
 
     /// Remembers why a connection through this upstream failed.
     pub fn failed(&self, upstream: &Upstream, error: &DialError) {
+        // What it denies to one user of this machine says nothing of how it does.
+        if matches!(error, DialError::CredentialsWithheld { .. }) {
+            return tracing::info!(%error, "credentials withheld");
+        }
         tracing::warn!(upstream = %upstream.authority(), %error, "upstream failed");
         self.health.failed(&upstream.authority(), error.problem());
     }
 
-    async fn open_one(&self, upstream: &Upstream) -> Result<UpstreamStream, DialError> {
-        let permit = self.credentials.permit(upstream).await?;
+    async fn open_one(
+        &self,
+        upstream: &Upstream,
+        asker: &Asker,
+    ) -> Result<UpstreamStream, DialError> {
+        let permit = self.credentials.permit(upstream, asker).await?;
         let stream = connect::upstream(upstream).await?;
         Ok(UpstreamStream {
             stream,

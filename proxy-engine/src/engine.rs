@@ -130,9 +130,9 @@ impl Engine {
             (None, None) => Policy::direct("nothing was set yet"),
         };
         check(&policy)?;
-        let core = Arc::new(Core::new(policy.clone(), config.limits)?);
+        let core = Arc::new(Core::new(policy.clone(), &config)?);
         for lent in credentials {
-            core.dialer.credentials.lend(lent);
+            core.dialer.credentials.lend(lent, own_uid());
         }
         let engine = Self(Arc::new(Inner {
             listeners: Mutex::default(),
@@ -183,13 +183,14 @@ impl Engine {
         }
     }
 
-    /// Attaches the agent of `user`. When what it returns is dropped, everything lent under its
+    /// Attaches the agent of `user`, whose number is `uid`: what it lends serves connections of
+    /// that user and of root. When what it returns is dropped, everything lent under its
     /// lease is taken back. The same user may attach again before the former attachment is gone.
     ///
     /// # Errors
     /// [`EngineError::AttachedToOther`].
-    pub fn attach(&self, user: &str) -> Result<Attached, EngineError> {
-        let lease = self.0.leases.open(user)?;
+    pub fn attach(&self, user: &str, uid: u32) -> Result<Attached, EngineError> {
+        let lease = self.0.leases.open(user, uid)?;
         self.0.core.changes.ring();
         Ok(Attached::new(self.clone(), lease))
     }
@@ -201,8 +202,8 @@ impl Engine {
     pub fn lend(&self, credentials: &LentCredentials) -> Result<(), EngineError> {
         self.0
             .leases
-            .while_alive(&credentials.lease, || {
-                self.0.core.dialer.credentials.lend(credentials);
+            .while_alive(&credentials.lease, |uid| {
+                self.0.core.dialer.credentials.lend(credentials, uid);
             })
             .ok_or(EngineError::NoLease)
     }
@@ -334,6 +335,11 @@ impl Engine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The user that this process runs as: whose credentials those are that it was started with.
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 fn check(policy: &Policy) -> Result<(), EngineError> {

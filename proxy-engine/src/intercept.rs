@@ -23,7 +23,7 @@ mod interceptor;
 #[cfg(target_os = "linux")]
 mod listener;
 #[cfg(target_os = "linux")]
-mod netlink;
+pub(crate) mod netlink;
 #[cfg(target_os = "linux")]
 mod nftables;
 #[cfg(target_os = "linux")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
+use super::Asker;
 use super::admission::admits;
 use crate::control::Via;
 use crate::engine::Core;
@@ -24,7 +25,7 @@ pub async fn explicit(core: Arc<Core>, stream: TcpStream, client: SocketAddr, lo
     let client = Client {
         stream,
         read: BytesMut::new(),
-        address: client,
+        asker: Asker::new(client, local),
         asked: Asked::Proxy,
     };
     serve(&core, &router, client, &record).await;
@@ -34,12 +35,13 @@ pub async fn explicit(core: Arc<Core>, stream: TcpStream, client: SocketAddr, lo
 mod tests {
     use std::sync::Arc;
 
-    use crate::config::{Limits, Policy};
+    use crate::config::{EngineConfig, Policy};
     use crate::engine::Core;
 
     #[tokio::test]
     async fn an_idle_connection_costs_little_memory() {
-        let core = Arc::new(Core::new(Policy::direct("test"), Limits::default()).expect("core"));
+        let core = Core::new(Policy::direct("test"), &EngineConfig::default()).expect("core");
+        let core = Arc::new(core);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("bind");

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::inward;
+use super::{Asker, inward};
 use crate::control::{RouteTaken, Via};
 use crate::dial::{DialError, dial_direct};
 use crate::engine::Core;
@@ -78,7 +78,7 @@ async fn intercepted(
             let client = Client {
                 stream,
                 read,
-                address: client,
+                asker: Asker::captured(client, original),
                 asked: Asked::Origin(original),
             };
             return Box::pin(serve(core, &router, client, record)).await;
@@ -192,7 +192,8 @@ async fn connect(
             Ok((stream, BytesMut::new()))
         }
         Route::Upstreams { upstreams, reason } => {
-            let tunnel = core.dialer.tunnel(&upstreams, to, None).await?;
+            let asker = Asker::captured(client, original);
+            let tunnel = core.dialer.tunnel(&upstreams, to, None, &asker).await?;
             let upstream = tunnel.upstream;
             record.routed(None, RouteTaken::Upstream { upstream, reason });
             Ok((tunnel.stream, tunnel.early))

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Limits, Policy};
+use super::{CredentialUsers, Limits, Policy};
 
 /// The configuration of one engine. [`crate::engine::Engine::start`] takes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct EngineConfig {
     pub intercept_by: InterceptBy,
     /// How much one HTTP message may cost.
     pub limits: Limits,
+    /// Whose connections carry lent credentials, beside root's and those of the one who lent them.
+    pub credential_users: CredentialUsers,
 }
 
 /// Who sets the firewall rules that a policy asks for.

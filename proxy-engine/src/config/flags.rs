@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{
-    Bypass, ConfigFileError, DefaultRoute, EngineConfig, InterceptBy, Interception, Limits,
-    LogFormat, Policy, Ports, Upstream, UpstreamError,
+    Bypass, ConfigFileError, CredentialUsers, DefaultRoute, EngineConfig, InterceptBy,
+    Interception, Limits, LogFormat, Policy, Ports, Upstream, UpstreamError,
 };
 use crate::intercept::InterfacePattern;
 
@@ -71,6 +71,11 @@ pub struct RunFlags {
     /// by a NUL byte, as often as needed (they never stand on the command line)
     #[arg(long, value_name = "N")]
     pub credentials_fd: Option<i32>,
+
+    /// Let these users of this machine use lent credentials too, beside root and the one who lent
+    /// them: numbers with commas, or `all`; the others get the route without the credentials
+    #[arg(long, value_name = "UIDS")]
+    pub credential_users: Option<CredentialUsers>,
 
     /// How much one HTTP message may cost; in the file only, as `[limits]`.
     #[arg(skip)]
@@ -178,6 +183,7 @@ impl RunFlags {
                 None => InterceptBy::Nobody,
             },
             policy,
+            credential_users: self.credential_users.unwrap_or_default(),
             limits: self.limits,
         })
     }

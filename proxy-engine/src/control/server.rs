@@ -114,10 +114,14 @@ impl Drop for Server {
 }
 
 async fn connection(stream: UnixStream, engine: Engine) {
+    let uid = match stream.peer_cred() {
+        Ok(peer) => peer.uid(),
+        Err(error) => return tracing::warn!(%error, "a control peer cannot be told: refused"),
+    };
     let service = service_fn(move |request| {
         let engine = engine.clone();
         async move {
-            let answered = answer(&engine, request).await;
+            let answered = answer(&engine, uid, request).await;
             Ok::<_, std::convert::Infallible>(answered.unwrap_or_else(Refusal::into_response))
         }
     });
@@ -131,7 +135,11 @@ async fn connection(stream: UnixStream, engine: Engine) {
     }
 }
 
-async fn answer(engine: &Engine, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    engine: &Engine,
+    uid: u32,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     match (request.method(), path.as_str()) {
@@ -144,7 +152,7 @@ async fn answer(engine: &Engine, request: Request<Incoming>) -> Result<Response<
         }
         (&Method::POST, "/v1/attach") => {
             let user = parameter(&query, "user").ok_or_else(|| Refusal::missing("user"))?;
-            let attached = engine.attach(&user)?;
+            let attached = engine.attach(&user, uid)?;
             Ok(events::response(engine.clone(), attached))
         }
         (&Method::PUT, "/v1/credentials") => {

@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 use super::DialError;
-use crate::config::Upstream;
+use crate::accept::{Asker, User};
+use crate::config::{CredentialUsers, Upstream};
 use crate::control::LentCredentials;
 use crate::observe::Changes;
 
@@ -20,6 +21,8 @@ pub struct Credentials {
     held: Mutex<Held>,
     /// Keyed anew in each process: what it makes of a password tells nothing of it.
     prints: RandomState,
+    /// Who may use them beside root and the one who lent them.
+    users: CredentialUsers,
     changes: Changes,
 }
 
@@ -42,6 +45,8 @@ struct TakenBack {
 #[derive(Debug)]
 struct Lent {
     lease: String,
+    /// The number of the user who lent them.
+    lender: u32,
     user: String,
     /// The value of `Proxy-Authorization`.
     header: SecretString,
@@ -65,6 +70,8 @@ enum Standing {
 pub enum Permit {
     /// The policy names no user for it.
     NoneNeeded,
+    /// Credentials are lent, but not for the user who asks: the upstream is asked without them.
+    Withheld,
     /// These credentials.
     Attempt(Attempt),
 }
@@ -78,18 +85,19 @@ pub struct Attempt {
 }
 
 impl Credentials {
-    /// Nothing is lent yet.
-    pub fn new(changes: Changes) -> Self {
+    /// Nothing is lent yet. `users` may use what will be, beside root and the one who lends it.
+    pub fn new(users: CredentialUsers, changes: Changes) -> Self {
         Self {
             held: Mutex::default(),
             prints: RandomState::new(),
+            users,
             changes,
         }
     }
 
-    /// Takes credentials into memory. The same ones again keep their standing: a refused password
+    /// Takes credentials of the user `lender` into memory. The same ones again keep their standing: a refused password
     /// is not tried again because somebody repeats it.
-    pub fn lend(&self, credentials: &LentCredentials) {
+    pub fn lend(&self, credentials: &LentCredentials, lender: u32) {
         let header = basic::header(&credentials.user, &credentials.password);
         let print = self.prints.hash_one(header.expose_secret());
         let mut held = self.lock();
@@ -103,6 +111,7 @@ impl Credentials {
             .unwrap_or_else(|| Arc::new(watch::Sender::new(Standing::Untried)));
         let entry = Lent {
             lease: credentials.lease.clone(),
+            lender,
             user: credentials.user.clone(),
             header,
             standing,
@@ -148,11 +157,11 @@ impl Credentials {
         self.find(upstream).is_some()
     }
 
-    /// What a request may say to this upstream; waits while another one tries a fresh password.
+    /// What a request of `asker` may say to this upstream; waits while another one tries a fresh password.
     ///
     /// # Errors
     /// [`DialError::CredentialsNotLent`] and [`DialError::CredentialsRefused`].
-    pub async fn permit(&self, upstream: &Upstream) -> Result<Permit, DialError> {
+    pub async fn permit(&self, upstream: &Upstream, asker: &Asker) -> Result<Permit, DialError> {
         if upstream.user().is_none() {
             return Ok(Permit::NoneNeeded);
         }
@@ -162,6 +171,9 @@ impl Credentials {
                 .ok_or_else(|| DialError::CredentialsNotLent {
                     upstream: upstream.clone(),
                 })?;
+            if !self.serve(asker, &lent) {
+                return Ok(Permit::Withheld);
+            }
             let mut standing = lent.standing.subscribe();
             let claimed = lent.standing.send_if_modified(|standing| {
                 let free = *standing == Standing::Untried;
@@ -184,6 +196,15 @@ impl Credentials {
                     let _ = standing.changed().await;
                 }
             }
+        }
+    }
+
+    /// Whether these credentials are for the one who asks. Who cannot be told is a stranger.
+    fn serve(&self, asker: &Asker, lent: &Lent) -> bool {
+        match asker.user() {
+            User::Guest => true,
+            User::Local(uid) => uid == 0 || uid == lent.lender || self.users.contains(uid),
+            User::Unknown => self.users == CredentialUsers::All,
         }
     }
 

@@ -90,6 +90,16 @@ pub enum DialError {
         /// Which.
         upstream: Upstream,
     },
+    /// It asks for credentials, and those that are lent are another user's of this machine.
+    #[error(
+        "the proxy {} asks for a user and password, and those lent here belong to another user of \
+         this machine; its administrator can allow you to use them (--credential-users)",
+        upstream.authority()
+    )]
+    CredentialsWithheld {
+        /// Which.
+        upstream: Upstream,
+    },
     /// It refused to connect us to the destination.
     #[error("the proxy {} answered {status} {reason} to CONNECT {destination}", upstream.authority())]
     ConnectRefused {
@@ -136,6 +146,7 @@ impl DialError {
             Self::CredentialsNotLent { .. } => "credentials_not_lent",
             Self::CredentialsRefused { .. } => "credentials_refused",
             Self::CredentialsWanted { .. } => "credentials_wanted",
+            Self::CredentialsWithheld { .. } => "credentials_withheld",
             Self::ConnectRefused { .. } => "connect_refused",
             Self::Refused { .. } => "refused",
             Self::Inward { .. } => "inward",
@@ -167,7 +178,8 @@ impl DialError {
             | Self::Refused { .. } => 502,
             Self::CredentialsNotLent { .. }
             | Self::CredentialsRefused { .. }
-            | Self::CredentialsWanted { .. } => 407,
+            | Self::CredentialsWanted { .. }
+            | Self::CredentialsWithheld { .. } => 407,
             Self::Inward { .. } => 403,
             Self::Loop => 508,
         }
@@ -179,6 +191,7 @@ impl DialError {
             self,
             Self::ConnectRefused { .. }
                 | Self::CredentialsWanted { .. }
+                | Self::CredentialsWithheld { .. }
                 | Self::CredentialsRefused { .. }
                 | Self::Loop
         )

@@ -74,7 +74,10 @@ pub(crate) fn judge(
         (Permit::NoneNeeded, 407) => Err(DialError::CredentialsWanted {
             upstream: upstream(),
         }),
-        (Permit::NoneNeeded, _) => Ok(()),
+        (Permit::Withheld, 407) => Err(DialError::CredentialsWithheld {
+            upstream: upstream(),
+        }),
+        (Permit::NoneNeeded | Permit::Withheld, _) => Ok(()),
     }
 }
 

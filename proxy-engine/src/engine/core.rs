@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::EngineError;
-use crate::config::{Limits, Policy};
+use crate::config::{EngineConfig, Limits, Policy};
 use crate::dial::Dialer;
 use crate::observe::{Changes, ConnectionTable};
 use crate::route::Router;
@@ -29,13 +29,13 @@ impl Core {
     ///
     /// # Errors
     /// [`EngineError::Random`].
-    pub fn new(policy: Policy, limits: Limits) -> Result<Self, EngineError> {
+    pub fn new(policy: Policy, config: &EngineConfig) -> Result<Self, EngineError> {
         let changes = Changes::default();
         let pseudonym = format!("gangway-{:08x}", super::leases::random()? >> 96);
         Ok(Self {
             router: ArcSwap::from_pointee(Router::new(policy)),
-            dialer: Dialer::new(&changes, pseudonym.into(), limits),
-            limits,
+            dialer: Dialer::new(&changes, pseudonym.into(), config),
+            limits: config.limits,
             table: Arc::default(),
             changes,
         })

@@ -12,6 +12,8 @@ pub(super) struct Leases(Mutex<Vec<Alive>>);
 struct Alive {
     lease: String,
     user: String,
+    /// The number of the user.
+    uid: u32,
 }
 
 /// The time that an agent is attached. Dropping it takes back everything lent under its lease.
@@ -39,7 +41,7 @@ impl Drop for Attached {
 }
 
 impl Leases {
-    pub(super) fn open(&self, user: &str) -> Result<String, EngineError> {
+    pub(super) fn open(&self, user: &str, uid: u32) -> Result<String, EngineError> {
         let lease = format!("{:032x}", random()?);
         let mut alive = self.lock();
         if let Some(other) = alive.iter().find(|alive| alive.user != user) {
@@ -48,6 +50,7 @@ impl Leases {
         alive.push(Alive {
             lease: lease.clone(),
             user: user.to_owned(),
+            uid,
         });
         Ok(lease)
     }
@@ -56,10 +59,12 @@ impl Leases {
         self.lock().retain(|alive| alive.lease != lease);
     }
 
-    /// Does it while the lease is held alive; `None` when it is not alive.
-    pub(super) fn while_alive<T>(&self, lease: &str, act: impl FnOnce() -> T) -> Option<T> {
+    /// Does it for the number of the lease's user, while the lease is held alive; `None` when it
+    /// is not alive.
+    pub(super) fn while_alive<T>(&self, lease: &str, act: impl FnOnce(u32) -> T) -> Option<T> {
         let alive = self.lock();
-        alive.iter().any(|alive| alive.lease == lease).then(act)
+        let found = alive.iter().find(|alive| alive.lease == lease)?;
+        Some(act(found.uid))
     }
 
     pub(super) fn attached(&self) -> Option<String> {

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use super::answer::linger;
 use super::exchange::Hop;
 use super::{Framing, RequestHead, forward};
+use crate::accept::Asker;
 use crate::dial::DialError;
 use crate::engine::Core;
 use crate::observe::Record;
@@ -31,7 +32,7 @@ pub struct Client {
     /// Bytes that come first.
     pub read: BytesMut,
     /// Who it is.
-    pub address: SocketAddr,
+    pub asker: Asker,
     /// What it believes that it speaks to.
     pub asked: Asked,
 }
@@ -70,7 +71,7 @@ pub async fn serve(core: &Core, router: &Arc<Router>, client: Client, record: &R
                 let (up, down) = (record.bytes_up(), record.bytes_down());
                 let ended = relay(client.stream, stream, &client.read, &early, up, down).await;
                 if let Err(error) = ended {
-                    tracing::debug!(%error, client = %client.address, "tunnel ended");
+                    tracing::debug!(%error, client = %client.asker.client(), "tunnel ended");
                 }
                 return;
             }

@@ -7,9 +7,9 @@ mod message;
 mod read;
 mod socket;
 
-pub(super) use message::Message;
-pub(super) use read::{Ack, Parsed, attributes, messages};
-pub(super) use socket::NetlinkSocket;
+pub(crate) use message::Message;
+pub(crate) use read::{Ack, Parsed, attributes, messages};
+pub(crate) use socket::NetlinkSocket;
 
 /// `NLM_F_REQUEST`: every message to the kernel.
 pub(super) const REQUEST: u16 = 0x1;

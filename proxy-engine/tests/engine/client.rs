@@ -38,6 +38,24 @@ impl Client {
         }
     }
 
+    /// A client of the user `uid`. The kernel keeps who made a socket; the test stays root.
+    pub(crate) fn of_user(uid: u32, to: SocketAddr) -> Self {
+        let connect = move || {
+            let uid = rustix::process::Uid::from_raw(uid);
+            rustix::thread::set_thread_res_uid(uid, uid, uid)
+                .expect("another user: tests are root");
+            let stream = std::net::TcpStream::connect(to).expect("connected");
+            stream.set_nonblocking(true).expect("non-blocking");
+            stream
+        };
+        // A thread of its own: it is that user until its end.
+        let stream = std::thread::spawn(connect).join().expect("thread");
+        Self {
+            stream: TcpStream::from_std(stream).expect("registered"),
+            read: Vec::new(),
+        }
+    }
+
     /// The other side of a connection, which speaks the same way.
     pub(crate) fn accepted(stream: TcpStream) -> Self {
         Self {

@@ -46,7 +46,7 @@ async fn credentials_serve_while_they_are_lent_and_not_a_request_longer() {
         )
     );
     assert_eq!(proxy.heads().len(), 0, "it was dialled without a password");
-    let attached = engine.attach("alice").expect("attached");
+    let attached = engine.attach("alice", 0).expect("attached");
     engine
         .lend(&credentials(attached.lease(), &proxy, "secret"))
         .expect("lent");
@@ -79,7 +79,7 @@ async fn a_wrong_password_is_tried_once_under_fifty_requests() {
     let proxy = asking().await;
     let upstream = format!("http://alice@{}", proxy.address);
     let (engine, relay) = engine(through(&[upstream])).await;
-    let attached = engine.attach("alice").expect("attached");
+    let attached = engine.attach("alice", 0).expect("attached");
     engine
         .lend(&credentials(attached.lease(), &proxy, "wrong"))
         .expect("lent");
@@ -119,7 +119,7 @@ async fn no_client_makes_an_upstream_show_the_credentials() {
     // What an upstream does with TRACE: the request comes back as the body.
     let proxy = Peer::start(ok).await;
     let (engine, relay) = engine(through(&[format!("http://alice@{}", proxy.address)])).await;
-    let attached = engine.attach("alice").expect("attached");
+    let attached = engine.attach("alice", 0).expect("attached");
     engine
         .lend(&credentials(attached.lease(), &proxy, "secret"))
         .expect("lent");
@@ -136,12 +136,67 @@ async fn no_client_makes_an_upstream_show_the_credentials() {
 #[tokio::test]
 async fn only_one_user_lends_at_a_time() {
     let (engine, _) = engine(through(&["http://alice@127.0.0.1:9".into()])).await;
-    let first = engine.attach("alice").expect("attached");
+    let first = engine.attach("alice", 0).expect("attached");
     let again = engine
-        .attach("alice")
+        .attach("alice", 0)
         .expect("the same user comes back before the old one is gone");
-    let refused = engine.attach("bob").expect_err("refused");
+    let refused = engine.attach("bob", 0).expect_err("refused");
     assert!(refused.to_string().contains("alice"), "{refused}");
     drop((first, again));
-    assert!(engine.attach("bob").is_ok());
+    assert!(engine.attach("bob", 0).is_ok());
+}
+
+#[tokio::test]
+async fn another_user_of_this_machine_gets_the_route_but_not_the_credentials() {
+    const OWNER: u32 = 51_001;
+    const STRANGER: u32 = 51_002;
+    let proxy = asking().await;
+    let upstream = format!("http://alice@{}", proxy.address);
+    let (engine, relay) = engine(through(&[upstream])).await;
+    let attached = engine.attach("alice", OWNER).expect("attached");
+    engine
+        .lend(&credentials(attached.lease(), &proxy, "secret"))
+        .expect("lent");
+    for (user, status) in [(OWNER, 200), (0, 200), (STRANGER, 407)] {
+        let tunnel = Client::of_user(user, relay).ask(CONNECT).await;
+        assert_eq!(tunnel.status(), status, "CONNECT of {user}");
+        let mut kept = Client::of_user(user, relay);
+        for _ in 0..2 {
+            let response = kept.ask(get("http://a.test/")).await;
+            assert_eq!(response.status(), status, "GET of {user}");
+        }
+    }
+    let refused = Client::of_user(STRANGER, relay).ask(CONNECT).await;
+    assert!(
+        refused.body.contains("belong to another user"),
+        "{}",
+        refused.body
+    );
+    // The proxy was asked, without the password: what needs none works for everybody.
+    let asked = proxy.heads();
+    assert!(!asked.last().expect("asked").contains("Proxy-Authorization"));
+    // And what it said to a stranger is no news of the proxy.
+    assert_eq!(engine.status().upstreams[0].last_error, None);
+}
+
+#[tokio::test]
+async fn a_client_that_nobody_holds_any_more_gets_no_credentials() {
+    let proxy = asking().await;
+    let upstream = format!("http://alice@{}", proxy.address);
+    let (engine, relay) = engine(through(&[upstream])).await;
+    let attached = engine.attach("root", 0).expect("attached");
+    engine
+        .lend(&credentials(attached.lease(), &proxy, "secret"))
+        .expect("lent");
+    // It is gone before the engine, which shares this thread, sees it: to the kernel the socket
+    // of no process is root's.
+    let mut client = std::net::TcpStream::connect(relay).expect("connected");
+    std::io::Write::write_all(&mut client, CONNECT.as_bytes()).expect("sent");
+    drop(client);
+    crate::until("the proxy is asked", || !proxy.heads().is_empty()).await;
+    assert!(
+        !proxy.heads()[0].contains("Proxy-Authorization"),
+        "{:?}",
+        proxy.heads()
+    );
 }

@@ -159,7 +159,7 @@ fn a_command_without_an_agent_tells_the_service() {
 fn whoever_is_attached_is_named() {
     let house = house_with("http://127.0.0.1:9");
     let service = Service::start(&house);
-    let other = service.engine.attach("somebody else").unwrap();
+    let other = service.engine.attach("somebody else", 0).unwrap();
     let mut agent = house.agent();
     let status = agent.until("the other is named", |status| {
         status["notices"].to_string().contains("somebody else")

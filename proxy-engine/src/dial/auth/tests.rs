@@ -1,11 +1,18 @@
 use super::{Credentials, Permit};
-use crate::config::Upstream;
+use crate::accept::Asker;
+use crate::config::{CredentialUsers, Upstream};
 use crate::control::LentCredentials;
 use crate::dial::DialError;
 use crate::observe::Changes;
 
 fn upstream() -> Upstream {
     "http://alice@proxy.test:3128".parse().expect("upstream")
+}
+
+/// A container.
+fn guest() -> Asker {
+    let client = "172.17.0.9:40000".parse().expect("address");
+    Asker::captured(client, "203.0.113.1:443".parse().expect("address"))
 }
 
 fn lent(lease: &str, user: &str, password: &str) -> LentCredentials {
@@ -18,23 +25,29 @@ fn lent(lease: &str, user: &str, password: &str) -> LentCredentials {
 }
 
 async fn attempt(credentials: &Credentials) -> super::Attempt {
-    match credentials.permit(&upstream()).await.expect("permit") {
+    match credentials
+        .permit(&upstream(), &guest())
+        .await
+        .expect("permit")
+    {
         Permit::Attempt(attempt) => attempt,
-        Permit::NoneNeeded => panic!("a user is named"),
+        other => panic!("a user is named, and a guest asks: {other:?}"),
     }
 }
 
 #[tokio::test]
 async fn credentials_go_only_to_their_authority_and_user() {
-    let credentials = Credentials::new(Changes::default());
-    credentials.lend(&lent("l", "alice", "pw"));
+    let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
+    credentials.lend(&lent("l", "alice", "pw"), 0);
     assert!(credentials.are_lent(&upstream()));
     for other in [
         "http://alice@proxy.test:3129",
         "http://alice@other.test:3128",
         "http://bob@proxy.test:3128",
     ] {
-        let refused = credentials.permit(&other.parse().expect("upstream")).await;
+        let refused = credentials
+            .permit(&other.parse().expect("upstream"), &guest())
+            .await;
         assert!(
             matches!(refused, Err(DialError::CredentialsNotLent { .. })),
             "{other}"
@@ -42,15 +55,15 @@ async fn credentials_go_only_to_their_authority_and_user() {
     }
     let anonymous = "http://proxy.test:3128".parse().expect("upstream");
     assert!(matches!(
-        credentials.permit(&anonymous).await,
+        credentials.permit(&anonymous, &guest()).await,
         Ok(Permit::NoneNeeded)
     ));
 }
 
 #[tokio::test]
 async fn an_untried_password_is_tried_by_one_request_at_a_time() {
-    let credentials = Credentials::new(Changes::default());
-    credentials.lend(&lent("l", "alice", "pw"));
+    let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
+    credentials.lend(&lent("l", "alice", "pw"), 0);
     let first = attempt(&credentials).await;
     let second = attempt(&credentials);
     tokio::pin!(second);
@@ -63,32 +76,32 @@ async fn an_untried_password_is_tried_by_one_request_at_a_time() {
 
 #[tokio::test]
 async fn an_attempt_without_a_verdict_lets_the_next_one_try() {
-    let credentials = Credentials::new(Changes::default());
-    credentials.lend(&lent("l", "alice", "pw"));
+    let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
+    credentials.lend(&lent("l", "alice", "pw"), 0);
     drop(attempt(&credentials).await);
     attempt(&credentials).await.refused();
-    let refused = credentials.permit(&upstream()).await;
+    let refused = credentials.permit(&upstream(), &guest()).await;
     assert!(matches!(refused, Err(DialError::CredentialsRefused { .. })));
 }
 
 #[tokio::test]
 async fn a_refused_password_is_tried_again_only_when_another_is_lent() {
-    let credentials = Credentials::new(Changes::default());
-    credentials.lend(&lent("l", "alice", "wrong"));
+    let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
+    credentials.lend(&lent("l", "alice", "wrong"), 0);
     attempt(&credentials).await.refused();
-    credentials.lend(&lent("m", "alice", "wrong"));
-    assert!(credentials.permit(&upstream()).await.is_err());
-    credentials.lend(&lent("m", "alice", "right"));
+    credentials.lend(&lent("m", "alice", "wrong"), 0);
+    assert!(credentials.permit(&upstream(), &guest()).await.is_err());
+    credentials.lend(&lent("m", "alice", "right"), 0);
     attempt(&credentials).await.accepted();
     credentials.take_back("m");
-    let gone = credentials.permit(&upstream()).await;
+    let gone = credentials.permit(&upstream(), &guest()).await;
     assert!(matches!(gone, Err(DialError::CredentialsNotLent { .. })));
 }
 
 #[tokio::test]
 async fn no_secret_shows_in_debug_output() {
-    let credentials = Credentials::new(Changes::default());
-    credentials.lend(&lent("l", "alice", "canary"));
+    let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
+    credentials.lend(&lent("l", "alice", "canary"), 0);
     let shown = format!("{credentials:?} {:?}", attempt(&credentials).await);
     assert!(
         !shown.contains("canary") && !shown.contains("YWxpY2U6Y2FuYXJ5"),
@@ -98,13 +111,14 @@ async fn no_secret_shows_in_debug_output() {
 
 #[tokio::test]
 async fn a_password_lent_again_while_it_is_tried_is_tried_by_nobody_else() {
-    let credentials = Credentials::new(Changes::default());
-    credentials.lend(&lent("l", "alice", "wrong"));
+    let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
+    credentials.lend(&lent("l", "alice", "wrong"), 0);
     let first = attempt(&credentials).await;
-    credentials.lend(&lent("m", "alice", "wrong"));
+    credentials.lend(&lent("m", "alice", "wrong"), 0);
     credentials.take_back("l");
     let upstream = upstream();
-    let second = credentials.permit(&upstream);
+    let asker = guest();
+    let second = credentials.permit(&upstream, &asker);
     tokio::pin!(second);
     assert!(futures_util::poll!(&mut second).is_pending());
     first.refused();
@@ -114,20 +128,20 @@ async fn a_password_lent_again_while_it_is_tried_is_tried_by_nobody_else() {
 
 #[tokio::test]
 async fn a_refused_password_stays_refused_though_it_was_taken_back_while_its_lease_lives() {
-    let credentials = Credentials::new(Changes::default());
-    credentials.lend(&lent("l", "alice", "wrong"));
+    let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
+    credentials.lend(&lent("l", "alice", "wrong"), 0);
     attempt(&credentials).await.refused();
     credentials.take_back("l");
-    credentials.lend(&lent("l", "alice", "wrong"));
-    let refused = credentials.permit(&upstream()).await;
+    credentials.lend(&lent("l", "alice", "wrong"), 0);
+    let refused = credentials.permit(&upstream(), &guest()).await;
     assert!(matches!(refused, Err(DialError::CredentialsRefused { .. })));
     credentials.take_back("l");
-    credentials.lend(&lent("l", "alice", "right"));
+    credentials.lend(&lent("l", "alice", "right"), 0);
     drop(attempt(&credentials).await);
     // Another lease is another beginning: an account may have been unlocked meanwhile.
-    credentials.lend(&lent("l", "alice", "wrong"));
+    credentials.lend(&lent("l", "alice", "wrong"), 0);
     attempt(&credentials).await.refused();
     credentials.forget("l");
-    credentials.lend(&lent("m", "alice", "wrong"));
+    credentials.lend(&lent("m", "alice", "wrong"), 0);
     drop(attempt(&credentials).await);
 }

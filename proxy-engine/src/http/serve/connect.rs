@@ -30,13 +30,17 @@ impl Connection<'_> {
         let dialed = match route {
             Route::Refused { reason } => Err(DialError::Refused { reason }),
             Route::Direct { .. } => {
-                let client = self.client.address.ip();
+                let client = self.client.asker.client().ip();
                 let stream = dial_direct(&to, |ip| inward::permitted(client, ip)).await;
                 stream.map(|stream| (stream, BytesMut::new()))
             }
             Route::Upstreams { upstreams, reason } => {
                 let agent = head.fields.first("user-agent");
-                let tunnel = self.core.dialer.tunnel(&upstreams, &to, agent).await;
+                let tunnel = self
+                    .core
+                    .dialer
+                    .tunnel(&upstreams, &to, agent, &self.client.asker)
+                    .await;
                 tunnel.map(|tunnel| {
                     let upstream = tunnel.upstream;
                     self.record

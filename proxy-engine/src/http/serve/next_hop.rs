@@ -49,7 +49,7 @@ impl Connection<'_> {
                 if let Some(hop) = last.filter(|hop| hop.leads_to == leads_to) {
                     return Ok((hop, Permit::NoneNeeded));
                 }
-                let client = self.client.address.ip();
+                let client = self.client.asker.client().ip();
                 let stream = dial_direct(&to, |ip| inward::permitted(client, ip)).await?;
                 Ok((new(stream, leads_to), Permit::NoneNeeded))
             }
@@ -58,10 +58,15 @@ impl Connection<'_> {
                     && let LeadsTo::Upstream(upstream) = &hop.leads_to
                     && upstreams.contains(upstream)
                 {
-                    let permit = self.core.dialer.credentials.permit(upstream).await?;
+                    let permit = self
+                        .core
+                        .dialer
+                        .credentials
+                        .permit(upstream, &self.client.asker)
+                        .await?;
                     return Ok((hop, permit));
                 }
-                let opened = self.core.dialer.open(upstreams).await?;
+                let opened = self.core.dialer.open(upstreams, &self.client.asker).await?;
                 let hop = new(opened.stream, LeadsTo::Upstream(opened.upstream));
                 Ok((hop, opened.permit))
             }

@@ -72,7 +72,7 @@ impl Connection<'_> {
             };
             let authorization = match &permit {
                 Permit::Attempt(attempt) => Some(attempt.header()),
-                Permit::NoneNeeded => None,
+                Permit::NoneNeeded | Permit::Withheld => None,
             };
             let outgoing = Outgoing {
                 head: forward::request(

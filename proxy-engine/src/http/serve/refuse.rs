@@ -47,7 +47,7 @@ impl Connection<'_> {
     }
 
     pub(super) fn count_refusal(&self, message: &str) {
-        tracing::debug!(client = %self.client.address, message, "bad request");
+        tracing::debug!(client = %self.client.asker.client(), message, "bad request");
         self.record.refused(Problem {
             code: "bad_request".into(),
             message: message.to_owned(),

@@ -106,7 +106,8 @@ fn anywhere() -> IpAddr {
 }
 
 async fn start(wanted: &Wanted) -> Result<(Engine, Attached), EngineError> {
-    let root = rustix::process::geteuid().is_root();
+    let user = rustix::process::geteuid();
+    let root = user.is_root();
     let engine = Engine::start(EngineConfig {
         // Rules send intercepted traffic there, and direct hits are closed.
         transparent: if root {
@@ -126,7 +127,7 @@ async fn start(wanted: &Wanted) -> Result<(Engine, Attached), EngineError> {
         ..EngineConfig::default()
     })
     .await?;
-    let attached = engine.attach("the agent itself")?;
+    let attached = engine.attach("the agent itself", user.as_raw())?;
     Ok((engine, attached))
 }
 

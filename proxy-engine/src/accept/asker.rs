@@ -1,0 +1,70 @@
+//! On whose behalf a request is made: lent credentials serve their owner, not whoever is logged in.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use super::interfaces::attached;
+
+/// Whoever a connection is served for.
+#[derive(Debug)]
+pub struct Asker {
+    /// The client's end of the connection and ours.
+    ends: (SocketAddr, SocketAddr),
+    known: OnceLock<User>,
+}
+
+/// What is known of the one who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// A client of a world that is served here: a container, a pod, a network of the policy.
+    Guest,
+    /// A user of this machine, by number.
+    Local(u32),
+    /// Somebody of this machine, and it cannot be told who.
+    Unknown,
+}
+
+impl Asker {
+    /// The client at one end of a connection, we at the other. Nothing is asked yet.
+    pub fn new(client: SocketAddr, ours: SocketAddr) -> Self {
+        Self {
+            ends: (client, ours),
+            known: OnceLock::new(),
+        }
+    }
+
+    /// A client that interception brought here: it came over a captured interface.
+    pub fn captured(client: SocketAddr, original_dst: SocketAddr) -> Self {
+        Self {
+            ends: (client, original_dst),
+            known: User::Guest.into(),
+        }
+    }
+
+    /// The client's end of the connection.
+    pub fn client(&self) -> SocketAddr {
+        self.ends.0
+    }
+
+    /// Who it is. The kernel is asked once for each connection, and only for one that needs to be
+    /// told apart.
+    pub fn user(&self) -> User {
+        *self.known.get_or_init(|| {
+            let (client, ours) = self.ends;
+            let ip = client.ip();
+            let here = ip.is_loopback()
+                || attached().map_or(true, |all| all.iter().any(|a| a.net.addr() == ip));
+            if !here {
+                return User::Guest;
+            }
+            match super::owner::owner(client, ours) {
+                Ok(Some(uid)) => User::Local(uid),
+                Ok(None) => User::Unknown,
+                Err(error) => {
+                    tracing::warn!(%client, %error, "whose connection it is cannot be asked");
+                    User::Unknown
+                }
+            }
+        })
+    }
+}
