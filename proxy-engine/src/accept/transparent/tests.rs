@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{SERVER_FIRST, intercepted};
-use crate::config::{DefaultRoute, Limits, Policy};
+use crate::config::{DefaultRoute, EngineConfig, Policy};
 use crate::control::Via;
 use crate::engine::Core;
 use crate::sniff::client_hello::sample::{extension, message, names, post_quantum, records};
@@ -34,7 +34,7 @@ impl Rig {
             ..Policy::direct("test")
         };
         Self {
-            core: Arc::new(Core::new(policy, Limits::default()).expect("core")),
+            core: Arc::new(Core::new(policy, &EngineConfig::default()).expect("core")),
             clients,
             upstream,
         }
