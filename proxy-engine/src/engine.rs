@@ -136,7 +136,11 @@ impl Engine {
         }
         let engine = Self(Arc::new(Inner {
             listeners: Mutex::default(),
-            intercepting: Intercepting::new(config.intercept_by.clone(), core.changes.clone()),
+            intercepting: Intercepting::new(
+                config.intercept_by.clone(),
+                config.netns.clone(),
+                core.changes.clone(),
+            ),
             leases: Leases::default(),
             swapping: tokio::sync::Mutex::default(),
             connections: TaskTracker::new(),

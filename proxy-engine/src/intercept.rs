@@ -25,6 +25,8 @@ mod listener;
 #[cfg(target_os = "linux")]
 pub(crate) mod netlink;
 #[cfg(target_os = "linux")]
+mod netns;
+#[cfg(target_os = "linux")]
 mod nftables;
 #[cfg(target_os = "linux")]
 mod original_dst;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{CredentialUsers, Limits, Policy};
+use super::{CredentialUsers, Limits, Netns, Policy};
 
 /// The configuration of one engine. [`crate::engine::Engine::start`] takes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub struct EngineConfig {
     pub state: Option<PathBuf>,
     /// Who sets the firewall rules.
     pub intercept_by: InterceptBy,
+    /// The network namespace in which rules and transparent listeners are (a cluster node's);
+    /// `None`: that of whoever sets the rules. The engine itself stays where it is.
+    pub netns: Option<Netns>,
     /// How much one HTTP message may cost.
     pub limits: Limits,
     /// Whose connections carry lent credentials, beside root's and those of the one who lent them.

@@ -26,7 +26,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "listen",
     "transparent",
     "intercept",
@@ -37,6 +37,7 @@ const KEYS: [&str; 14] = [
     "bypass",
     "control",
     "broker",
+    "netns",
     "state",
     "log",
     "credentials-fd",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{
     Bypass, ConfigFileError, CredentialUsers, DefaultRoute, EngineConfig, InterceptBy,
-    Interception, Limits, LogFormat, Policy, Ports, Upstream, UpstreamError,
+    Interception, Limits, LogFormat, Netns, Policy, Ports, Upstream, UpstreamError,
 };
 use crate::intercept::InterfacePattern;
 
@@ -58,6 +58,12 @@ pub struct RunFlags {
     /// privilege
     #[arg(long, value_name = "PATH")]
     pub broker: Option<PathBuf>,
+
+    /// Intercept inside this network namespace, and listen transparently there: a path
+    /// (/run/netns/NAME, /var/run/docker/netns/NAME, /proc/PID/ns/net) or a process's number. Who
+    /// sets the rules needs CAP_SYS_ADMIN and CAP_SYS_PTRACE for it
+    #[arg(long, value_name = "PATH|PID", requires = "transparent")]
+    pub netns: Option<Netns>,
 
     /// Keep the last policy in this folder, and start with it
     #[arg(long, value_name = "DIR")]
@@ -182,6 +188,7 @@ impl RunFlags {
                 },
                 None => InterceptBy::Nobody,
             },
+            netns: self.netns,
             policy,
             credential_users: self.credential_users.unwrap_or_default(),
             limits: self.limits,

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::config::{InterceptBy, Interception};
+use crate::config::{InterceptBy, Interception, Netns};
 use crate::control::{InterceptionState, Problem};
 use crate::intercept::{Families, InterceptError, Interceptor};
 use crate::observe::Changes;
@@ -12,6 +12,7 @@ use crate::observe::Changes;
 #[derive(Debug)]
 pub(super) struct Intercepting {
     by: InterceptBy,
+    netns: Option<Netns>,
     changes: Changes,
     door: tokio::sync::Mutex<Door>,
     state: Mutex<InterceptionState>,
@@ -25,9 +26,10 @@ struct Door {
 }
 
 impl Intercepting {
-    pub(super) fn new(by: InterceptBy, changes: Changes) -> Self {
+    pub(super) fn new(by: InterceptBy, netns: Option<Netns>, changes: Changes) -> Self {
         Self {
             by,
+            netns,
             changes,
             door: tokio::sync::Mutex::default(),
             state: Mutex::new(InterceptionState::Off),
@@ -76,36 +78,44 @@ impl Intercepting {
         }
     }
 
-    /// A listening socket from the broker. `None` where there is no broker, or it gives none: the
-    /// engine opens it itself then, which needs no privilege in its own network namespace.
+    /// A listening socket from whoever sets the rules. `None` where the engine shall open it
+    /// itself, which needs no privilege in its own network namespace: there is no broker, or it
+    /// gives none. In another namespace there is no other way, and what went wrong is said.
     pub(super) async fn listener(
         &self,
         address: SocketAddr,
         families: Families,
-    ) -> Option<TcpListener> {
-        if !matches!(self.by, InterceptBy::Broker(_)) {
-            return None;
+    ) -> Option<Result<TcpListener, String>> {
+        match &self.by {
+            InterceptBy::Broker(_) => {}
+            _ if self.netns.is_some() => {}
+            InterceptBy::ThisProcess { .. } | InterceptBy::Nobody => return None,
         }
+        let opened = self.opened_elsewhere(address, families).await;
+        match opened {
+            Ok(listener) => Some(Ok(listener)),
+            Err(problem) if self.netns.is_some() => Some(Err(problem.message)),
+            Err(problem) => {
+                tracing::debug!(%address, "no listener from the broker: {}", problem.message);
+                None
+            }
+        }
+    }
+
+    async fn opened_elsewhere(
+        &self,
+        address: SocketAddr,
+        families: Families,
+    ) -> Result<TcpListener, Problem> {
         let mut door = self.door.lock().await;
-        let opened = match &door.interceptor {
-            Some(interceptor) => interceptor.open_listener(address, families).await,
-            None => match self.open().await {
-                Ok(interceptor) => {
-                    door.interceptor = interceptor;
-                    door.interceptor
-                        .as_ref()?
-                        .open_listener(address, families)
-                        .await
-                }
-                Err(problem) => {
-                    tracing::debug!(%address, "no listener from the broker: {}", problem.message);
-                    return None;
-                }
-            },
+        if door.interceptor.is_none() {
+            door.interceptor = self.open().await?;
+        }
+        let Some(interceptor) = &door.interceptor else {
+            return Err(nobody());
         };
-        opened
-            .inspect_err(|error| tracing::debug!(%address, %error, "no listener from the broker"))
-            .ok()
+        let opened = interceptor.open_listener(address, families).await;
+        opened.map_err(|error| error.problem())
     }
 
     /// Withdraws everything.
@@ -152,12 +162,7 @@ impl Intercepting {
             door.interceptor = self.open().await?;
         }
         let Some(interceptor) = &door.interceptor else {
-            return Err(Problem {
-                code: "no_broker".into(),
-                message: "this engine may not set firewall rules; \
-                          install the service with \"gangway engine install\""
-                    .into(),
-            });
+            return Err(nobody());
         };
         let applied = if nothing {
             interceptor.withdraw().await
@@ -171,8 +176,10 @@ impl Intercepting {
     async fn open(&self) -> Result<Option<Interceptor>, Problem> {
         let opened = match &self.by {
             InterceptBy::Nobody => return Ok(None),
-            InterceptBy::Broker(socket) => Interceptor::through_broker(socket).await,
-            InterceptBy::ThisProcess { .. } => Interceptor::in_process(),
+            InterceptBy::Broker(socket) => {
+                Interceptor::through_broker_in(socket, self.netns.as_ref()).await
+            }
+            InterceptBy::ThisProcess { .. } => Interceptor::in_process_in(self.netns.as_ref()),
         };
         opened.map(Some).map_err(|error| error.problem())
     }
@@ -195,5 +202,15 @@ impl Intercepting {
     fn shown(&self) -> MutexGuard<'_, InterceptionState> {
         // One value, replaced whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nobody here may set rules.
+fn nobody() -> Problem {
+    Problem {
+        code: "no_broker".into(),
+        message: "this engine may not set firewall rules; \
+                  install the service with \"gangway engine install\""
+            .into(),
     }
 }

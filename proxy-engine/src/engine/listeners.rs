@@ -44,8 +44,8 @@ impl Wanted {
     }
 }
 
-/// Sockets that the broker opened, by the address they were asked for.
-pub(super) type Passed = HashMap<SocketAddr, TcpListener>;
+/// Sockets that the broker opened, or why it did not, by the address they were asked for.
+pub(super) type Passed = HashMap<SocketAddr, Result<TcpListener, String>>;
 
 /// Every listener that is wanted.
 #[derive(Debug, Default)]
@@ -169,11 +169,12 @@ impl Entry {
 
 fn open(
     wanted: &Wanted,
-    passed: Option<TcpListener>,
+    passed: Option<Result<TcpListener, String>>,
     serve: impl Fn(Listener, Via) -> AbortHandle,
 ) -> State {
     let opened = match passed {
-        Some(socket) => Listener::passed(socket, wanted.address),
+        Some(Ok(socket)) => Listener::passed(socket, wanted.address),
+        Some(Err(error)) => return State::Failed(error),
         None => Listener::open(wanted.address, wanted.families),
     };
     match opened {

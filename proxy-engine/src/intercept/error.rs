@@ -58,6 +58,16 @@ pub enum InterceptError {
         "this process may not open raw sockets ({0}), which sending on what the firewall let through needs: give it CAP_NET_RAW, or capture without asking the firewall's FORWARD rules (ignore-forward)"
     )]
     NoRawSocket(io::Error),
+    /// The network namespace cannot be had.
+    #[error(
+        "no way into the network namespace {netns}: {source}; name one that exists and is root's, and give who sets the rules CAP_SYS_ADMIN and CAP_SYS_PTRACE"
+    )]
+    Netns {
+        /// Which.
+        netns: String,
+        /// Why.
+        source: io::Error,
+    },
     /// There is nowhere to send what is captured.
     #[error(
         "no interface here has an address that captured traffic could be sent to: it begins as soon as one has"
@@ -110,6 +120,7 @@ impl InterceptError {
             Self::Refused { .. } => "kernel_refused",
             Self::Netlink { .. } => "netlink_failed",
             Self::NoRawSocket(_) => "no_raw_socket",
+            Self::Netns { .. } => "netns_unreachable",
             Self::NoAddress => "no_address",
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 "port_in_use"

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::broker::BrokerClient;
 use super::holder::HolderThread;
-use super::{Families, InterceptError, listener};
-use crate::config::Interception;
+use super::{Families, InterceptError};
+use crate::config::{Interception, Netns};
 use crate::control::InterceptionState;
 
 /// Brings traffic to a transparent listener. When it is dropped, so is the interception: at once
@@ -39,7 +39,18 @@ impl Interceptor {
     /// # Errors
     /// [`InterceptError::NoBroker`], or what the broker refused.
     pub async fn through_broker(path: &Path) -> Result<Self, InterceptError> {
-        let client = BrokerClient::connect(path).await?;
+        Self::through_broker_in(path, None).await
+    }
+
+    /// The same, with rules and listeners in the network namespace `netns`.
+    ///
+    /// # Errors
+    /// As [`Interceptor::through_broker`]; error code `netns_unreachable`.
+    pub async fn through_broker_in(
+        path: &Path,
+        netns: Option<&Netns>,
+    ) -> Result<Self, InterceptError> {
+        let client = BrokerClient::connect(path, netns).await?;
         Ok(Self::new(Way::Broker(client)))
     }
 
@@ -50,7 +61,16 @@ impl Interceptor {
     /// # Errors
     /// [`InterceptError::NotPermitted`], [`InterceptError::MissingFeature`], …
     pub fn in_process() -> Result<Self, InterceptError> {
-        Ok(Self::new(Way::Thread(HolderThread::start()?)))
+        Self::in_process_in(None)
+    }
+
+    /// The same, with rules and listeners in the network namespace `netns`, which takes
+    /// CAP_SYS_ADMIN too.
+    ///
+    /// # Errors
+    /// As [`Interceptor::in_process`], and [`InterceptError::Netns`].
+    pub fn in_process_in(netns: Option<&Netns>) -> Result<Self, InterceptError> {
+        Ok(Self::new(Way::Thread(HolderThread::start(netns)?)))
     }
 
     fn new(way: Way) -> Self {
@@ -105,8 +125,7 @@ impl Interceptor {
     ) -> Result<TcpListener, InterceptError> {
         match &self.way {
             Way::Broker(client) => client.open_listener(address, families).await,
-            Way::Thread(_) => listener::open(address, families)
-                .map_err(|source| InterceptError::Listen { address, source }),
+            Way::Thread(thread) => thread.open_listener(address, families).await,
         }
     }
 

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use super::InterceptError;
-use crate::config::Interception;
+use crate::config::{Interception, Netns};
 use crate::control::InterceptionState;
 
 /// What cannot be had on this system: no value of it exists.
@@ -26,7 +26,20 @@ impl Interceptor {
     }
 
     /// Fails with [`InterceptError::Unsupported`].
+    pub async fn through_broker_in(
+        _path: &Path,
+        _netns: Option<&Netns>,
+    ) -> Result<Self, InterceptError> {
+        Err(InterceptError::Unsupported)
+    }
+
+    /// Fails with [`InterceptError::Unsupported`].
     pub fn in_process() -> Result<Self, InterceptError> {
+        Err(InterceptError::Unsupported)
+    }
+
+    /// Fails with [`InterceptError::Unsupported`].
+    pub fn in_process_in(_netns: Option<&Netns>) -> Result<Self, InterceptError> {
         Err(InterceptError::Unsupported)
     }
 

@@ -15,7 +15,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_proxy-engine");
 /// `nobody` on every system there is.
 const NOBODY: &str = "65534";
 
-fn spawn(mut command: Command) -> Child {
+pub(crate) fn spawn(mut command: Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     Child::spawn(command).expect("the program")
 }
@@ -46,7 +46,7 @@ fn start_engine(road: &Road, folder: &Path) -> Child {
 }
 
 /// What the engine says of itself over its control socket.
-fn status(folder: &Path) -> String {
+pub(crate) fn status(folder: &Path) -> String {
     let answer = Command::new("curl")
         .args(["-s", "--max-time", "3", "--unix-socket"])
         .arg(folder.join("engine.sock"))

@@ -6,6 +6,7 @@ mod alone;
 mod brokered;
 mod capture;
 mod commands;
+mod elsewhere;
 mod neighbours;
 mod processes;
 mod quic;

@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use super::activation::dial;
 use super::packet::{self, Packet};
 use super::protocol::{Answer, Request, Wish};
-use crate::config::Interception;
+use crate::config::{Interception, Netns};
 use crate::control::{InterceptionState, Problem};
 use crate::intercept::{Families, InterceptError};
 
@@ -47,11 +47,14 @@ struct Known {
 }
 
 impl BrokerClient {
-    /// Connects and asks whether the kernel would take the table.
+    /// Connects, sends the broker to `netns` and asks whether the kernel would take the table there.
     ///
     /// # Errors
     /// [`InterceptError::NoBroker`], [`InterceptError::Broker`].
-    pub(in crate::intercept) async fn connect(path: &Path) -> Result<Self, InterceptError> {
+    pub(in crate::intercept) async fn connect(
+        path: &Path,
+        netns: Option<&Netns>,
+    ) -> Result<Self, InterceptError> {
         let absent = |source| InterceptError::NoBroker {
             path: path.to_owned(),
             source,
@@ -84,6 +87,8 @@ impl BrokerClient {
             closed,
             reader,
         };
+        let netns = netns.cloned();
+        client.ask(Wish::Enter { netns }).await?;
         client.ask(Wish::Probe {}).await?;
         Ok(client)
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Interception, Ports};
+use crate::config::{Interception, Netns, Ports};
 use crate::control::{InterceptionState, Problem};
 use crate::intercept::Families;
 
@@ -28,6 +28,12 @@ pub(super) struct Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub(super) enum Wish {
+    /// Rules and listeners are to be in this network namespace from now on; without one, in the
+    /// broker's own. What was in force elsewhere ends.
+    Enter {
+        /// Which.
+        netns: Option<Netns>,
+    },
     /// Would the kernel take the table?
     Probe {},
     /// What is in force?
@@ -69,7 +75,7 @@ impl Wish {
     /// One sentence that says what may not be.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
-            Self::Probe {} | Self::State {} | Self::Withdraw {} => Ok(()),
+            Self::Enter { .. } | Self::Probe {} | Self::State {} | Self::Withdraw {} => Ok(()),
             Self::OpenListener { address, .. } => check_listener(*address),
             Self::Intercept {
                 interception,
@@ -129,6 +135,10 @@ mod tests {
         for bad in [
             r#"{"id":1,"wish":{"kind":"run","command":"sh"}}"#,
             r#"{"id":1,"wish":{"kind":"probe","more":1}}"#,
+            r#"{"id":1,"wish":{"kind":"enter","netns":"/etc/passwd"}}"#,
+            r#"{"id":1,"wish":{"kind":"enter","netns":"/run/netns/../x"}}"#,
+            r#"{"id":1,"wish":{"kind":"enter","netns":"/proc/self/ns/net"}}"#,
+            r#"{"id":1,"wish":{"kind":"enter","netns":4711}}"#,
             r#"{"id":1,"wish":{"kind":"probe"},"more":1}"#,
             r#"{"id":-1,"wish":{"kind":"probe"}}"#,
             r#"{"id":1,"wish":{"kind":"open_listener","address":"127.0.0.1:22"}}"#,
@@ -153,6 +163,8 @@ mod tests {
     fn what_an_engine_asks_for_is_understood() {
         for good in [
             r#"{"id":1,"wish":{"kind":"probe"}}"#,
+            r#"{"id":1,"wish":{"kind":"enter","netns":null}}"#,
+            r#"{"id":1,"wish":{"kind":"enter","netns":"/run/netns/node"}}"#,
             r#"{"id":1,"wish":{"kind":"open_listener","address":"127.0.0.1:0"}}"#,
             r#"{"id":1,"wish":{"kind":"open_listener","address":"[::]:3183"}}"#,
             r#"{"id":1,"wish":{"kind":"intercept","listener":3183,"interception":{"interfaces":["br-*"],"ports":"all"}}}"#,

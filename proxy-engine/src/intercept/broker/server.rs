@@ -12,8 +12,10 @@ use super::activation::{self, BrokerSocket};
 use super::packet::{self, Packet};
 use super::protocol::{Answer, Request, Wish};
 use super::{BrokerError, BrokerOptions, OnLoss, engine_user, signals};
+use crate::config::Netns;
 use crate::control::{InterceptionState, Problem};
 use crate::intercept::holder::Holder;
+use crate::intercept::netns::OpenNetns;
 use crate::intercept::{InterceptError, listener};
 
 /// How long the rules outlive an engine that went away: long enough for a restart, short enough
@@ -31,6 +33,8 @@ pub(super) fn serve(options: &BrokerOptions) -> Result<(), BrokerError> {
     let end = signals::end_signals().map_err(system("catching signals"))?;
     let mut broker = Broker {
         holder: Holder::open()?,
+        home: OpenNetns::own()?,
+        place: None,
         socket: activation::open(&options.socket, group)?,
         uid,
         on_loss: options.on_loss,
@@ -49,6 +53,10 @@ pub(super) fn serve(options: &BrokerOptions) -> Result<(), BrokerError> {
 
 struct Broker {
     holder: Holder,
+    /// The network namespace that the broker was started in.
+    home: OpenNetns,
+    /// The one that it is in, if not that.
+    place: Option<Netns>,
     socket: BrokerSocket,
     uid: u32,
     on_loss: OnLoss,
@@ -228,6 +236,7 @@ impl Broker {
         wish.check().map_err(InterceptError::Invalid)?;
         match wish {
             Wish::State {} => {}
+            Wish::Enter { netns } => self.enter(netns.as_ref())?,
             Wish::Probe {} => self.holder.probe()?,
             Wish::OpenListener { address, families } => {
                 let opened = listener::open(*address, *families).map_err(|source| {
@@ -254,6 +263,32 @@ impl Broker {
             }
         }
         Ok(None)
+    }
+
+    /// Moves to another network namespace, with nothing in force there yet. Everything that the
+    /// broker opens afterwards is there; the socket to its engines has no place in any.
+    fn enter(&mut self, netns: Option<&Netns>) -> Result<(), InterceptError> {
+        if self.place.as_ref() == netns {
+            return Ok(());
+        }
+        let former = OpenNetns::own()?;
+        let opened = netns
+            .map(|netns| OpenNetns::open(netns, self.uid))
+            .transpose()?;
+        opened.as_ref().unwrap_or(&self.home).enter()?;
+        match Holder::open() {
+            Ok(holder) => {
+                // The former one's rules go with it.
+                self.holder = holder;
+                self.place = netns.cloned();
+                self.orphaned = None;
+                Ok(())
+            }
+            Err(error) => {
+                former.enter()?;
+                Err(error)
+            }
+        }
     }
 
     /// The engine is gone.

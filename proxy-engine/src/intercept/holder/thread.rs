@@ -1,6 +1,7 @@
 //! A holder in a thread of this process: where there is no broker.
 
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
@@ -10,15 +11,18 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
 
 use super::Holder;
-use crate::config::Interception;
+use crate::config::{Interception, Netns};
 use crate::control::InterceptionState;
-use crate::intercept::InterceptError;
+use crate::intercept::netns::OpenNetns;
+use crate::intercept::{Families, InterceptError, listener};
 
+type Opened = Result<TcpListener, InterceptError>;
 type Answer = oneshot::Sender<Result<(), InterceptError>>;
 
 enum Order {
     Apply(Interception, u16, Answer),
     State(Sender<InterceptionState>),
+    Listen(SocketAddr, Families, oneshot::Sender<Opened>),
 }
 
 /// The thread. When this value is dropped, the thread ends and its table goes.
@@ -31,27 +35,44 @@ pub(in crate::intercept) struct HolderThread {
 }
 
 impl HolderThread {
-    /// Opens a [`Holder`] and gives it a thread in the network namespace of the caller.
+    /// Opens a [`Holder`] in a thread of its own, in `netns` or the caller's network namespace.
     ///
     /// # Errors
-    /// As [`Holder::open`].
-    pub(in crate::intercept) fn start() -> Result<Self, InterceptError> {
+    /// As [`Holder::open`]; [`InterceptError::Netns`].
+    pub(in crate::intercept) fn start(netns: Option<&Netns>) -> Result<Self, InterceptError> {
         let failed = |what| move |source: io::Error| InterceptError::Netlink { what, source };
-        let holder = Holder::open()?;
+        let uid = rustix::process::geteuid().as_raw();
+        let netns = netns.map(|netns| OpenNetns::open(netns, uid)).transpose()?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(io::Error::from)
             .map_err(failed("making an eventfd"))?;
         let woken = wake.try_clone().map_err(failed("duplicating an eventfd"))?;
         let (orders, queue) = mpsc::channel();
+        let (began, begins) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("intercept".to_owned())
-            .spawn(move || hold(holder, &queue, &woken))
+            .spawn(move || {
+                // A thread of its own moves alone: the engine's sockets stay where they are.
+                let entered = netns.map_or(Ok(()), |netns| netns.enter());
+                match entered.and_then(|()| Holder::open()) {
+                    Ok(holder) => {
+                        // Who started it waits for this.
+                        let _ = began.send(Ok(()));
+                        hold(holder, &queue, &woken);
+                    }
+                    Err(error) => {
+                        let _ = began.send(Err(error));
+                    }
+                }
+            })
             .map_err(failed("starting a thread"))?;
-        Ok(Self {
+        let started = Self {
             orders: Mutex::new(Some(orders)),
             wake,
             thread: Some(thread),
-        })
+        };
+        begins.recv().unwrap_or(Err(InterceptError::BrokerGone))?;
+        Ok(started)
     }
 
     /// As [`Holder::apply`].
@@ -62,6 +83,17 @@ impl HolderThread {
     ) -> Result<(), InterceptError> {
         let (answer, answered) = oneshot::channel();
         self.order(Order::Apply(interception.clone(), listener, answer));
+        answered.await.unwrap_or(Err(InterceptError::BrokerGone))
+    }
+
+    /// A listening socket in the thread's network namespace.
+    pub(in crate::intercept) async fn open_listener(
+        &self,
+        address: SocketAddr,
+        families: Families,
+    ) -> Opened {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Listen(address, families, answer));
         answered.await.unwrap_or(Err(InterceptError::BrokerGone))
     }
 
@@ -131,6 +163,11 @@ fn hold(mut holder: Holder, queue: &Receiver<Order>, wake: &OwnedFd) {
                 Ok(Order::Apply(interception, listener, answer)) => {
                     // Who asked may have given up waiting.
                     let _ = answer.send(holder.apply(&interception, listener));
+                }
+                Ok(Order::Listen(address, families, answer)) => {
+                    let opened = listener::open(address, families)
+                        .map_err(|source| InterceptError::Listen { address, source });
+                    let _ = answer.send(opened);
                 }
                 Ok(Order::State(answer)) => {
                     let _ = answer.send(holder.state());
