@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 fn engine(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_proxy-engine"));
@@ -13,9 +14,14 @@ fn engine(args: &[&str]) -> Command {
 }
 
 fn fails(args: &[&str]) -> (i32, String) {
-    let Output { status, stderr, .. } = engine(args).output().expect("it runs");
+    let mut command = engine(args);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    // One that serves instead is not waited for, and holds its port no longer than this.
+    let engine = testbed::Child::spawn(command).expect("it runs");
+    let ended = engine.output(Duration::from_secs(20));
+    let Output { status, stderr, .. } = ended.expect("it ends by itself");
     (
-        status.code().expect("it ends by itself"),
+        status.code().expect("no signal ended it"),
         String::from_utf8(stderr).expect("text"),
     )
 }

@@ -25,11 +25,10 @@ fn lent(lease: &str, user: &str, password: &str) -> LentCredentials {
 }
 
 async fn attempt(credentials: &Credentials) -> super::Attempt {
-    match credentials
-        .permit(&upstream(), &guest())
-        .await
-        .expect("permit")
-    {
+    let (upstream, asker) = (upstream(), guest());
+    let permit = credentials.permit(&upstream, &asker);
+    let permit = tokio::time::timeout(std::time::Duration::from_secs(20), permit).await;
+    match permit.expect("in time").expect("permit") {
         Permit::Attempt(attempt) => attempt,
         other => panic!("a user is named, and a guest asks: {other:?}"),
     }
