@@ -151,6 +151,11 @@ impl Dialer {
     ) -> Result<UpstreamStream, DialError> {
         let permit = self.credentials.permit(upstream, asker).await?;
         let stream = connect::upstream(upstream).await?;
+        // Known before it can call back by a bridge that is captured.
+        if let Ok(at) = stream.peer_addr() {
+            let ip = at.ip().to_canonical();
+            self.health.reached(&upstream.authority(), ip);
+        }
         Ok(UpstreamStream {
             stream,
             upstream: upstream.clone(),

@@ -62,8 +62,15 @@ async fn intercepted(
 ) {
     let router = core.router();
     let mut read = BytesMut::new();
+    // An upstream behind a captured bridge goes its own way: sent to itself, it would call again
+    // without end.
+    let own_way = core
+        .dialer
+        .health
+        .is_one(client.ip())
+        .then(|| "the upstream's own connection".to_owned());
     // Where the address alone decides, there is nothing to wait for.
-    if let Some(reason) = router.direct_address(original) {
+    if let Some(reason) = own_way.or_else(|| router.direct_address(original)) {
         let route = Route::Direct { reason };
         return pass_on(core, stream, read, client, original, None, route, record).await;
     }

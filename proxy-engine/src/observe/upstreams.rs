@@ -1,7 +1,8 @@
-//! How the last connection through each upstream went.
+//! How the last connection through each upstream went, and from where it would call.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Changes;
 use crate::control::Problem;
@@ -10,6 +11,8 @@ use crate::control::Problem;
 #[derive(Debug, Default)]
 pub struct UpstreamHealth {
     failures: Mutex<HashMap<String, Problem>>,
+    /// Where each upstream was reached last, by its authority.
+    addresses: Mutex<HashMap<String, IpAddr>>,
     changes: Changes,
 }
 
@@ -18,6 +21,7 @@ impl UpstreamHealth {
     pub fn new(changes: Changes) -> Self {
         Self {
             failures: Mutex::default(),
+            addresses: Mutex::default(),
             changes,
         }
     }
@@ -49,9 +53,30 @@ impl UpstreamHealth {
     /// Forgets every upstream that `keep` does not name.
     pub fn retain(&self, keep: impl Fn(&str) -> bool) {
         self.lock().retain(|authority, _| keep(authority));
+        self.addresses().retain(|authority, _| keep(authority));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Problem>> {
+    /// This upstream was reached at this address.
+    pub fn reached(&self, authority: &str, at: IpAddr) {
+        let mut addresses = self.addresses();
+        if addresses.get(authority) != Some(&at) {
+            addresses.insert(authority.to_owned(), at);
+        }
+    }
+
+    /// Whether it is an upstream that calls from this address.
+    pub fn is_one(&self, client: IpAddr) -> bool {
+        self.addresses().values().any(|ip| *ip == client)
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, HashMap<String, IpAddr>> {
+        // As below.
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Problem>> {
         // A map of finished values is whole even after a panic elsewhere.
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }

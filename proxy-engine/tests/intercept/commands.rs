@@ -1,16 +1,17 @@
 //! The two commands as units start them: a broker with privilege, an engine without.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use testbed::net::ORIGIN;
-use testbed::{Child, wait_for};
+use testbed::{Child, Netns, wait_for};
 
 use crate::road::{Road, SOON};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_proxy-engine");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_proxy-engine");
 
 /// `nobody` on every system there is.
 const NOBODY: &str = "65534";
@@ -153,8 +154,18 @@ fn maker_of_listener(road: &Road, port: u16) -> Option<String> {
 
 /// A connection of the pod to the origin that says something first, and the answer's first line.
 fn speak(road: &Road, first: &[u8]) -> (TcpStream, String) {
-    let dialled = road.corp.pod.enter(|| TcpStream::connect((ORIGIN, 80)));
-    let mut stream = dialled.expect("the pod").expect("a connection");
+    speak_from(&road.corp.pod, (ORIGIN, 80), first)
+}
+
+/// The same from anywhere to anywhere.
+pub(crate) fn speak_from(
+    netns: &Netns,
+    to: impl Into<SocketAddr>,
+    first: &[u8],
+) -> (TcpStream, String) {
+    let to = to.into();
+    let dialled = netns.enter(|| TcpStream::connect_timeout(&to, SOON));
+    let mut stream = dialled.expect("the namespace").expect("a connection");
     stream.set_read_timeout(Some(2 * SOON)).expect("an option");
     stream.write_all(first).expect("sent");
     let mut line = String::new();
@@ -162,4 +173,71 @@ fn speak(road: &Road, first: &[u8]) -> (TcpStream, String) {
         .read_line(&mut line)
         .expect("an answer");
     (stream, line.trim_end().to_owned())
+}
+
+/// Engine and broker, in the order in which they die or come back.
+#[derive(Debug, Clone, Copy)]
+enum First {
+    Engine,
+    Broker,
+}
+
+#[test]
+fn engine_and_broker_die_and_come_back_in_any_order_without_a_leak_or_a_long_gap() {
+    let road = Road::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::chown(folder.path(), NOBODY.parse().ok(), NOBODY.parse().ok())
+        .expect("a folder for the engine");
+    let socket = folder.path().join("broker.sock");
+    let start = |first: First| {
+        // Left behind by a broker that was killed: it would look as if the new one were there.
+        let _ = std::fs::remove_file(&socket);
+        match first {
+            First::Broker => {
+                let broker = start_broker(&road, &socket);
+                (start_engine(&road, folder.path()), broker)
+            }
+            First::Engine => {
+                let engine = start_engine(&road, folder.path());
+                wait_for("an engine that found no broker", 2 * SOON, || {
+                    status(folder.path())
+                        .contains("broker_unreachable")
+                        .then_some(())
+                })
+                .expect("it says so");
+                (engine, start_broker(&road, &socket))
+            }
+        }
+    };
+    for dies in [First::Engine, First::Broker] {
+        for back in [First::Engine, First::Broker] {
+            let (engine, broker) = start(back);
+            let both = Instant::now();
+            wait_for("interception", 2 * SOON, || {
+                status(folder.path())
+                    .contains(r#""interception":{"kind":"on""#)
+                    .then_some(())
+            })
+            .expect("in force");
+            let gap = both.elapsed();
+            assert!(gap < Duration::from_secs(2), "{gap:?} after {back:?} first");
+            assert_eq!(speak(&road, b"\0\n").1, "origin");
+            assert!(
+                status(folder.path()).contains(r#""accepted":1"#),
+                "through the engine, {back:?} first"
+            );
+            match dies {
+                First::Engine => {
+                    engine.kill();
+                    broker.kill();
+                }
+                First::Broker => {
+                    broker.kill();
+                    engine.kill();
+                }
+            }
+            assert!(road.tables().is_empty(), "a leak, {dies:?} first");
+            assert_eq!(speak(&road, b"hello").1, "origin", "as if not installed");
+        }
+    }
 }

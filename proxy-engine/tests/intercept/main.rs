@@ -7,6 +7,7 @@ mod brokered;
 mod capture;
 mod commands;
 mod elsewhere;
+mod loops;
 mod neighbours;
 mod processes;
 mod quic;
