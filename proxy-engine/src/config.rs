@@ -1,5 +1,6 @@
 //! What the engine is told: the configuration at its start, and the policy that is swapped live.
 
+mod access;
 mod bypass;
 mod credential_users;
 mod credentials;
@@ -12,6 +13,7 @@ mod policy;
 mod ports;
 mod upstream;
 
+pub use access::Access;
 pub use bypass::{Bypass, BypassError, BypassRule};
 pub use credential_users::{CredentialUsers, CredentialUsersError};
 pub use credentials::{CredentialsError, read_credentials};

@@ -69,7 +69,7 @@ impl Dialer {
     /// A dialer without any credentials, within the limits and for the users of `config`.
     pub fn new(changes: &Changes, pseudonym: Arc<str>, config: &EngineConfig) -> Self {
         Self {
-            credentials: Credentials::new(config.credential_users.clone(), changes.clone()),
+            credentials: Credentials::new(config.access.credential_users.clone(), changes.clone()),
             health: UpstreamHealth::new(changes.clone()),
             pseudonym,
             limits: config.limits,

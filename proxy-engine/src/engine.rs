@@ -280,7 +280,8 @@ impl Engine {
                     .map(|address| (*address, Via::Transparent)),
             )
             .collect();
-        let wanted = Wanted::all(&wanted);
+        let with_credentials = policy.upstreams().iter().any(|u| u.user().is_some());
+        let wanted = Wanted::all(&wanted, with_credentials && !config.access.wildcard);
         let mut passed = Passed::new();
         for wanted in &wanted {
             if wanted.via == Via::Transparent && !self.listeners().is_open(wanted) {

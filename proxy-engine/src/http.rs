@@ -15,7 +15,7 @@ mod pace;
 mod serve;
 mod target;
 
-pub use answer::{Answer, printable};
+pub use answer::{Answer, printable, turn_away};
 pub use chunked::{ChunkError, Chunked, Part};
 pub use fields::Fields;
 pub use framing::{Framing, FramingError};

@@ -10,7 +10,7 @@ use super::Asker;
 use super::admission::admits;
 use crate::control::Via;
 use crate::engine::Core;
-use crate::http::{Asked, Client, serve};
+use crate::http::{Asked, Client, serve, turn_away};
 
 /// Serves one connection of an explicit listener, where the client may use it.
 pub async fn explicit(core: Arc<Core>, stream: TcpStream, client: SocketAddr, local: SocketAddr) {
@@ -18,7 +18,12 @@ pub async fn explicit(core: Arc<Core>, stream: TcpStream, client: SocketAddr, lo
     if !admits(client.ip(), local.ip(), router.clients()) {
         tracing::info!(%client, %local, "client from elsewhere refused");
         core.table.turned_away();
-        return;
+        let why = format!(
+            "{} is refused: the relay at {local} serves this machine, its containers, and the \
+             networks that --clients names",
+            client.ip()
+        );
+        return Box::pin(turn_away(stream, why)).await;
     }
     crate::dial::tune(&stream);
     let record = core.table.open(client, Via::Explicit, None);

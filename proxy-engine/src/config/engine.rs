@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{CredentialUsers, Limits, Netns, Policy};
+use super::{Access, Limits, Netns, Policy};
 
 /// The configuration of one engine. [`crate::engine::Engine::start`] takes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub struct EngineConfig {
     pub netns: Option<Netns>,
     /// How much one HTTP message may cost.
     pub limits: Limits,
-    /// Whose connections carry lent credentials, beside root's and those of the one who lent them.
-    pub credential_users: CredentialUsers,
+    /// What clients may do.
+    pub access: Access,
 }
 
 /// Who sets the firewall rules that a policy asks for.

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use super::{
-    Bypass, ConfigFileError, CredentialUsers, DefaultRoute, EngineConfig, InterceptBy,
+    Access, Bypass, ConfigFileError, CredentialUsers, DefaultRoute, EngineConfig, InterceptBy,
     Interception, Limits, LogFormat, Netns, Policy, Ports, Upstream, UpstreamError,
 };
 use crate::intercept::InterfacePattern;
@@ -78,6 +80,20 @@ pub struct RunFlags {
     #[arg(long, value_name = "N")]
     pub credentials_fd: Option<i32>,
 
+    /// Serve clients of these networks too, beside this machine and its neighbours on the interface
+    /// that a listener's address belongs to: 10.20.0.0/16
+    #[arg(long, value_name = "NET", num_args = 1..)]
+    pub clients: Vec<IpNet>,
+
+    /// Let clients CONNECT to these ports only: numbers with commas, or `all` [all]
+    #[arg(long, value_name = "PORTS")]
+    pub connect_ports: Option<Ports>,
+
+    /// Let --listen stand on 0.0.0.0 or [::] although an upstream wants a user: every network that
+    /// this machine is attached to can then use the credentials
+    #[arg(long)]
+    pub wildcard: bool,
+
     /// Let these users of this machine use lent credentials too, beside root and the one who lent
     /// them: numbers with commas, or `all`; the others get the route without the credentials
     #[arg(long, value_name = "UIDS")]
@@ -150,7 +166,8 @@ impl RunFlags {
         let says_policy = !upstreams.is_empty()
             || !self.intercept.is_empty()
             || self.bypass.is_some()
-            || self.ports.is_some();
+            || self.ports.is_some()
+            || !self.clients.is_empty();
         let listen = if self.listen.is_empty() && self.transparent.is_empty() {
             vec![crate::engine::DEFAULT_LISTEN]
         } else {
@@ -164,7 +181,7 @@ impl RunFlags {
             },
             bypass: self.bypass.map(|text| text.0).unwrap_or_default(),
             listen: Vec::new(),
-            clients: Vec::new(),
+            clients: self.clients,
             intercept: Interception {
                 interfaces: self.intercept,
                 exclude: self.exclude,
@@ -173,6 +190,11 @@ impl RunFlags {
             },
             cause: "command line".into(),
         });
+        let access = Access {
+            credential_users: self.credential_users.unwrap_or_default(),
+            connect_ports: self.connect_ports.unwrap_or(Ports::All),
+            wildcard: self.wildcard,
+        };
         let intercepts = policy
             .as_ref()
             .is_some_and(|policy| !policy.intercept.interfaces.is_empty());
@@ -190,7 +212,7 @@ impl RunFlags {
             },
             netns: self.netns,
             policy,
-            credential_users: self.credential_users.unwrap_or_default(),
+            access,
             limits: self.limits,
         })
     }

@@ -23,6 +23,14 @@ pub struct PortsError(String);
 impl Ports {
     /// A list longer than this is refused: who needs it wants `all`.
     pub const MOST: usize = 128;
+
+    /// Whether the port is among them.
+    pub fn contains(&self, port: u16) -> bool {
+        match self {
+            Self::All => true,
+            Self::List(ports) => ports.binary_search(&port).is_ok(),
+        }
+    }
 }
 
 impl Default for Ports {

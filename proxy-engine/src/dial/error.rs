@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::config::Upstream;
+use crate::config::{Ports, Upstream};
 use crate::control::Problem;
 
 /// Why a route did not become a connected stream.
@@ -126,6 +126,16 @@ pub enum DialError {
         /// Which rule.
         reason: String,
     },
+    /// CONNECT is not for this port.
+    #[error(
+        "{destination} is refused: this engine lets clients CONNECT to port {ports} only (--connect-ports)"
+    )]
+    Port {
+        /// `host:port`.
+        destination: String,
+        /// Which ports it is for.
+        ports: Ports,
+    },
     /// The request has been here before.
     #[error("the request came back to this engine: a proxy behind it forwards to it")]
     Loop,
@@ -150,6 +160,7 @@ impl DialError {
             Self::ConnectRefused { .. } => "connect_refused",
             Self::Refused { .. } => "refused",
             Self::Inward { .. } => "inward",
+            Self::Port { .. } => "port_refused",
             Self::Loop => "loop",
         };
         Problem {
@@ -180,7 +191,7 @@ impl DialError {
             | Self::CredentialsRefused { .. }
             | Self::CredentialsWanted { .. }
             | Self::CredentialsWithheld { .. } => 407,
-            Self::Inward { .. } => 403,
+            Self::Inward { .. } | Self::Port { .. } => 403,
             Self::Loop => 508,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::EngineError;
-use crate::config::{EngineConfig, Limits, Policy};
+use crate::config::{EngineConfig, Limits, Policy, Ports};
 use crate::dial::Dialer;
 use crate::observe::{Changes, ConnectionTable};
 use crate::route::Router;
@@ -16,6 +16,8 @@ pub struct Core {
     router: ArcSwap<Router>,
     /// How much one HTTP message may cost.
     pub limits: Limits,
+    /// The ports that CONNECT is for.
+    pub connect_ports: Ports,
     /// Dials upstreams.
     pub dialer: Dialer,
     /// Who is connected.
@@ -36,6 +38,7 @@ impl Core {
             router: ArcSwap::from_pointee(Router::new(policy)),
             dialer: Dialer::new(&changes, pseudonym.into(), config),
             limits: config.limits,
+            connect_ports: config.access.connect_ports.clone(),
             table: Arc::default(),
             changes,
         })

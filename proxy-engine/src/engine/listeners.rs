@@ -22,11 +22,18 @@ pub(super) struct Wanted {
     pub(super) via: Via,
     /// Whose connections it takes.
     pub(super) families: Families,
+    /// Whether it would lend credentials to every network around, and nobody allowed that.
+    pub(super) too_open: bool,
 }
+
+/// What is wrong with a listener that is too open.
+const TOO_OPEN: &str = "it would stand on every address of this machine with credentials behind it: \
+     name the addresses, or say --wildcard";
 
 impl Wanted {
     /// All of them. `[::]` takes IPv4 too, but where `0.0.0.0` of the same port is wanted beside it.
-    pub(super) fn all(wanted: &[(SocketAddr, Via)]) -> Vec<Self> {
+    /// An explicit one on every address stays closed under a policy `with_credentials`.
+    pub(super) fn all(wanted: &[(SocketAddr, Via)], with_credentials: bool) -> Vec<Self> {
         let beside_v4 = |address: SocketAddr| {
             let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
             wanted.iter().any(|(other, _)| *other == v4)
@@ -39,6 +46,9 @@ impl Wanted {
             } else {
                 Families::Own
             },
+            too_open: with_credentials
+                && via == Via::Explicit
+                && address.ip().to_canonical().is_unspecified(),
         });
         all.collect()
     }
@@ -90,8 +100,11 @@ impl Listeners {
                 Some(Entry {
                     state: State::Open { .. },
                     ..
-                }) => {}
-                Some(entry) => entry.state = open(),
+                }) if !wanted.too_open => {}
+                Some(entry) => {
+                    entry.close();
+                    entry.state = open();
+                }
                 None => self.0.push(Entry {
                     wanted: wanted.address,
                     via: wanted.via,
@@ -172,6 +185,9 @@ fn open(
     passed: Option<Result<TcpListener, String>>,
     serve: impl Fn(Listener, Via) -> AbortHandle,
 ) -> State {
+    if wanted.too_open {
+        return State::Failed(format!("{} is refused: {TOO_OPEN}", wanted.address));
+    }
     let opened = match passed {
         Some(Ok(socket)) => Listener::passed(socket, wanted.address),
         Some(Err(error)) => return State::Failed(error),

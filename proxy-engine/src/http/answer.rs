@@ -58,6 +58,18 @@ impl Answer {
     }
 }
 
+/// Tells a client that it is not served here, and hangs up.
+pub async fn turn_away(mut stream: TcpStream, why: String) {
+    // Whoever left before hears nothing, which is as well.
+    if stream
+        .write_all(&Answer::new(403, why).write(false, true))
+        .await
+        .is_ok()
+    {
+        linger(stream).await;
+    }
+}
+
 /// Text as it may stand in a reason phrase: printable ASCII, 200 bytes at most.
 pub fn printable(text: &[u8]) -> String {
     let shown = |byte: &u8| match byte {

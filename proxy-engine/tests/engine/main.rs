@@ -1,6 +1,7 @@
 //! What the engine promises, kept on real sockets: an engine in this process between clients and
 //! upstreams that say exactly what a test wants them to say.
 
+mod access;
 mod attacks;
 mod client;
 mod connect_replies;
@@ -48,9 +49,17 @@ async fn engine(policy: Policy) -> (Engine, SocketAddr) {
 async fn engine_within(limits: Limits, policy: Policy) -> (Engine, SocketAddr) {
     let config = EngineConfig {
         limits,
+        ..EngineConfig::default()
+    };
+    engine_with(config, policy).await
+}
+
+/// The same, with more of a configuration.
+async fn engine_with(config: EngineConfig, policy: Policy) -> (Engine, SocketAddr) {
+    let config = EngineConfig {
         listen: vec!["127.0.0.1:0".parse().expect("address")],
         policy: Some(policy),
-        ..EngineConfig::default()
+        ..config
     };
     let engine = Engine::start(config).await.expect("engine");
     let listeners = engine.status().listeners;

@@ -25,6 +25,15 @@ impl Connection<'_> {
         if !matches!(framing, Framing::Empty | Framing::Length(0)) {
             return self.bad_request(head, "CONNECT has no body".into()).await;
         }
+        if !self.core.connect_ports.contains(to.port) {
+            let error = DialError::Port {
+                destination: to.to_string(),
+                ports: self.core.connect_ports.clone(),
+            };
+            self.record.failed(error.problem());
+            self.refuse_with(&Answer::from(&error), false, true).await;
+            return After::Linger;
+        }
         let route = self.router.route(&to);
         self.record.routed(Some(to.to_string()), (&route).into());
         let dialed = match route {
