@@ -64,9 +64,9 @@ impl UpstreamHealth {
         }
     }
 
-    /// Whether it is an upstream that calls from this address.
+    /// Whether it is an upstream that calls from this address. Loopback is everybody's.
     pub fn is_one(&self, client: IpAddr) -> bool {
-        self.addresses().values().any(|ip| *ip == client)
+        !client.is_loopback() && self.addresses().values().any(|ip| *ip == client)
     }
 
     fn addresses(&self) -> MutexGuard<'_, HashMap<String, IpAddr>> {
