@@ -121,7 +121,7 @@ pub struct Connection {
 }
 
 /// The way a connection went, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum RouteTaken {
     /// Dialled directly.

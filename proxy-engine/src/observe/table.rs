@@ -1,6 +1,6 @@
 //! Every live connection, and the ones that ended last.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,8 @@ use crate::control::{Connection, ConnectionCounts, Problem, RouteTaken, Via};
 
 /// How many ended connections are remembered.
 const REMEMBERED: usize = 256;
+/// Routes that nobody takes any more are forgotten when there are so many.
+const ROUTES: usize = 64;
 
 /// The table. Cheap to share; one lock at the start and one at the end of a connection.
 #[derive(Debug, Default)]
@@ -24,7 +26,9 @@ pub struct ConnectionTable {
 #[derive(Debug, Default)]
 struct Rows {
     live: HashMap<u64, Arc<Row>>,
-    ended: VecDeque<Connection>,
+    ended: VecDeque<Arc<Row>>,
+    /// Thousands of connections take a few different routes.
+    routes: HashSet<Arc<RouteTaken>>,
 }
 
 #[derive(Debug)]
@@ -34,6 +38,8 @@ struct Row {
     via: Via,
     original_dst: Option<SocketAddr>,
     started_ms: u64,
+    /// 0 while it lives.
+    ended_ms: AtomicU64,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
     story: Mutex<Story>,
@@ -41,9 +47,9 @@ struct Row {
 
 #[derive(Debug, Default)]
 struct Story {
-    name: Option<String>,
-    route: Option<RouteTaken>,
-    error: Option<Problem>,
+    name: Option<Box<str>>,
+    route: Option<Arc<RouteTaken>>,
+    error: Option<Box<Problem>>,
 }
 
 /// One connection's place in the table; dropping it ends the connection's row.
@@ -67,6 +73,7 @@ impl ConnectionTable {
             via,
             original_dst,
             started_ms: now_ms(),
+            ended_ms: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
             bytes_down: AtomicU64::new(0),
             story: Mutex::default(),
@@ -97,9 +104,9 @@ impl ConnectionTable {
     /// Live connections by age, then the ones that ended last, newest first.
     pub fn list(&self) -> Vec<Connection> {
         let rows = lock(&self.rows);
-        let mut live: Vec<_> = rows.live.values().map(|row| row.show(None)).collect();
+        let mut live: Vec<_> = rows.live.values().map(|row| row.show()).collect();
         live.sort_unstable_by_key(|connection| connection.id);
-        live.extend(rows.ended.iter().rev().cloned());
+        live.extend(rows.ended.iter().rev().map(|row| row.show()));
         live
     }
 }
@@ -107,8 +114,9 @@ impl ConnectionTable {
 impl Record {
     /// What the client asked for, and the way it goes.
     pub fn routed(&self, name: Option<String>, route: RouteTaken) {
+        let route = lock(&self.table.rows).route(route);
         let mut story = lock(&self.row.story);
-        story.name = name.or(story.name.take());
+        story.name = name.map(Into::into).or(story.name.take());
         story.route = Some(route);
     }
 
@@ -118,7 +126,7 @@ impl Record {
         if story.error.is_none() {
             self.table.failed.fetch_add(1, Relaxed);
         }
-        story.error = Some(problem);
+        story.error = Some(problem.into());
     }
 
     /// Refused before a route was asked for.
@@ -127,7 +135,22 @@ impl Record {
         if story.error.is_none() {
             self.table.refused.fetch_add(1, Relaxed);
         }
-        story.error = Some(problem);
+        story.error = Some(problem.into());
+    }
+
+    /// Who connected.
+    pub fn client(&self) -> SocketAddr {
+        self.row.client
+    }
+
+    /// So many bytes more were read from the client.
+    pub fn read_up(&self, bytes: usize) {
+        self.row.bytes_up.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// So many bytes more were read for the client.
+    pub fn read_down(&self, bytes: usize) {
+        self.row.bytes_down.fetch_add(bytes as u64, Relaxed);
     }
 
     /// Bytes from the client so far.
@@ -143,31 +166,48 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let ended = self.row.show(Some(now_ms()));
+        // A clock at 1970 must not make it live for ever.
+        self.row.ended_ms.store(now_ms().max(1), Relaxed);
         let mut rows = lock(&self.table.rows);
         rows.live.remove(&self.row.id);
         if rows.ended.len() == REMEMBERED {
             rows.ended.pop_front();
         }
-        rows.ended.push_back(ended);
+        rows.ended.push_back(Arc::clone(&self.row));
+    }
+}
+
+impl Rows {
+    /// The same route, shared with every connection that takes it.
+    fn route(&mut self, route: RouteTaken) -> Arc<RouteTaken> {
+        if let Some(known) = self.routes.get(&route) {
+            return Arc::clone(known);
+        }
+        if self.routes.len() >= ROUTES {
+            self.routes.retain(|known| Arc::strong_count(known) > 1);
+        }
+        let route = Arc::new(route);
+        self.routes.insert(Arc::clone(&route));
+        route
     }
 }
 
 impl Row {
-    fn show(&self, ended_ms: Option<u64>) -> Connection {
+    fn show(&self) -> Connection {
         let story = lock(&self.story);
+        let ended_ms = Some(self.ended_ms.load(Relaxed)).filter(|ended| *ended > 0);
         Connection {
             id: self.id,
             client: self.client,
             via: self.via,
             original_dst: self.original_dst,
-            name: story.name.clone(),
-            route: story.route.clone(),
+            name: story.name.as_deref().map(str::to_owned),
+            route: story.route.as_deref().cloned(),
             bytes_up: self.bytes_up.load(Relaxed),
             bytes_down: self.bytes_down.load(Relaxed),
             started_ms: self.started_ms,
             ended_ms,
-            error: story.error.clone(),
+            error: story.error.as_deref().cloned(),
         }
     }
 }
