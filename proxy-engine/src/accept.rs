@@ -9,9 +9,11 @@ pub mod inward;
 mod listener;
 #[cfg(target_os = "linux")]
 mod owner;
+mod served;
 mod transparent;
 
 pub use asker::{Asker, User};
 pub use explicit::explicit;
 pub use listener::{ListenError, Listener};
+pub use served::Served;
 pub use transparent::transparent;

@@ -8,12 +8,28 @@ use tokio::net::TcpStream;
 
 use super::Asker;
 use super::admission::admits;
+use super::served::Served;
 use crate::control::Via;
 use crate::engine::Core;
 use crate::http::{Asked, Client, serve, turn_away};
+use crate::relay::Tunnel;
 
 /// Serves one connection of an explicit listener, where the client may use it.
-pub async fn explicit(core: Arc<Core>, stream: TcpStream, client: SocketAddr, local: SocketAddr) {
+pub fn explicit(
+    core: Arc<Core>,
+    stream: TcpStream,
+    client: SocketAddr,
+    local: SocketAddr,
+) -> Served {
+    Served::new(open(core, stream, client, local))
+}
+
+async fn open(
+    core: Arc<Core>,
+    stream: TcpStream,
+    client: SocketAddr,
+    local: SocketAddr,
+) -> Option<Tunnel> {
     let router = core.router();
     if !admits(client.ip(), local.ip(), router.clients()) {
         tracing::info!(%client, %local, "client from elsewhere refused");
@@ -23,7 +39,8 @@ pub async fn explicit(core: Arc<Core>, stream: TcpStream, client: SocketAddr, lo
              networks that --clients names",
             client.ip()
         );
-        return Box::pin(turn_away(stream, why)).await;
+        Box::pin(turn_away(stream, why)).await;
+        return None;
     }
     crate::dial::tune(&stream);
     let record = core.table.open(client, Via::Explicit, None);
@@ -33,37 +50,39 @@ pub async fn explicit(core: Arc<Core>, stream: TcpStream, client: SocketAddr, lo
         asker: Asker::new(client, local),
         asked: Asked::Proxy,
     };
-    serve(&core, &router, client, &record).await;
+    let pair = serve(&core, &router, client, &record).await?;
+    Some(Tunnel::new(pair, record, core.idle))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use crate::accept::Served;
     use crate::config::{EngineConfig, Policy};
     use crate::engine::Core;
+    use crate::relay::Tunnel;
 
     #[tokio::test]
-    async fn an_idle_connection_costs_little_memory() {
+    async fn a_silent_client_and_an_idle_tunnel_cost_little_memory() {
         let core = Core::new(Policy::direct("test"), &EngineConfig::default()).expect("core");
         let core = Arc::new(core);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("bind");
         let address = listener.local_addr().expect("address");
-        let stream = tokio::net::TcpStream::connect(address)
-            .await
-            .expect("connected");
-        let served = super::explicit(Arc::clone(&core), stream, address, address);
+        let stream = async || {
+            let stream = tokio::net::TcpStream::connect(address).await;
+            stream.expect("connected")
+        };
+        let served = super::open(Arc::clone(&core), stream().await, address, address);
         let explicit = size_of_val(&served);
-        let stream = tokio::net::TcpStream::connect(address)
-            .await
-            .expect("connected");
-        let served = crate::accept::transparent(core, stream, address, address);
+        let served = crate::accept::transparent::open(core, stream().await, address, address);
         let transparent = size_of_val(&served);
+        let tunnel = (size_of::<Served>(), size_of::<Tunnel>());
         assert!(
-            explicit <= 3200 && transparent <= 3200,
-            "{explicit} {transparent} bytes"
+            explicit <= 1400 && transparent <= 1400 && tunnel <= (224, 224),
+            "{explicit} {transparent} {tunnel:?} bytes"
         );
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use super::served::Served;
 use super::{Asker, inward};
 use crate::control::{RouteTaken, Via};
 use crate::dial::{DialError, dial_direct};
@@ -16,7 +16,7 @@ use crate::engine::Core;
 use crate::http::{Asked, Client, serve};
 use crate::intercept::original_dst;
 use crate::observe::Record;
-use crate::relay::relay;
+use crate::relay::{Pair, Tunnel};
 use crate::route::{Belongs, Destination, Host, Route, belongs, route_original};
 use crate::sniff::{client_hello, request_head};
 
@@ -24,6 +24,8 @@ use crate::sniff::{client_hello, request_head};
 const SPEAKS_FIRST: Duration = Duration::from_secs(5);
 /// On other ports the server may speak first: the client gets no more than this.
 const PERHAPS: Duration = Duration::from_millis(300);
+/// Bytes that a first read takes at most.
+const FIRST_READ: usize = 2048;
 /// Ports on which the server speaks first: FTP, SSH, SMTP, POP3, IMAP, submission, MySQL.
 const SERVER_FIRST: [u16; 7] = [21, 22, 25, 110, 143, 587, 3306];
 
@@ -37,20 +39,30 @@ enum Said {
 
 /// Serves one connection of a transparent listener. Without an original destination, or with one
 /// that is the listener itself, nobody intercepted it: it is closed.
-pub async fn transparent(
+pub fn transparent(
     core: Arc<Core>,
     stream: TcpStream,
     client: SocketAddr,
     local: SocketAddr,
-) {
+) -> Served {
+    Served::new(open(core, stream, client, local))
+}
+
+pub(super) async fn open(
+    core: Arc<Core>,
+    stream: TcpStream,
+    client: SocketAddr,
+    local: SocketAddr,
+) -> Option<Tunnel> {
     let Some(original) = original_dst(&stream).filter(|original| *original != local) else {
         tracing::info!(%client, %local, "direct hit on the transparent listener closed");
         core.table.turned_away();
-        return;
+        return None;
     };
     crate::dial::tune(&stream);
     let record = core.table.open(client, Via::Transparent, Some(original));
-    intercepted(&core, stream, client, original, &record).await;
+    let pair = intercepted(&core, stream, client, original, &record).await?;
+    Some(Tunnel::new(pair, record, core.idle))
 }
 
 async fn intercepted(
@@ -59,7 +71,7 @@ async fn intercepted(
     client: SocketAddr,
     original: SocketAddr,
     record: &Record,
-) {
+) -> Option<Pair> {
     let router = core.router();
     let mut read = BytesMut::new();
     // An upstream behind a captured bridge goes its own way: sent to itself, it would call again
@@ -74,11 +86,16 @@ async fn intercepted(
         let route = Route::Direct { reason };
         return pass_on(core, stream, read, client, original, None, route, record).await;
     }
-    // What is awaited once stands on the heap while it is, so that a tunnel carries none of it.
-    let said = match Box::pin(first_words(&mut stream, &mut read, original.port())).await {
-        Ok(said) => said,
+    let said = match first_words(&mut stream, &mut read, original.port()).await {
+        Ok(said) => {
+            record.read_up(read.len());
+            said
+        }
         // The client left before it said anything.
-        Err(error) => return tracing::debug!(%client, %error, "client left"),
+        Err(error) => {
+            tracing::debug!(%client, %error, "client left");
+            return None;
+        }
     };
     let name = match said {
         Said::Http => {
@@ -94,7 +111,7 @@ async fn intercepted(
         Said::Other => None,
     };
     let route = Box::pin(route_original(&router, original, name.as_deref())).await;
-    pass_on(core, stream, read, client, original, name, route, record).await;
+    pass_on(core, stream, read, client, original, name, route, record).await
 }
 
 /// The server name, unless it is likely to be the front of an encrypted hello.
@@ -122,12 +139,20 @@ async fn first_words(stream: &mut TcpStream, read: &mut BytesMut, port: u16) -> 
     let listen = async {
         loop {
             stream.readable().await?;
-            if stream.read_buf(read).await? == 0 {
-                return if read.is_empty() {
-                    Err(io::ErrorKind::UnexpectedEof.into())
-                } else {
-                    Ok(Said::Other)
-                };
+            // Once bytes are there: room for most hellos in one read.
+            read.reserve(FIRST_READ);
+            match stream.try_read_buf(read) {
+                Ok(0) if read.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(0) => return Ok(Said::Other),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // A false alarm: a client that says nothing holds nothing.
+                    if read.is_empty() {
+                        *read = BytesMut::new();
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
             }
             match hello.look(read) {
                 client_hello::Sniffed::Hello(hello) => return Ok(Said::Tls(hello)),
@@ -147,7 +172,7 @@ async fn first_words(stream: &mut TcpStream, read: &mut BytesMut, port: u16) -> 
         .unwrap_or(Ok(Said::Other))
 }
 
-/// Connects, and carries bytes. Whatever fails, the client sees a clean close: it does not know
+/// Connects. Whatever fails, the client sees a clean close: it does not know
 /// that there is a proxy to hear from.
 #[allow(
     clippy::too_many_arguments,
@@ -162,22 +187,27 @@ async fn pass_on(
     name: Option<String>,
     route: Route,
     record: &Record,
-) {
+) -> Option<Pair> {
     let to = Destination {
         host: name.map_or_else(|| Host::Ip(original.ip().to_canonical()), Host::Name),
         port: original.port(),
     };
     record.routed(to.name().map(|_| to.to_string()), (&route).into());
+    // What is done once stands on the heap while it is: a silent client carries none of it.
     match Box::pin(connect(core, client, original, &to, route, record)).await {
         Ok((origin, early)) => {
-            let (up, down) = (record.bytes_up(), record.bytes_down());
-            if let Err(error) = relay(stream, origin, &read, &early, up, down).await {
-                tracing::debug!(%client, %error, "connection ended");
-            }
+            record.read_down(early.len());
+            Some(Pair {
+                client: stream,
+                origin,
+                early_up: read,
+                early_down: early,
+            })
         }
         Err(error) => {
             tracing::info!(%client, %original, %error, "no route");
             record.failed(error.problem());
+            None
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{Access, Limits, Netns, Policy};
+use crate::relay::IdleLimit;
 
 /// The configuration of one engine. [`crate::engine::Engine::start`] takes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct EngineConfig {
     pub limits: Limits,
     /// What clients may do.
     pub access: Access,
+    /// How long a tunnel may be silent in both directions.
+    pub idle_limit: IdleLimit,
 }
 
 /// Who sets the firewall rules that a policy asks for.

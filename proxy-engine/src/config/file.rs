@@ -26,7 +26,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "listen",
     "transparent",
     "intercept",
@@ -39,6 +39,7 @@ const KEYS: [&str; 15] = [
     "broker",
     "netns",
     "state",
+    "idle-limit",
     "log",
     "credentials-fd",
     "limits",
@@ -114,13 +115,14 @@ mod tests {
         let file = file(
             "listen = [\"127.0.0.1:3182\"]\ntransparent = [\"[::]:3183\"]\nintercept = [\"br-*\"]\nexclude = [\"br-1f\"]\n\
              ports = \"80,443\"\nupstream = [\"http://proxy.test:3128\"]\nbypass = \".corp.test,10.0.0.0/8\"\n\
-             log = \"json\"\n[limits]\nfields = 4096\n",
+             idle-limit = 90\nlog = \"json\"\n[limits]\nfields = 4096\n",
         );
         let config = read(file.path())
             .expect("valid")
             .into_config()
             .expect("valid");
         assert_eq!(config.limits.fields, 4096);
+        assert_eq!(config.idle_limit.0.as_secs(), 90);
         let policy = config.policy.expect("policy");
         assert_eq!(policy.upstreams().len(), 1);
         assert_eq!(policy.bypass.0.len(), 2);

@@ -1,7 +1,9 @@
 //! The flags of `proxy-engine run`; a configuration file has the same names.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -10,6 +12,7 @@ use super::{
     Interception, Limits, LogFormat, Netns, Policy, Ports, Upstream, UpstreamError,
 };
 use crate::intercept::InterfacePattern;
+use crate::relay::IdleLimit;
 
 /// What `proxy-engine run` is told.
 #[derive(Debug, Clone, Default, clap::Args, serde::Deserialize)]
@@ -70,6 +73,10 @@ pub struct RunFlags {
     /// Keep the last policy in this folder, and start with it
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+
+    /// Close a tunnel on which nothing moved for so long [7440]
+    #[arg(long, value_name = "SECONDS")]
+    pub idle_limit: Option<NonZeroU32>,
 
     /// How log lines look
     #[arg(long, value_name = "FORMAT", value_enum)]
@@ -211,6 +218,9 @@ impl RunFlags {
                 None => InterceptBy::Nobody,
             },
             netns: self.netns,
+            idle_limit: self.idle_limit.map_or_else(IdleLimit::default, |seconds| {
+                IdleLimit(Duration::from_secs(seconds.get().into()))
+            }),
             policy,
             access,
             limits: self.limits,

@@ -8,6 +8,7 @@ use super::EngineError;
 use crate::config::{EngineConfig, Limits, Policy, Ports};
 use crate::dial::Dialer;
 use crate::observe::{Changes, ConnectionTable};
+use crate::relay::IdleLimit;
 use crate::route::Router;
 
 /// The part of the engine that connections share.
@@ -22,6 +23,8 @@ pub struct Core {
     pub dialer: Dialer,
     /// Who is connected.
     pub table: Arc<ConnectionTable>,
+    /// How long a tunnel may be silent.
+    pub idle: IdleLimit,
     /// Rings when the status changes.
     pub changes: Changes,
 }
@@ -40,6 +43,7 @@ impl Core {
             limits: config.limits,
             connect_ports: config.access.connect_ports.clone(),
             table: Arc::default(),
+            idle: config.idle_limit,
             changes,
         })
     }

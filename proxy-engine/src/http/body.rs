@@ -48,7 +48,12 @@ impl Source<'_> {
             self.half.readable().await?;
             self.read.reserve(READ);
             match self.half.try_read_buf(self.read) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // A false alarm: a client that says nothing holds nothing.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.read.is_empty() {
+                        *self.read = BytesMut::new();
+                    }
+                }
                 Err(error) => return Err(error),
                 Ok(read) => {
                     self.count.fetch_add(read as u64, Relaxed);

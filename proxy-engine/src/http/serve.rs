@@ -21,7 +21,7 @@ use crate::accept::Asker;
 use crate::dial::DialError;
 use crate::engine::Core;
 use crate::observe::Record;
-use crate::relay::{relay, reset};
+use crate::relay::{Pair, reset};
 use crate::route::{Router, route_original};
 
 /// A client's connection, and what was read from it already.
@@ -46,9 +46,15 @@ pub enum Asked {
     Origin(SocketAddr),
 }
 
-/// Serves the client until one side ends. The connection sees `router` from start to end; once
-/// another policy is in force, it is closed after the response under way.
-pub async fn serve(core: &Core, router: &Arc<Router>, client: Client, record: &Record) {
+/// Serves the client until one side ends, or the connection becomes a tunnel. The connection sees
+/// `router` from start to end; once another policy is in force, it is closed after the response
+/// under way.
+pub async fn serve(
+    core: &Core,
+    router: &Arc<Router>,
+    client: Client,
+    record: &Record,
+) -> Option<Pair> {
     let mut connection = Connection {
         core,
         router,
@@ -59,25 +65,30 @@ pub async fn serve(core: &Core, router: &Arc<Router>, client: Client, record: &R
     loop {
         let head = match connection.next_head().await {
             Ok(Some(head)) => head,
-            Ok(None) => return,
-            Err(answer) => return connection.refuse(answer, false).await,
+            Ok(None) => return None,
+            Err(answer) => {
+                Box::pin(connection.refuse(answer, false)).await;
+                return None;
+            }
         };
-        // On the heap, so that an idle connection and a tunnel do not carry what it needs.
+        // On the heap, so that an idle connection does not carry what it needs.
         match Box::pin(connection.request(head)).await {
             After::Next => {}
-            After::Linger => return linger(connection.client.stream).await,
+            After::Linger => {
+                Box::pin(linger(connection.client.stream)).await;
+                return None;
+            }
             After::Tunnel { stream, early } => {
-                let client = connection.client;
-                let (up, down) = (record.bytes_up(), record.bytes_down());
-                let ended = relay(client.stream, stream, &client.read, &early, up, down).await;
-                if let Err(error) = ended {
-                    tracing::debug!(%error, client = %client.asker.client(), "tunnel ended");
-                }
-                return;
+                return Some(Pair {
+                    client: connection.client.stream,
+                    origin: stream,
+                    early_up: connection.client.read,
+                    early_down: early,
+                });
             }
             After::Reset => {
                 reset(&connection.client.stream);
-                return;
+                return None;
             }
         }
     }

@@ -1,144 +1,64 @@
-//! Copying in user space. Memory is taken when bytes arrive, and given back when they stop.
+//! Copying in user space, through one buffer a thread.
 
-use std::io;
-use std::net::Shutdown;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::cell::RefCell;
+use std::io::{self, Read as _};
 
+use bytes::Bytes;
 use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
-/// A pair on which nothing moved for this long is closed: more than two hours, so that
-/// `kubectl logs -f` on a quiet pod lives (RFC 5382, REQ-5).
-pub const IDLE: Duration = Duration::from_mins(124);
+/// Bytes of one read. A thread takes the buffer with its first tunnel; connections have none.
+const BUFFER: usize = 64 * 1024;
 
-/// The first reads of a burst.
-const SMALL: usize = 16 * 1024;
-/// Reads of a direction that has moved [`BULK_AFTER`].
-const LARGE: usize = 64 * 1024;
-/// From here on a direction counts as bulk.
-const BULK_AFTER: u64 = 256 * 1024;
-
-/// Copies in both directions until both have ended. The end of one direction is passed on (FIN)
-/// and leaves the other flowing; a reset of one side resets the other, so that nobody takes a
-/// broken stream for a finished one.
-///
-/// `early_up` and `early_down` are bytes that were read already; they count.
-///
-/// # Errors
-/// The first error of either side; [`io::ErrorKind::TimedOut`] after [`IDLE`] without a byte.
-pub async fn relay(
-    client: TcpStream,
-    origin: TcpStream,
-    early_up: &[u8],
-    early_down: &[u8],
-    bytes_up: &AtomicU64,
-    bytes_down: &AtomicU64,
-) -> io::Result<()> {
-    let clock = Clock::new();
-    let up = direction(&client, &origin, early_up, bytes_up, &clock);
-    let down = direction(&origin, &client, early_down, bytes_down, &clock);
-    let both = async { tokio::try_join!(up, down).map(|_| ()) };
-    let result = tokio::select! {
-        result = both => result,
-        () = clock.idle() => return Err(io::ErrorKind::TimedOut.into()),
-    };
-    if result.is_err() {
-        reset(&client);
-        reset(&origin);
-    }
-    result
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
 }
 
-/// Makes the coming close of the stream a reset.
-pub fn reset(stream: &TcpStream) {
-    // On a socket that is dead already there is nothing to reset.
-    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+/// What one copy did.
+pub(super) enum Copied {
+    /// Nothing is there to be read; the stream is no longer taken for readable.
+    Nothing,
+    /// The sender ended.
+    End,
+    /// So many bytes were read. What the receiver did not take at once is `left`.
+    Bytes { read: usize, left: Bytes },
 }
 
-async fn direction(
-    from: &TcpStream,
-    to: &TcpStream,
-    early: &[u8],
-    count: &AtomicU64,
-    clock: &Clock,
-) -> io::Result<()> {
-    if !early.is_empty() {
-        count.fetch_add(early.len() as u64, Relaxed);
-        write_all(to, early).await?;
-    }
-    let mut moved = 0;
-    loop {
-        from.readable().await?;
-        let size = if moved < BULK_AFTER { SMALL } else { LARGE };
-        let mut buffer = Vec::with_capacity(size);
-        loop {
-            buffer.clear();
-            match from.try_read_buf(&mut buffer) {
-                Ok(0) => {
-                    return match SockRef::from(to).shutdown(Shutdown::Write) {
-                        // The other side is gone already; its own direction says how.
-                        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-                        result => result,
-                    };
-                }
-                Ok(read) => {
-                    clock.tick();
-                    moved += read as u64;
-                    count.fetch_add(read as u64, Relaxed);
-                    write_all(to, &buffer).await?;
-                    if size == SMALL && moved >= BULK_AFTER {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match to.try_write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => to.writable().await?,
+/// Reads once, and writes what was read.
+pub(super) fn copy(from: &TcpStream, to: &TcpStream) -> io::Result<Copied> {
+    SCRATCH.with_borrow_mut(|buffer| {
+        let read = match read(from, buffer)? {
+            None => return Ok(Copied::Nothing),
+            Some(0) => return Ok(Copied::End),
+            Some(read) => read,
+        };
+        let written = match to.try_write(&buffer[..read]) {
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+        };
+        // Few receivers are slower than their sender: only they cost memory.
+        let left = Bytes::copy_from_slice(&buffer[written..read]);
+        Ok(Copied::Bytes { read, left })
+    })
 }
 
-/// When a byte moved last, shared by both directions.
-struct Clock {
-    start: Instant,
-    /// Milliseconds after `start`.
-    last: AtomicU64,
-}
-
-impl Clock {
-    fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            last: AtomicU64::new(0),
+/// Reads once; `None` when nothing is there.
+fn read(from: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    let mut read = None;
+    let tried = from.try_io(Interest::READABLE, || {
+        let size = (&*SockRef::from(from)).read(buffer)?;
+        read = Some(size);
+        // Less than there was room for: the socket is empty. Saying so here, where the event that
+        // led to this read is known, saves a second read that would find nothing (epoll(7), Q9).
+        if cfg!(target_os = "linux") && (1..buffer.len()).contains(&size) {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
-    }
-
-    fn tick(&self) {
-        let since = self.start.elapsed().as_millis();
-        self.last
-            .store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
-    }
-
-    /// Ends when nothing moved for [`IDLE`].
-    async fn idle(&self) {
-        loop {
-            let due = self.start + Duration::from_millis(self.last.load(Relaxed)) + IDLE;
-            if Instant::now() >= due {
-                return;
-            }
-            tokio::time::sleep_until(due).await;
-        }
+        Ok(())
+    });
+    match tried {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(read),
     }
 }

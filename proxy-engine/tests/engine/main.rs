@@ -3,6 +3,7 @@
 
 mod access;
 mod attacks;
+mod bulk;
 mod client;
 mod connect_replies;
 mod control;
@@ -15,8 +16,10 @@ mod framing;
 mod intermediary;
 mod limits;
 mod listeners;
+mod many;
 mod peer;
 mod policy;
+mod program;
 mod tunnels;
 mod upgrades;
 

@@ -8,8 +8,15 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::client::Client;
 use crate::{engine, through};
 
+/// Makes the coming close a reset.
+pub(crate) fn reset(stream: &TcpStream) {
+    socket2::SockRef::from(stream)
+        .set_linger(Some(Duration::ZERO))
+        .expect("linger");
+}
+
 /// A tunnel through the engine to a listener of the test, and the listener's side of it.
-async fn tunnel() -> (proxy_engine::engine::Engine, Client, Client) {
+pub(crate) async fn tunnel() -> (proxy_engine::engine::Engine, Client, Client) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let to = listener.local_addr().expect("address");
     let (engine, relay) = engine(through(&["http://127.0.0.1:9".into()])).await;
@@ -39,17 +46,11 @@ async fn the_end_of_one_direction_leaves_the_other_flowing() {
     })
     .await;
     let shown = engine.connections().remove(0);
-    // The counters hold the CONNECT head too.
-    assert!(shown.bytes_up >= 8 && shown.bytes_down == 13, "{shown:?}");
+    assert_eq!(shown.bytes_down, 13, "{shown:?}");
 }
 
 #[tokio::test]
 async fn a_reset_of_one_side_resets_the_other() {
-    fn reset(stream: &TcpStream) {
-        socket2::SockRef::from(stream)
-            .set_linger(Some(Duration::ZERO))
-            .expect("linger");
-    }
     let (_engine, mut client, origin) = tunnel().await;
     reset(&origin.stream);
     drop(origin);
@@ -108,4 +109,78 @@ async fn a_drain_lets_live_connections_end_and_cuts_them_at_its_deadline() {
     engine.drain(Duration::from_millis(10)).await;
     assert!(client.rest().await.0.is_empty());
     assert_eq!(engine.status().connections.open, 0);
+}
+
+#[tokio::test]
+async fn every_byte_is_counted_once_also_those_that_came_early() {
+    let origin = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let upstream = format!("http://{}", origin.local_addr().expect("address"));
+    let (engine, relay) = engine(through(&[upstream])).await;
+    let mut client = Client::connect(relay).await;
+    let head = "CONNECT origin.test:443 HTTP/1.1\r\nHost: origin.test:443\r\n\r\n";
+    client.send(format!("{head}early")).await;
+    let (stream, _) = origin.accept().await.expect("accept");
+    let mut origin = Client::accepted(stream);
+    origin.until(b"\r\n\r\n").await;
+    origin.send("HTTP/1.1 200 OK\r\n\r\nbanner").await;
+    assert_eq!(origin.exactly(5).await, b"early");
+    client.until(b"\r\n\r\n").await;
+    client.send("later").await;
+    client.stream.shutdown().await.expect("shutdown");
+    assert_eq!(origin.rest().await.0, b"later");
+    drop(origin);
+    assert_eq!(client.rest().await.0, b"banner");
+    crate::until("the connection ends", || {
+        engine.status().connections.open == 0
+    })
+    .await;
+    let shown = engine.connections().remove(0);
+    let up = head.len() + "earlylater".len();
+    assert_eq!(
+        (shown.bytes_up, shown.bytes_down),
+        (up as u64, 6),
+        "{shown:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_reset_after_the_end_of_its_own_direction_is_passed_on() {
+    let (_engine, mut client, mut origin) = tunnel().await;
+    client.stream.shutdown().await.expect("shutdown");
+    assert!(origin.rest().await.1.is_ok());
+    reset(&client.stream);
+    drop(client);
+    // The origin says nothing meanwhile, and hears of it all the same.
+    let heard = origin.stream.ready(tokio::io::Interest::ERROR);
+    let heard = tokio::time::timeout(crate::DEADLINE, heard).await;
+    heard.expect("in time").expect("an error");
+}
+
+#[tokio::test]
+async fn a_silent_tunnel_is_ended_at_its_limit_and_a_busy_one_is_not() {
+    let limit = Duration::from_millis(400);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let to = listener.local_addr().expect("address");
+    let config = proxy_engine::config::EngineConfig {
+        listen: vec!["127.0.0.1:0".parse().expect("address")],
+        idle_limit: proxy_engine::relay::IdleLimit(limit),
+        ..Default::default()
+    };
+    let engine = proxy_engine::engine::Engine::start(config)
+        .await
+        .expect("engine");
+    let mut client = Client::connect(engine.status().listeners[0].address).await;
+    let connect = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n");
+    assert_eq!(client.ask(connect).await.status(), 200);
+    let mut origin = Client::accepted(listener.accept().await.expect("accept").0);
+    let began = std::time::Instant::now();
+    while began.elapsed() < 3 * limit {
+        client.send("x").await;
+        origin.exactly(1).await;
+    }
+    let last = std::time::Instant::now();
+    let (heard, ended) = client.rest().await;
+    assert!(heard.is_empty() && ended.is_err(), "{ended:?}");
+    assert!(last.elapsed() >= limit, "{:?}", last.elapsed());
+    assert!(origin.rest().await.1.is_err(), "the origin saw a clean end");
 }

@@ -9,6 +9,7 @@ use super::{SERVER_FIRST, intercepted};
 use crate::config::{DefaultRoute, EngineConfig, Policy};
 use crate::control::Via;
 use crate::engine::Core;
+use crate::relay::Tunnel;
 use crate::sniff::client_hello::sample::{extension, message, names, post_quantum, records};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -49,7 +50,10 @@ impl Rig {
         let original = SocketAddr::new(ORIGIN.parse().expect("address"), port);
         let core = Arc::clone(&self.core);
         let record = core.table.open(from, Via::Transparent, Some(original));
-        tokio::spawn(async move { intercepted(&core, stream, from, original, &record).await });
+        tokio::spawn(async move {
+            let pair = intercepted(&core, stream, from, original, &record).await?;
+            Tunnel::new(pair, record, core.idle).await.ok()
+        });
         client
     }
 

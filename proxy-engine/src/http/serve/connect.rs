@@ -60,6 +60,7 @@ impl Connection<'_> {
         };
         match dialed {
             Ok((stream, early)) => {
+                self.record.read_down(early.len());
                 let answer = b"HTTP/1.1 200 Connection established\r\n\r\n";
                 match self.client.stream.write_all(answer).await {
                     Ok(()) => After::Tunnel { stream, early },

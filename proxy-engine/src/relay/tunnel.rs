@@ -1,0 +1,149 @@
+//! Both directions of a tunnel, and when it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use super::direction::Direction;
+use super::idle::{IdleLimit, Look, Watch};
+use crate::observe::Record;
+
+/// Two streams to be joined, and what was read from each already (and counted).
+#[derive(Debug)]
+pub struct Pair {
+    /// Who connected.
+    pub client: TcpStream,
+    /// Where it goes: the origin, or an upstream that leads there.
+    pub origin: TcpStream,
+    /// First bytes for the origin.
+    pub early_up: BytesMut,
+    /// First bytes for the client.
+    pub early_down: BytesMut,
+}
+
+/// Carries bytes in both directions until both have ended. The end of one direction is passed on
+/// (FIN) and leaves the other flowing; a reset of one side resets the other, so that nobody takes
+/// a broken stream for a finished one.
+///
+/// A future without an `async` block, because it is what thousands of silent connections are: a
+/// few words, and no buffer.
+///
+/// # Errors
+/// The first error of either side; [`io::ErrorKind::TimedOut`] after [`IdleLimit`] without a byte.
+#[must_use = "it carries nothing unless it is polled"]
+pub struct Tunnel {
+    ends: Arc<Ends>,
+    up: Direction,
+    down: Direction,
+    record: Record,
+    watch: Watch,
+    /// Ready when either end is reset: for what reads and writes would not notice.
+    reset: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+struct Ends {
+    client: TcpStream,
+    origin: TcpStream,
+}
+
+impl Tunnel {
+    /// A tunnel that counts its bytes in `record`.
+    pub fn new(pair: Pair, record: Record, limit: IdleLimit) -> Self {
+        Self {
+            ends: Arc::new(Ends {
+                client: pair.client,
+                origin: pair.origin,
+            }),
+            up: Direction::new(pair.early_up.freeze()),
+            down: Direction::new(pair.early_down.freeze()),
+            record,
+            watch: Watch::new(limit),
+            reset: None,
+        }
+    }
+
+    /// Who connected.
+    pub fn client(&self) -> SocketAddr {
+        self.record.client()
+    }
+
+    fn carry(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Ends { client, origin } = &*self.ends;
+        let (up, down) = (self.record.bytes_up(), self.record.bytes_down());
+        loop {
+            let sent = self.up.poll(cx, client, origin, up)?;
+            let received = self.down.poll(cx, origin, client, down)?;
+            if sent.is_ready() && received.is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            // Nobody reads any more from an end that said its last byte; it can still be reset.
+            if self.reset.is_none() && (self.up.has_ended() || self.down.has_ended()) {
+                self.reset = Some(Arc::clone(&self.ends).reset());
+            }
+            if let Some(reset) = &mut self.reset
+                && reset.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            let (up, down) = (up.load(Relaxed), down.load(Relaxed));
+            let holds = self.up.holds() || self.down.holds();
+            match self.watch.poll(cx, up.wrapping_add(down), holds)? {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(look) => {
+                    // Nobody reads from the sender of what a receiver does not take, either.
+                    if look == Look::Silent && holds && self.reset.is_none() {
+                        self.reset = Some(Arc::clone(&self.ends).reset());
+                    }
+                    self.up.tick(up);
+                    self.down.tick(down);
+                }
+            }
+        }
+    }
+}
+
+impl Future for Tunnel {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ended = self.carry(cx);
+        if let Poll::Ready(Err(_)) = ended {
+            reset(&self.ends.client);
+            reset(&self.ends.origin);
+        }
+        ended
+    }
+}
+
+impl Ends {
+    fn reset(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            // Whichever ends first: a stream that cannot be waited for is broken too.
+            tokio::select! {
+                _ = self.client.ready(Interest::ERROR) => {}
+                _ = self.origin.ready(Interest::ERROR) => {}
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tunnel").finish_non_exhaustive()
+    }
+}
+
+/// Makes the coming close of the stream a reset.
+pub fn reset(stream: &TcpStream) {
+    // On a socket that is dead already there is nothing to reset.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
