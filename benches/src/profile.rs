@@ -108,8 +108,8 @@ pub(crate) fn describe(subject: Subject) -> Result<String> {
     let name = subject.rival().name();
     Ok(format!(
         "### Profile: {title}\n\nWhere the engine's time goes (`perf`, share of its own time):\n\n\
-         ```\n{time}```\n\nSystem calls of the engine (`strace`), and each per connection, \
-         request or Gbit:\n\n```\n{own}```\n\nThose of {name}:\n\n```\n{other}```\n"
+         ```\n{time}```\n\nSystem calls of the engine (`strace`): how many, and how many for \
+         one connection, request or Gbit:\n\n```\n{own}```\n\nSystem calls of {name}:\n\n```\n{other}```\n"
     ))
 }
 
@@ -133,8 +133,11 @@ fn time(subject: Subject, rig: &Rig, process: Process) -> Result<String> {
     ]);
     record.args(["--", "sleep", &seconds]);
     record.stdin(Stdio::null()).stderr(Stdio::piped());
-    let record = Child::spawn(record)?;
-    subject.load(rig)?;
+    let mut record = Child::spawn(record)?;
+    // On a busy machine perf takes its time to begin.
+    while record.ended().is_none() {
+        subject.load(rig)?;
+    }
     let recorded = record.output(WRITTEN)?;
     if !recorded.status.success() {
         return Ok(format!(

@@ -32,6 +32,8 @@ pub(crate) struct Results {
     pub(crate) goals: Vec<Goal>,
     /// Why goals are missed.
     pub(crate) profiles: Vec<String>,
+    /// What failed: no figure came of it.
+    pub(crate) problems: Vec<String>,
     /// Names and versions.
     pub(crate) versions: Vec<String>,
 }
@@ -56,6 +58,13 @@ impl Results {
             "\nMedians of {} interleaved rounds (lowest–highest).\n",
             self.rounds
         )?;
+        if !self.problems.is_empty() {
+            text.push_str("**Some of it failed, and has no figure:**\n\n");
+            for problem in &self.problems {
+                writeln!(text, "- {}", problem.replace('\n', " "))?;
+            }
+            text.push('\n');
+        }
         self.tables(&mut text)?;
         self.judged(&mut text)?;
         for profile in &self.profiles {
@@ -175,5 +184,24 @@ impl Results {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Results;
+
+    #[test]
+    fn what_failed_and_a_machine_that_was_busy_are_told_above_the_figures() {
+        let results = Results {
+            idle: 0.5,
+            problems: vec!["round 1, memory, redsocks: gone".into()],
+            ..Results::default()
+        };
+        let text = results.markdown().expect("text");
+        let figures = text.find("## Intercepted").expect("figures");
+        for told in ["redsocks: gone", "these figures are no results"] {
+            assert!(text.find(told).is_some_and(|at| at < figures), "{text}");
+        }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn measure(names: u32, networks: u32) -> Result<Decision> {
     let to = Destination::parse("registry.example.test:443", None)
         .ok_or_else(|| BenchError::Unexpected("not a destination".into()))?;
     let dir = tempfile::tempdir().map_err(BenchError::io("make a folder for criterion"))?;
-    let id = format!("{names}-{networks}");
+    let id = format!("routing {names} names {networks} networks");
     Criterion::default()
         .output_directory(dir.path())
         .without_plots()

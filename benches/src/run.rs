@@ -7,6 +7,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::error::{BenchError, Result};
 use crate::load::pace::{self, Paced};
+use crate::measure::Figures;
 use crate::profile::{self, Subject};
 use crate::results::Results;
 use crate::rig::Rig;
@@ -26,7 +27,11 @@ const PACES: [(u32, bool); 2] = [(1_000, true), (2_000, false)];
 /// Longer than a port waits (60 s): whatever runs out at this pace has run out by then.
 const STEADY: Duration = Duration::from_secs(75);
 const STEADY_LONG: Duration = Duration::from_mins(5);
+/// Bypass rules of the routing decision, few and many: names, and networks.
+const RULES: [(u32, u32); 2] = [(9, 1), (10_000, 1_000)];
 const STAGES: [&str; 5] = ["transparent", "memory", "explicit", "routing", "pace"];
+
+type Session = fn(Way, Extent, &mut Figures) -> Result<()>;
 
 /// What is run.
 #[derive(Debug)]
@@ -69,7 +74,8 @@ impl Plan {
     }
 }
 
-/// Measures what is planned, and judges it.
+/// Measures what is planned, and judges it. What fails is told among the results, and has no figure
+/// in its round.
 pub(crate) fn run(plan: &Plan) -> Result<Results> {
     raise_descriptor_limit();
     let mut results = Results {
@@ -80,41 +86,45 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
     };
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS} …", round + 1);
-        one_round(plan, round, &mut results)?;
+        one_round(plan, round, &mut results);
     }
     if plan.has("pace") {
         for (rate, must) in PACES {
-            steady(plan, rate, must, &mut results)?;
+            if let Err(error) = steady(plan, rate, must, &mut results) {
+                results.problems.push(format!("{rate}/s: {error}"));
+            }
         }
     }
-    judge(plan, &mut results)?;
+    judge(plan, &mut results);
     Ok(results)
 }
 
-fn one_round(plan: &Plan, round: usize, results: &mut Results) -> Result<()> {
-    let figures = &mut results.figures;
+fn one_round(plan: &Plan, round: usize, results: &mut Results) {
+    let mut session = |stage: &'static str, way: Way, run: Session| {
+        if plan.has(stage) {
+            machine::settle();
+            if let Err(error) = run(way, EXTENT, &mut results.figures) {
+                let place = format!("round {}, {stage}, {}", round + 1, way.name());
+                results.problems.push(format!("{place}: {error}"));
+            }
+        }
+    };
     for way in turned(Way::TRANSPARENT, round) {
-        if plan.has("transparent") {
-            machine::settle();
-            sessions::transparent(way, EXTENT, figures)?;
-        }
-        if plan.has("memory") {
-            sessions::memory(way, EXTENT, figures)?;
-        }
+        session("transparent", way, sessions::transparent);
+        session("memory", way, sessions::memory);
     }
-    if plan.has("explicit") {
-        for way in turned(Way::EXPLICIT, round) {
-            machine::settle();
-            sessions::explicit(way, EXTENT, figures)?;
-        }
+    for way in turned(Way::EXPLICIT, round) {
+        session("explicit", way, sessions::explicit);
     }
     if plan.has("routing") {
         machine::settle();
-        let [few, many] = &mut results.decisions;
-        few.push(routing::measure(9, 1)?);
-        many.push(routing::measure(10_000, 1_000)?);
+        for (decisions, (names, networks)) in results.decisions.iter_mut().zip(RULES) {
+            match routing::measure(names, networks) {
+                Ok(decision) => decisions.push(decision),
+                Err(error) => results.problems.push(format!("routing: {error}")),
+            }
+        }
     }
-    Ok(())
 }
 
 /// The ways in turn, another one first each round.
@@ -147,7 +157,7 @@ fn steady(plan: &Plan, rate: u32, must: bool, results: &mut Results) -> Result<(
     Ok(())
 }
 
-fn judge(plan: &Plan, results: &mut Results) -> Result<()> {
+fn judge(plan: &Plan, results: &mut Results) {
     let [few, many] = &results.decisions;
     let mut goals = goals::judge(&results.figures);
     if plan.has("routing") {
@@ -163,9 +173,13 @@ fn judge(plan: &Plan, results: &mut Results) -> Result<()> {
     results.goals = goals;
     for subject in subjects {
         eprintln!("a goal is missed: profile of {subject:?} …");
-        results.profiles.push(profile::describe(subject)?);
+        match profile::describe(subject) {
+            Ok(profile) => results.profiles.push(profile),
+            Err(error) => results
+                .problems
+                .push(format!("profile of {subject:?}: {error}")),
+        }
     }
-    Ok(())
 }
 
 /// Thousands of connections are held at both ends, and the relays inherit the limit.
