@@ -7,6 +7,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::thread;
+use std::time::Duration;
 
 use testbed::net::PROXY;
 use testbed::{Netns, Row};
@@ -32,6 +33,7 @@ pub(crate) const BODY: usize = 1024;
 /// some 470 times a second before a namespace's ports run out.
 const ADDRESSES: u8 = 32;
 const QUEUE: u32 = 4096;
+const PAUSE: Duration = Duration::from_millis(50);
 const BLOCK: usize = 256 * 1024;
 
 /// The origins' addresses: none is the company's own.
@@ -138,7 +140,11 @@ async fn accept(listener: TcpListener, kind: Kind) {
                     };
                 });
             }
-            Err(error) => eprintln!("origin: accept: {error}"),
+            Err(error) => {
+                eprintln!("origin: accept: {error}");
+                // Out of files, it would spin and take the processor from what is measured.
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }

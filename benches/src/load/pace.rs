@@ -12,6 +12,9 @@ use crate::error::Result;
 use crate::hello::Command;
 use crate::statistics::{median, percentile};
 
+/// Both ends of each are open files of this process, which may have 20,000.
+const MOST_UNDER_WAY: u64 = 8_000;
+
 /// What became of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Paced {
@@ -48,6 +51,11 @@ pub(crate) async fn run(client: Client, rate: u32, time: Duration) -> Result<Pac
                 let due = (began.elapsed().as_secs_f64() * f64::from(rate)) as u64;
                 while tried < due {
                     tried += 1;
+                    if under_way.get() == MOST_UNDER_WAY {
+                        let why = format!("{MOST_UNDER_WAY} were under way already");
+                        *failures.borrow_mut().entry(why).or_insert(0) += 1;
+                        continue;
+                    }
                     under_way.set(under_way.get() + 1);
                     let (client, failures) = (client.clone(), failures.clone());
                     let (waits, under_way, done) = (waits.clone(), under_way.clone(), done.clone());
