@@ -58,6 +58,14 @@ pub enum InterceptError {
         "this process may not open raw sockets ({0}), which sending on what the firewall let through needs: give it CAP_NET_RAW, or capture without asking the firewall's FORWARD rules (ignore-forward)"
     )]
     NoRawSocket(io::Error),
+    /// Another firewall drops what the table sends to the listener.
+    #[error(
+        "a firewall on this machine drops captured connections before they reach the engine: let TCP to port {listener} come in where `ct status dnat` holds (and everything by the interface lo), in the chain that drops it"
+    )]
+    Dropped {
+        /// The transparent listener's port.
+        listener: u16,
+    },
     /// The network namespace cannot be had.
     #[error(
         "no way into the network namespace {netns}: {source}; name one that exists and is root's, and give who sets the rules CAP_SYS_ADMIN and CAP_SYS_PTRACE"
@@ -120,6 +128,7 @@ impl InterceptError {
             Self::Refused { .. } => "kernel_refused",
             Self::Netlink { .. } => "netlink_failed",
             Self::NoRawSocket(_) => "no_raw_socket",
+            Self::Dropped { .. } => "handshakes_dropped",
             Self::Netns { .. } => "netns_unreachable",
             Self::NoAddress => "no_address",
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {

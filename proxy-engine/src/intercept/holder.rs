@@ -1,14 +1,17 @@
 //! Who holds the table: its socket, what was asked for, and the addresses that it follows.
 
 mod flows;
+mod handshakes;
 mod thread;
 
 pub(super) use thread::HolderThread;
 
+use handshakes::Handshakes;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
@@ -21,6 +24,9 @@ use crate::control::InterceptionState;
 
 /// How often a table that captures nothing more looks whether its last connection is gone.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether captured connections reach the listener.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How soon a change of addresses that could not be followed is followed again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -37,6 +43,8 @@ pub(super) struct Holder {
     stage: Stage,
     /// Open from the first time that it is needed.
     forwarded: Option<Forwarded>,
+    handshakes: Handshakes,
+    looked: Instant,
     /// Addresses changed, and the table does not know yet.
     behind: bool,
 }
@@ -75,6 +83,8 @@ impl Holder {
             socket,
             stage: Stage::Empty,
             forwarded: None,
+            handshakes: Handshakes::default(),
+            looked: Instant::now(),
             behind: false,
         };
         holder.probe()?;
@@ -200,7 +210,12 @@ impl Holder {
         let interception = now.interception.clone();
         let nowhere =
             (now.targets == Targets::default()).then(|| InterceptError::NoAddress.problem());
-        match now.problem.clone().or(nowhere) {
+        let listener = now.listener;
+        let dropped = self
+            .handshakes
+            .are_dropped()
+            .then(|| InterceptError::Dropped { listener }.problem());
+        match now.problem.clone().or(nowhere).or(dropped) {
             Some(problem) => InterceptionState::Failed {
                 interception,
                 problem,
@@ -268,7 +283,8 @@ impl Holder {
             Stage::Inert { .. } => Some(LINGER),
             // What was missing (descriptors, memory) may be there again.
             Stage::Capturing(_) if self.behind => Some(AGAIN),
-            Stage::Capturing(_) | Stage::Empty => None,
+            Stage::Capturing(_) => Some(LOOK),
+            Stage::Empty => None,
         }
     }
 
@@ -277,6 +293,13 @@ impl Holder {
     pub(super) fn tick(&mut self) {
         if self.behind {
             self.addresses_changed();
+        }
+        if matches!(self.stage, Stage::Capturing(_)) && self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            match nftables::counted(&self.table) {
+                Ok(counted) => self.handshakes.note(counted),
+                Err(error) => tracing::debug!(%error, "the table's counters cannot be read"),
+            }
         }
         if let Stage::Inert { listener } = self.stage
             && !flows::any(listener)

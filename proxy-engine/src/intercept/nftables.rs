@@ -4,6 +4,7 @@
 //! whatever cause, the kernel removes the table, and nobody else can change it meanwhile.
 
 mod constants;
+mod counted;
 mod expression;
 mod list;
 mod objects;
@@ -11,6 +12,7 @@ mod private;
 mod ruleset;
 mod socket;
 
+pub(super) use counted::{Counted, counted};
 pub use list::tables_of_ours;
 pub(super) use ruleset::{Capture, Targets, inert, install, remove, replace};
 pub(super) use socket::NftSocket;

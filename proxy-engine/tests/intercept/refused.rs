@@ -4,9 +4,11 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use proxy_engine::control::InterceptionState;
 use testbed::net::{ORIGIN, ORIGIN_V6, POD, REGISTRY};
+use testbed::wait_for;
 
-use crate::road::{Road, block, greeting, pods};
+use crate::road::{Road, SOON, block, greeting, pods};
 
 /// Drops what comes in, as ufw and firewalld do, but for loopback, known connections, and the
 /// neighbour discovery that IPv6 cannot do without.
@@ -124,6 +126,37 @@ fn a_host_firewall_that_drops_what_comes_in_needs_no_opening_and_is_not_touched(
     }
     block(interceptor.withdraw()).expect("withdrawn");
     assert_eq!(firewall(), before);
+}
+
+#[test]
+fn a_firewall_that_drops_captured_connections_is_reported_until_it_lets_them_in() {
+    let road = Road::new();
+    let node = &road.corp.node;
+    let interceptor = road.interceptor();
+    let mut wanted = pods();
+    wanted.ignore_forward = true;
+    block(interceptor.apply(&wanted, road.listen())).expect("rules");
+    let captured = format!("captured {ORIGIN}:443");
+    assert_eq!(greeting(&road.corp.pod, (ORIGIN, 443)), captured);
+    node.sh("iptables -A INPUT -i br-pods -p tcp -j DROP")
+        .expect("a firewall");
+    for _ in 0..3 {
+        assert_eq!(greeting(&road.corp.pod, (ORIGIN, 443)), "TimedOut");
+    }
+    let problem = wait_for("word of it", 2 * SOON, || match interceptor.state() {
+        InterceptionState::Failed { problem, .. } => Some(problem),
+        _ => None,
+    })
+    .expect("told");
+    assert_eq!(problem.code, "handshakes_dropped");
+    assert!(problem.message.contains("ct status dnat"), "{problem:?}");
+    node.sh("iptables -I INPUT -i br-pods -p tcp -m conntrack --ctstate DNAT -j ACCEPT")
+        .expect("an opening, as it is said");
+    assert_eq!(greeting(&road.corp.pod, (ORIGIN, 443)), captured);
+    wait_for("the good news", 2 * SOON, || {
+        matches!(interceptor.state(), InterceptionState::On { .. }).then_some(())
+    })
+    .expect("told");
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub(super) mod message {
     pub(crate) const DELETE_TABLE: u16 = 2;
     pub(crate) const NEW_CHAIN: u16 = 3;
     pub(crate) const NEW_RULE: u16 = 6;
+    pub(crate) const GET_RULE: u16 = 7;
     pub(crate) const DELETE_RULE: u16 = 8;
     pub(crate) const NEW_SET: u16 = 9;
     pub(crate) const NEW_ELEMENTS: u16 = 12;

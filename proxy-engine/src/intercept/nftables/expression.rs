@@ -137,6 +137,16 @@ impl Expressions<'_> {
             .compare(NOT_EQUAL, &[0x02])
     }
 
+    /// The TCP segment is an opening one.
+    pub(super) fn opening(&mut self) -> &mut Self {
+        self.payload(2, 13, 1).mask(&[0x17]).compare(EQUAL, &[0x02])
+    }
+
+    /// Counts the packets that come so far.
+    pub(super) fn count(&mut self) -> &mut Self {
+        self.add("counter", |_| {})
+    }
+
     /// The packet goes the way of the connection's first one.
     pub(super) fn original_direction(&mut self) -> &mut Self {
         /// `NFT_CT_DIRECTION`.

@@ -33,7 +33,7 @@
 //!     }
 //!     chain again {
 //!         type nat hook output priority dstnat - 1
-//!         meta mark 0x3067 meta nfproto ipv4 meta l4proto tcp dnat ip to 172.18.0.1:3183 …
+//!         meta mark 0x3067 meta nfproto ipv4 meta l4proto tcp counter dnat ip to 172.18.0.1:3183 …
 //!     }
 //!     chain again_from {
 //!         type nat hook postrouting priority srcnat - 1
@@ -47,6 +47,10 @@
 //!         type filter hook input priority filter
 //!         tcp dport 3183 ct status dnat accept
 //!         tcp dport 3183 reject with tcp reset
+//!     }
+//!     chain arrived {
+//!         type filter hook input priority 2147483646
+//!         tcp dport 3183 tcp flags & (fin | syn | rst | ack) == syn ct status dnat counter
 //!     }
 //! }
 //! ```
@@ -91,6 +95,8 @@ const OUTPUT: u32 = 3;
 const POSTROUTING: u32 = 4;
 /// `NF_IP_PRI_NAT_DST`.
 const DSTNAT: i32 = -100;
+/// Behind everybody's rules, and before the kernel's own last steps (`INT_MAX`).
+const LAST: i32 = i32::MAX - 1;
 /// `NF_IP_PRI_NAT_SRC`.
 const SRCNAT: i32 = 100;
 
@@ -157,6 +163,7 @@ pub(crate) fn install(table: &str, capture: &Capture<'_>) -> Vec<Message> {
         new_chain(table, "again_from", Some(("nat", POSTROUTING, SRCNAT - 1))),
         new_chain(table, "forward", Some(("filter", FORWARD, 0))),
         new_chain(table, "input", Some(("filter", INPUT, 0))),
+        new_chain(table, "arrived", Some(("filter", INPUT, LAST))),
     ]);
     batch.extend(fill(table, capture));
     batch
@@ -233,5 +240,6 @@ fn fill(table: &str, capture: &Capture<'_>) -> Vec<Message> {
         batch.extend(rules::quic(table, capture));
     }
     batch.extend(rules::guard(table, capture.listener));
+    batch.push(rules::arrived(table, capture.listener));
     batch
 }

@@ -48,9 +48,11 @@ pub(super) fn capture(table: &str, wanted: &Capture<'_>) -> Vec<Message> {
             if matches!(wanted.ports, Ports::List(_)) {
                 rule.port_in("ports");
             }
-            match wanted.behind_forward {
-                Some(group) => rule.copy_to(group).drop(),
-                None => rule.translate_destination(target, wanted.listener),
+            if let Some(group) = wanted.behind_forward {
+                rule.copy_to(group).drop();
+            } else {
+                rule.count();
+                rule.translate_destination(target, wanted.listener);
             }
         }));
     }
@@ -74,7 +76,7 @@ pub(super) fn again(table: &str, wanted: &Capture<'_>) -> Vec<Message> {
     for (family, target) in families(wanted.targets) {
         let what = format!("the rule that sends {family:?} to {target}");
         batch.push(new_rule(table, "again", what, |rule| {
-            rule.marked(MARK).family(family).transport(TCP);
+            rule.marked(MARK).family(family).transport(TCP).count();
             rule.translate_destination(target, wanted.listener);
         }));
         let what = format!("the rule that keeps the client's {family:?} address");
@@ -142,6 +144,18 @@ fn near(table: &str, chain: &str, family: Family) -> [Message; 3] {
             format!("the rule that leaves {name} alone"),
             |rule| rule.family(family).destination_in(family, name).leave(),
         )
+    })
+}
+
+/// Counts what every other rule about what comes in has let through.
+pub(super) fn arrived(table: &str, listener: u16) -> Message {
+    let what = "the rule that counts what arrives".to_owned();
+    new_rule(table, "arrived", what, |rule| {
+        rule.transport(TCP)
+            .port(listener)
+            .opening()
+            .destination_translated()
+            .count();
     })
 }
 
