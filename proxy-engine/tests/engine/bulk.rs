@@ -6,6 +6,7 @@ use std::time::Duration;
 use proxy_engine::engine::Engine;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::client::Client;
@@ -33,7 +34,8 @@ fn bytes(stream: usize, length: usize) -> &'static [u8] {
     &block[stream..stream + length]
 }
 
-/// An origin that answers the number of a stream with its bytes.
+/// An origin that answers the number of a stream with the first half of its bytes, and anything
+/// after it with the rest.
 async fn origin(length: usize) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
@@ -42,15 +44,18 @@ async fn origin(length: usize) -> std::net::SocketAddr {
             tokio::spawn(async move {
                 let number = stream.read_u64().await.expect("a number");
                 let number = usize::try_from(number).expect("small");
-                let sent = stream.write_all(bytes(number, length)).await;
-                sent.expect("sent");
+                let (first, rest) = bytes(number, length).split_at(length / 2);
+                stream.write_all(first).await.expect("sent");
+                stream.read_u8().await.expect("more");
+                stream.write_all(rest).await.expect("sent");
             });
         }
     });
     address
 }
 
-/// Streams so much through each of so many tunnels at once, and compares every byte.
+/// Streams so much through each of so many tunnels, and compares every byte. None goes on before
+/// all are half-way.
 async fn streams(relay: std::net::SocketAddr, count: usize, length: usize) {
     let to = origin(length).await;
     let mut tunnels = Vec::new();
@@ -60,11 +65,16 @@ async fn streams(relay: std::net::SocketAddr, count: usize, length: usize) {
         assert_eq!(client.ask(connect).await.status(), 200);
         tunnels.push(client.stream);
     }
+    let half_way = Arc::new(Barrier::new(count));
     let mut all = JoinSet::new();
     for (number, mut stream) in tunnels.into_iter().enumerate() {
+        let half_way = Arc::clone(&half_way);
         all.spawn(async move {
             stream.write_u64(number as u64).await.expect("asked");
-            let mut heard = Vec::with_capacity(length);
+            let mut heard = vec![0; length / 2];
+            stream.read_exact(&mut heard).await.expect("half");
+            half_way.wait().await;
+            stream.write_u8(0).await.expect("asked for more");
             stream.read_to_end(&mut heard).await.expect("read");
             assert!(heard == bytes(number, length), "stream {number} differs");
         });
@@ -121,10 +131,28 @@ async fn sixty_four_streams_arrive_byte_for_byte_and_every_pipe_is_given_back() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_bulk_flows_of_a_user_without_privilege_all_arrive() {
+    const FILES: usize = 4096;
     raise_descriptor_limit();
-    let program = Program::start(4096).await;
+    let program = Arc::new(Program::start(FILES as u64).await);
     let before = program.descriptors().len();
-    streams(program.relay, 1000, BULK / 4).await;
+    let most = tokio::spawn({
+        let program = Arc::clone(&program);
+        async move {
+            let mut most = 0;
+            // Every flow has had its chance once the first ones are gone again.
+            crate::until("pipes are taken and given back", || {
+                let now = program.pipes();
+                most = most.max(now);
+                most > 0 && now == 0
+            })
+            .await;
+            most
+        }
+    });
+    streams(program.relay, 1000, 3 * BULK / 8).await;
+    // Connections need descriptors more than pipes do.
+    let most = most.await.expect("pipes were used");
+    assert!(most <= FILES / 16, "{most} pipes at once");
     crate::until("every descriptor is given back", || {
         program.descriptors().len() <= before
     })
@@ -134,11 +162,12 @@ async fn a_thousand_bulk_flows_of_a_user_without_privilege_all_arrive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_short_of_descriptors_copies_instead() {
     const FLOWS: usize = 22;
-    // What it has open when it serves, two for each flow, and one that makes no pipe.
+    // The standard ones, what it has open when it serves, two for each flow, and one that makes no
+    // pipe.
     let program = Program::start(4096).await;
     let at_rest = program.descriptors().len();
     drop(program);
-    let program = Program::start((at_rest + 2 * FLOWS + 1) as u64).await;
+    let program = Program::start((3 + at_rest + 2 * FLOWS + 1) as u64).await;
     streams(program.relay, FLOWS, BULK).await;
 }
 

@@ -1,5 +1,6 @@
 //! The `proxy-engine` program in a process of its own: other limits, another user.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -112,7 +113,10 @@ fn descriptors(process: &str) -> Vec<String> {
 }
 
 fn pipes(descriptors: &[String]) -> usize {
-    let ends = descriptors.iter().filter(|link| link.starts_with("pipe:"));
-    let both = |end: &&String| descriptors.iter().filter(|other| other == end).count() == 2;
-    ends.filter(both).count() / 2
+    let mut ends: HashMap<&str, usize> = HashMap::new();
+    for link in descriptors.iter().filter(|link| link.starts_with("pipe:")) {
+        *ends.entry(link).or_default() += 1;
+    }
+    // Of a pipe to another process, only one end is here.
+    ends.values().filter(|ends| **ends == 2).count()
 }
