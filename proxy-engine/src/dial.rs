@@ -7,7 +7,7 @@ mod error;
 mod http_connect;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
@@ -63,6 +63,8 @@ pub struct Tunnel {
     pub early: BytesMut,
     /// Which upstream it is.
     pub upstream: Upstream,
+    /// The time from the dial to the upstream's yes.
+    pub took: Duration,
 }
 
 impl Dialer {
@@ -113,14 +115,20 @@ impl Dialer {
     ) -> Result<Tunnel, DialError> {
         let mut first = None;
         for upstream in upstreams {
+            let began = Instant::now();
             let tunnel = async {
                 let opened = self.open_one(upstream, asker).await?;
                 http_connect::tunnel(opened, to, user_agent, &self.pseudonym, &self.limits).await
             };
             match tunnel.await {
-                Ok(tunnel) => {
+                Ok((stream, early)) => {
                     self.health.succeeded(&upstream.authority());
-                    return Ok(tunnel);
+                    return Ok(Tunnel {
+                        stream,
+                        early,
+                        upstream: upstream.clone(),
+                        took: began.elapsed(),
+                    });
                 }
                 Err(error) => {
                     self.failed(upstream, &error);

@@ -243,6 +243,12 @@ impl Engine {
         self.0.core.table.list()
     }
 
+    /// Everything that is counted since the start, in the text form of OpenMetrics 1.0. No label
+    /// comes from a client, and no secret is among them.
+    pub fn metrics(&self) -> String {
+        self.0.core.table.metrics_text()
+    }
+
     /// Hears of every change of the status but that of its counters.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.core.changes.subscribe()

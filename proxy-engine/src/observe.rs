@@ -1,9 +1,11 @@
 //! Who is connected: the connection table, counters, events.
 
 mod changes;
+mod metrics;
 mod table;
 mod upstreams;
 
 pub use changes::Changes;
+pub use metrics::Metrics;
 pub use table::{ConnectionTable, Record};
 pub use upstreams::UpstreamHealth;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proxy_engine::config::{EngineConfig, LogFormat, RunFlags, read_credentials};
 use proxy_engine::control::LentCredentials;
-use proxy_engine::control::server::Server;
+use proxy_engine::control::server::{Server, scraped, serve_metrics};
 use proxy_engine::engine::Engine;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,6 +43,7 @@ async fn serve(
         None => None,
         Some(path) => Some(Server::bind(path).await?),
     };
+    let metrics = config.metrics.map(scraped).transpose()?;
     let alone = control.is_none();
     let engine = Engine::start_with(config, &credentials).await?;
     drop(credentials);
@@ -57,6 +58,7 @@ async fn serve(
         return Err(errors.join("; ").into());
     }
     let serving = control.map(|server| tokio::spawn(server.serve(engine.clone())));
+    let scraping = metrics.map(|listener| tokio::spawn(serve_metrics(listener, engine.clone())));
     notify_ready();
     tokio::select! {
         _ = terminate.recv() => {}
@@ -67,6 +69,9 @@ async fn serve(
         () = engine.drain(DRAIN) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+    if let Some(scraping) = scraping {
+        scraping.abort();
     }
     if let Some(serving) = serving {
         serving.abort();

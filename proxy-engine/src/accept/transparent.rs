@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::served::Served;
 use super::{Asker, inward};
-use crate::control::{RouteTaken, Via};
+use crate::control::Via;
 use crate::dial::{DialError, dial_direct};
 use crate::engine::Core;
 use crate::http::{Asked, Client, serve};
@@ -231,8 +231,7 @@ async fn connect(
         Route::Upstreams { upstreams, reason } => {
             let asker = Asker::captured(client, original);
             let tunnel = core.dialer.tunnel(&upstreams, to, None, &asker).await?;
-            let upstream = tunnel.upstream;
-            record.routed(None, RouteTaken::Upstream { upstream, reason });
+            record.through(tunnel.upstream, reason, Some(tunnel.took));
             Ok((tunnel.stream, tunnel.early))
         }
     }

@@ -17,6 +17,9 @@ pub struct EngineConfig {
     pub policy: Option<Policy>,
     /// Where the control API listens; `None`: nowhere (the engine is embedded).
     pub control: Option<PathBuf>,
+    /// Where metrics are served to Prometheus over TCP, to whoever can reach it; `None`: on the
+    /// control socket alone.
+    pub metrics: Option<SocketAddr>,
     /// A folder that keeps the last policy, without secrets; `None`: it is not kept.
     pub state: Option<PathBuf>,
     /// Who sets the firewall rules.

@@ -70,6 +70,11 @@ pub struct RunFlags {
     #[arg(long, value_name = "PATH|PID", requires = "transparent")]
     pub netns: Option<Netns>,
 
+    /// Serve metrics for Prometheus at http://ADDR/metrics, to whoever can reach it: upstreams and
+    /// counters, no name that a client asked for (the control socket serves them too)
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
+
     /// Keep the last policy in this folder, and start with it
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
@@ -209,6 +214,7 @@ impl RunFlags {
             listen,
             transparent: self.transparent,
             control: self.control,
+            metrics: self.metrics,
             state: self.state,
             intercept_by: match self.broker {
                 Some(socket) => InterceptBy::Broker(socket),

@@ -2,6 +2,7 @@
 
 mod answer;
 mod events;
+mod scrape;
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -20,6 +21,7 @@ use super::{LentCredentials, Problem, peer};
 use crate::config::Policy;
 use crate::engine::{Engine, EngineError};
 use answer::{Body, Refusal, empty, json};
+pub use scrape::{scraped, serve_metrics};
 
 /// The longest request body.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -144,6 +146,7 @@ async fn answer(
     let query = request.uri().query().unwrap_or_default().to_owned();
     match (request.method(), path.as_str()) {
         (&Method::GET, "/v1/status") => json(&engine.status()),
+        (&Method::GET, "/metrics") => Ok(answer::metrics(engine.metrics())),
         (&Method::GET, "/v1/connections") => json(&engine.connections()),
         (&Method::PUT, "/v1/policy") => {
             let policy: Policy = read(request).await?;
@@ -165,9 +168,11 @@ async fn answer(
             engine.take_back(&lease);
             Ok(empty())
         }
-        (_, "/v1/status" | "/v1/connections" | "/v1/policy" | "/v1/attach" | "/v1/credentials") => {
-            Err(Refusal::method())
-        }
+        (
+            _,
+            "/metrics" | "/v1/status" | "/v1/connections" | "/v1/policy" | "/v1/attach"
+            | "/v1/credentials",
+        ) => Err(Refusal::method()),
         _ => Err(Refusal::path(&path)),
     }
 }
@@ -237,9 +242,13 @@ impl Refusal {
     }
 
     fn path(path: &str) -> Self {
+        Self::nothing_there(&format!("there is nothing at {path}; try /v1/status"))
+    }
+
+    fn nothing_there(message: &str) -> Self {
         let problem = Problem {
             code: "bad_path".into(),
-            message: format!("there is nothing at {path}; try /v1/status"),
+            message: message.into(),
         };
         Self::new(http::StatusCode::NOT_FOUND, problem)
     }

@@ -5,19 +5,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::auth::Permit;
-use super::{ANSWER_TIMEOUT, DialError, Tunnel, UpstreamStream};
+use super::{ANSWER_TIMEOUT, DialError, UpstreamStream};
 use crate::config::{Limits, Upstream};
 use crate::http::{ResponseHead, printable};
 use crate::route::Destination;
 
-/// Asks for a tunnel. Not one byte that the origin may already have said is lost.
+/// Asks for a tunnel. Not one byte that the origin may already have said is lost: it comes second.
 pub(super) async fn tunnel(
     opened: UpstreamStream,
     to: &Destination,
     user_agent: Option<&[u8]>,
     pseudonym: &str,
     limits: &Limits,
-) -> Result<Tunnel, DialError> {
+) -> Result<(TcpStream, BytesMut), DialError> {
     let UpstreamStream {
         mut stream,
         upstream,
@@ -39,11 +39,7 @@ pub(super) async fn tunnel(
     };
     judge(permit, &answer, &upstream)?;
     if (200..300).contains(&answer.status) {
-        return Ok(Tunnel {
-            stream,
-            early: read,
-            upstream,
-        });
+        return Ok((stream, read));
     }
     Err(DialError::ConnectRefused {
         upstream,

@@ -60,7 +60,13 @@ impl Core {
             .iter()
             .map(crate::config::Upstream::authority)
             .collect();
-        self.router.store(Arc::new(Router::new(policy)));
+        let before = self.router.swap(Arc::new(Router::new(policy)));
+        let before = before.policy().upstreams().iter();
+        let gone: Vec<String> = before
+            .map(crate::config::Upstream::authority)
+            .filter(|authority| !authorities.contains(authority))
+            .collect();
+        self.table.metrics.policy_swapped(gone.iter());
         self.dialer
             .health
             .retain(|authority| authorities.iter().any(|kept| kept == authority));

@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::metrics::{Metrics, Now};
+use crate::config::Upstream;
 use crate::control::{Connection, ConnectionCounts, Problem, RouteTaken, Via};
 
 /// How many ended connections are remembered.
@@ -21,12 +23,16 @@ pub struct ConnectionTable {
     failed: AtomicU64,
     refused: AtomicU64,
     rows: Mutex<Rows>,
+    /// What is counted for Prometheus.
+    pub metrics: Metrics,
 }
 
 #[derive(Debug, Default)]
 struct Rows {
     live: HashMap<u64, Arc<Row>>,
     ended: VecDeque<Arc<Row>>,
+    /// Bytes of all that ended: from clients, to clients.
+    ended_bytes: (u64, u64),
     /// Thousands of connections take a few different routes.
     routes: HashSet<Arc<RouteTaken>>,
 }
@@ -79,6 +85,7 @@ impl ConnectionTable {
             story: Mutex::default(),
         });
         self.accepted.fetch_add(1, Relaxed);
+        self.metrics.connected(via);
         lock(&self.rows).live.insert(row.id, Arc::clone(&row));
         Record {
             table: Arc::clone(self),
@@ -89,6 +96,7 @@ impl ConnectionTable {
     /// Counts a connection that was turned away before it got a row.
     pub fn turned_away(&self) {
         self.refused.fetch_add(1, Relaxed);
+        self.metrics.turned_away();
     }
 
     /// Counters since the start.
@@ -99,6 +107,17 @@ impl ConnectionTable {
             failed: self.failed.load(Relaxed),
             refused: self.refused.load(Relaxed),
         }
+    }
+
+    /// Everything that is counted, in the text form of OpenMetrics 1.0.
+    pub fn metrics_text(&self) -> String {
+        let rows = lock(&self.rows);
+        let bytes = rows.live.values().fold(rows.ended_bytes, |sum, row| {
+            let (up, down) = row.bytes();
+            (sum.0 + up, sum.1 + down)
+        });
+        let open = rows.live.len();
+        self.metrics.text(Now { open, bytes })
     }
 
     /// Live connections by age, then the ones that ended last, newest first.
@@ -112,8 +131,22 @@ impl ConnectionTable {
 }
 
 impl Record {
-    /// What the client asked for, and the way it goes.
+    /// What the client asked for, and the way it is to go.
     pub fn routed(&self, name: Option<String>, route: RouteTaken) {
+        self.table.metrics.routed(&route);
+        self.goes(name, route);
+    }
+
+    /// Which of the upstreams it goes through; for a tunnel, how long that took to open.
+    pub fn through(&self, upstream: Upstream, reason: String, took: Option<Duration>) {
+        if let Some(took) = took {
+            let metrics = &self.table.metrics;
+            metrics.tunnel_opened(&upstream.authority(), took);
+        }
+        self.goes(None, RouteTaken::Upstream { upstream, reason });
+    }
+
+    fn goes(&self, name: Option<String>, route: RouteTaken) {
         let route = lock(&self.table.rows).route(route);
         let mut story = lock(&self.row.story);
         story.name = name.map(Into::into).or(story.name.take());
@@ -122,6 +155,7 @@ impl Record {
 
     /// No route could be had.
     pub fn failed(&self, problem: Problem) {
+        self.table.metrics.failed(&problem.code);
         let mut story = lock(&self.row.story);
         if story.error.is_none() {
             self.table.failed.fetch_add(1, Relaxed);
@@ -131,6 +165,7 @@ impl Record {
 
     /// Refused before a route was asked for.
     pub fn refused(&self, problem: Problem) {
+        self.table.metrics.failed(&problem.code);
         let mut story = lock(&self.row.story);
         if story.error.is_none() {
             self.table.refused.fetch_add(1, Relaxed);
@@ -168,8 +203,12 @@ impl Drop for Record {
     fn drop(&mut self) {
         // A clock at 1970 must not make it live for ever.
         self.row.ended_ms.store(now_ms().max(1), Relaxed);
+        let (up, down) = self.row.bytes();
+        tracing::debug!(id = self.row.id, client = %self.row.client, up, down, "connection ended");
         let mut rows = lock(&self.table.rows);
         rows.live.remove(&self.row.id);
+        rows.ended_bytes.0 += up;
+        rows.ended_bytes.1 += down;
         if rows.ended.len() == REMEMBERED {
             rows.ended.pop_front();
         }
@@ -193,6 +232,11 @@ impl Rows {
 }
 
 impl Row {
+    /// From the client, to the client.
+    fn bytes(&self) -> (u64, u64) {
+        (self.bytes_up.load(Relaxed), self.bytes_down.load(Relaxed))
+    }
+
     fn show(&self) -> Connection {
         let story = lock(&self.story);
         let ended_ms = Some(self.ended_ms.load(Relaxed)).filter(|ended| *ended > 0);

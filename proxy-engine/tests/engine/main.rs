@@ -17,6 +17,7 @@ mod intermediary;
 mod limits;
 mod listeners;
 mod many;
+mod metrics;
 mod peer;
 mod policy;
 mod program;

@@ -7,6 +7,9 @@ use http_body_util::{BodyExt, Full};
 
 use crate::control::Problem;
 
+/// The text form of metrics that Prometheus asks for (OpenMetrics 1.0).
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// A whole answer, or events.
 pub(super) type Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
@@ -48,6 +51,14 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<Response<Body>, Ref
             Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, problem))
         }
     }
+}
+
+/// 200 with metrics.
+pub(super) fn metrics(text: String) -> Response<Body> {
+    let mut response = whole(StatusCode::OK, text.into_bytes());
+    let kind = header::HeaderValue::from_static(METRICS);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// 204.

@@ -5,7 +5,6 @@ use tokio::io::AsyncWriteExt;
 
 use super::{After, Asked, Connection};
 use crate::accept::inward;
-use crate::control::RouteTaken;
 use crate::dial::{DialError, dial_direct};
 use crate::http::{Answer, Framing, RequestHead, target};
 use crate::route::Route;
@@ -51,9 +50,8 @@ impl Connection<'_> {
                     .tunnel(&upstreams, &to, agent, &self.client.asker)
                     .await;
                 tunnel.map(|tunnel| {
-                    let upstream = tunnel.upstream;
-                    self.record
-                        .routed(None, RouteTaken::Upstream { upstream, reason });
+                    let took = Some(tunnel.took);
+                    self.record.through(tunnel.upstream, reason, took);
                     (tunnel.stream, tunnel.early)
                 })
             }

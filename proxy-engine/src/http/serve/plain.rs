@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::asked::AskedFor;
 use super::{After, Connection, last};
-use crate::control::RouteTaken;
 use crate::dial::auth::Permit;
 use crate::http::exchange::{LeadsTo, Manner, Outcome, Outgoing, exchange};
 use crate::http::fields::Listed;
@@ -64,8 +63,7 @@ impl Connection<'_> {
             let through = match (&hop.leads_to, &route) {
                 (LeadsTo::Upstream(upstream), Route::Upstreams { reason, .. }) => {
                     let (upstream, reason) = (upstream.clone(), reason.clone());
-                    self.record
-                        .routed(None, RouteTaken::Upstream { upstream, reason });
+                    self.record.through(upstream, reason, None);
                     true
                 }
                 _ => false,
