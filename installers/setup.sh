@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Installs what is missing to build (`setup.sh run`), to build and test (`setup.sh test`), or to
-# measure the engine beside its peers (`setup.sh bench`).
+# Installs what is missing to build (`setup.sh run`), to build and test (`setup.sh test`), to measure
+# the engine beside its peers (`setup.sh bench`), or to fuzz its parsers (`setup.sh fuzz`).
 # Says which packages, and asks, unless YES=1. On other systems it says exactly what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?run, test or bench}
+what=${1:?run, test, bench or fuzz}
 tools="$PWD/target/tools"
 rust_version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 nextest_version=0.9.143
 deny_version=0.20.2
+fuzz_version=0.13.2
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -192,5 +193,8 @@ if [ "$what" = test ]; then
   install_cargo_tool nextest "$nextest_version"
   # It runs for a second: not worth an optimised build.
   install_cargo_tool deny "$deny_version" --debug
+fi
+if [ "$what" = fuzz ]; then
+  install_cargo_tool fuzz "$fuzz_version" --debug
 fi
 say "ready"

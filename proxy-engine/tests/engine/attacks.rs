@@ -228,7 +228,7 @@ async fn a_request_that_could_be_cut_in_two_ways_opens_no_connection_at_all() {
 }
 
 /// Bodies that are not chunked as they must be, each with a request in or behind it.
-const BODIES: [&str; 27] = [
+const BODIES: [&str; 28] = [
     "0x5\r\nhello\r\n0\r\n\r\n",
     "0X5\r\nhello\r\n0\r\n\r\n",
     "+5\r\nhello\r\n0\r\n\r\n",
@@ -247,6 +247,7 @@ const BODIES: [&str; 27] = [
     "5;\0\r\nhello\r\n0\r\n\r\n",
     "4\r\nhello\r\n0\r\n\r\n",
     "5\r\nhello0\r\n\r\n",
+    "5\r\nhelloXX0\r\n\r\n",
     "5\r\nhello\n0\r\n\r\n",
     "5\r\nhello\r0\r\n\r\n",
     "10000000000000005\r\nhello\r\n0\r\n\r\n",

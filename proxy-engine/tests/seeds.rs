@@ -1,0 +1,67 @@
+//! What the fuzzers know keeps its promises in every run of the tests. `make fuzz` looks for more;
+//! whatever it finds becomes a seed.
+
+#[path = "../fuzz/promises/bypass.rs"]
+mod bypass;
+#[path = "../fuzz/promises/chunked_body.rs"]
+mod chunked_body;
+#[path = "../fuzz/promises/client_hello.rs"]
+mod client_hello;
+#[path = "../fuzz/promises/connect_reply.rs"]
+mod connect_reply;
+#[path = "../fuzz/promises/request_head.rs"]
+mod request_head;
+#[path = "../fuzz/promises/response_head.rs"]
+mod response_head;
+
+use std::path::Path;
+
+/// Every seed of the target, and every beginning of it: what a slow sender makes of it.
+fn replay(target: &str, holds: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/seeds")
+        .join(target);
+    let files = std::fs::read_dir(&folder).expect("a folder of seeds");
+    let mut seeds = 0;
+    for file in files {
+        let path = file.expect("entry").path();
+        println!("{}", path.display());
+        let bytes = std::fs::read(&path).expect("readable");
+        let step = bytes.len() / 200 + 1;
+        for end in (0..bytes.len()).step_by(step).chain([bytes.len()]) {
+            holds(&bytes[..end]);
+        }
+        seeds += 1;
+    }
+    assert!(seeds >= 5, "{seeds} seeds in {}", folder.display());
+}
+
+#[test]
+fn every_known_client_hello_is_one_however_it_comes() {
+    replay("client_hello", client_hello::holds);
+}
+
+#[test]
+fn every_known_request_head_is_one_however_it_comes() {
+    replay("request_head", request_head::holds);
+}
+
+#[test]
+fn every_known_response_head_is_one_however_it_comes() {
+    replay("response_head", response_head::holds);
+}
+
+#[test]
+fn every_known_chunked_body_is_the_same_however_it_is_cut() {
+    replay("chunked_body", chunked_body::holds);
+}
+
+#[test]
+fn every_known_reply_to_connect_leaves_the_tunnel_untouched() {
+    replay("connect_reply", connect_reply::holds);
+}
+
+#[test]
+fn every_known_bypass_list_is_read_as_it_is_written() {
+    replay("bypass", bypass::holds);
+}
