@@ -39,9 +39,11 @@ pub async fn route_original(router: &Router, original: SocketAddr, name: Option<
     }
     if let Some(name) = name
         && let Some(reason) = router.direct_name(name, original.port())
-        && belongs(name, original.ip()).await == Belongs::Yes
     {
-        return Route::Direct { reason };
+        if belongs(name, original.ip()).await == Belongs::Yes {
+            return Route::Direct { reason };
+        }
+        tracing::info!(%original, name, "the name would go directly, but is not of this address");
     }
     router.default_route()
 }

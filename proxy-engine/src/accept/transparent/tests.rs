@@ -1,5 +1,5 @@
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -95,6 +95,57 @@ impl Rig {
         let all = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut arrived));
         all.await.expect("in time").expect("read");
         (to, arrived)
+    }
+}
+
+/// Log lines of this thread, while it lives.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("log").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_where_the_client_was_going_opens_no_way_there_and_is_logged() {
+    let mut rig = Rig::new().await;
+    let mut policy = rig.core.router().policy().clone();
+    policy.bypass = "localhost".parse().expect("bypass");
+    rig.core = Arc::new(Core::new(policy, &EngineConfig::default()).expect("core"));
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    let _here = tracing::subscriber::set_default(subscriber.finish());
+    for (host, goes_to, logged) in [
+        ("localhost", "localhost", "name=\"localhost\""),
+        ("127.0.0.1", ORIGIN, "host=127.0.0.1"),
+    ] {
+        let mut client = rig.client(80).await;
+        let request = format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        client.write_all(request.as_bytes()).await.expect("sent");
+        let accepted = tokio::time::timeout(DEADLINE, rig.upstream.accept());
+        let (mut stream, _) = accepted.await.expect("in time").expect("accepted");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("head"));
+        }
+        let head = String::from_utf8(head).expect("text");
+        assert!(
+            head.starts_with(&format!("GET http://{goes_to}/x HTTP/1.1\r\n")),
+            "{head}"
+        );
+        let lines = String::from_utf8_lossy(&log.0.lock().expect("log")).into_owned();
+        let line = lines.lines().find(|line| line.contains(logged));
+        assert!(line.is_some_and(|line| line.contains(ORIGIN)), "{lines}");
     }
 }
 

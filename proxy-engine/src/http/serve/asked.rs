@@ -20,9 +20,17 @@ impl Connection<'_> {
         let named = target::host(head)?;
         // The name is what the client says; where it goes is what the firewall remembers. An
         // address in Host is worth nothing beside the address that was dialled.
+        let dialled = original.ip().to_canonical();
         let host = match named.map(|named| named.host) {
             Some(Host::Name(name)) => Host::Name(name),
-            Some(Host::Ip(_)) | None => Host::Ip(original.ip().to_canonical()),
+            Some(Host::Ip(ip)) => {
+                if ip != dialled {
+                    let client = self.client.asker.client();
+                    tracing::info!(%client, %original, host = %ip, "Host is another address");
+                }
+                Host::Ip(dialled)
+            }
+            None => Host::Ip(dialled),
         };
         let slash = head.target.starts_with(b"/") || &head.target[..] == b"*";
         let origin_form = if slash {
