@@ -53,7 +53,23 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Sniffed, sniff};
+
+    proptest! {
+        #[test]
+        fn the_answer_for_growing_prefixes_never_changes_once_decided(
+            line in "[A-Z -]{0,9}(/[ -~]{0,20}|\\*|)( HTTP/[0-2]\\.[0-2])?[\r\n\0]{0,3}[ -~]{0,9}",
+        ) {
+            let mut decided = Sniffed::Incomplete;
+            for end in 0..=line.len() {
+                let now = sniff(&line.as_bytes()[..end]);
+                prop_assert!(decided == Sniffed::Incomplete || decided == now, "{} {}", end, line);
+                decided = now;
+            }
+        }
+    }
 
     #[test]
     fn a_request_is_told_apart_and_stays_what_it_is() {

@@ -68,6 +68,20 @@ async fn what_is_too_long_is_answered_with_what_is_too_long() {
 }
 
 #[tokio::test]
+async fn a_head_over_64_kib_is_too_long_unless_it_is_told_otherwise() {
+    let proxy = Peer::named("proxy").await;
+    let (_engine, relay) = engine(through(&[proxy.url()])).await;
+    let request = |length: usize| {
+        let head = "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nX: ";
+        format!("{head}{}\r\n\r\n", "y".repeat(length - head.len() - 4))
+    };
+    for (length, status) in [(64 * 1024, 200), (64 * 1024 + 1, 431)] {
+        let response = Client::connect(relay).await.ask(request(length)).await;
+        assert_eq!(response.status(), status, "{length}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_with_too_long_a_head_is_a_bad_gateway() {
     let proxy = Peer::start(|_| {
         format!(
