@@ -30,6 +30,7 @@ pub(crate) fn holds(bytes: &[u8]) {
     }
     assert!(decided == Sniffed::Incomplete || decided == sniff(bytes));
     assert_eq!(whole.is_err(), piecewise.is_err());
+    assert_eq!(matches!(whole, Ok(None)), matches!(piecewise, Ok(None)));
     let (Ok(Some(head)), Ok(piecewise)) = (whole, piecewise) else {
         return;
     };

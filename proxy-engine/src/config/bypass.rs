@@ -85,9 +85,11 @@ impl FromStr for BypassRule {
         if !crate::sniff::is_host_name(&name) {
             return Err(refuse());
         }
-        Ok(match below {
-            Some(_) => Self::Subdomains { name, port },
-            None => Self::Domain { name, port },
+        Ok(match (below, name.parse()) {
+            (Some(_), _) => Self::Subdomains { name, port },
+            // With a dot behind it, an address is still none that a name could have.
+            (None, Ok(ip)) => Self::Address { ip, port },
+            (None, Err(_)) => Self::Domain { name, port },
         })
     }
 }

@@ -36,6 +36,10 @@ impl Host {
             return Some(Self::Ip(ip.to_canonical()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
+        // A dot behind an address makes no name of it: what is decided by address still is.
+        if let Ok(ip) = name.parse::<IpAddr>() {
+            return ip.is_ipv4().then_some(Self::Ip(ip));
+        }
         crate::sniff::is_host_name(name).then(|| Self::Name(name.to_ascii_lowercase()))
     }
 }
@@ -112,11 +116,17 @@ mod tests {
             ("Example.COM:443", "example.com:443"),
             ("example.com.:443", "example.com:443"),
             ("10.1.2.3:80", "10.1.2.3:80"),
+            ("10.1.2.3.:80", "10.1.2.3:80"),
             ("[2001:db8::1]:443", "[2001:db8::1]:443"),
             ("[::ffff:10.1.2.3]:443", "10.1.2.3:443"),
         ] {
             let destination = Destination::parse(text, None).expect(text);
             assert_eq!(destination.to_string(), shown);
+            assert_eq!(
+                destination.name().is_some(),
+                shown.starts_with('e'),
+                "{text}"
+            );
         }
         assert_eq!(
             Destination::parse("[2001:db8::1]", Some(80))

@@ -222,6 +222,7 @@ async fn a_connect_line_holds_the_name_in_lower_case_or_the_address_and_nothing_
         (named("ä.test".as_bytes()), ORIGIN),
         (named(b"\xff\xfe"), ORIGIN),
         (named(b"10.0.0.1"), ORIGIN),
+        (named(b"10.0.0.1."), ORIGIN),
         (named(b"::1"), ORIGIN),
         (named(b"[::1]"), ORIGIN),
         (named(b".test"), ORIGIN),
