@@ -35,20 +35,18 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
         Some([b' ', b'/' | b'*', ..]) if method > 0 => {}
         Some(_) | None => return Sniffed::NotHttp,
     }
-    let preface = line.starts_with(b"PRI * ");
-    if whole {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let version = line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0");
-        return if version && !preface {
-            Sniffed::Request
-        } else {
-            Sniffed::NotHttp
-        };
-    }
-    if line.len() > LINE_LIMIT || preface || line.contains(&0) {
+    if line.len() > LINE_LIMIT || line.starts_with(b"PRI * ") || line.contains(&0) {
         return Sniffed::NotHttp;
     }
-    Sniffed::Incomplete
+    if !whole {
+        return Sniffed::Incomplete;
+    }
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0") {
+        Sniffed::Request
+    } else {
+        Sniffed::NotHttp
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +79,7 @@ mod tests {
             (b"CONNECT a:443 HTTP/1.1\r\n", Sniffed::NotHttp),
             (b"GET http://a/ HTTP/1.1\r\n", Sniffed::NotHttp),
             (b"GET /\r\n", Sniffed::NotHttp),
+            (b"GET /\0 HTTP/1.1\r\n", Sniffed::NotHttp),
             (b"SSH-2.0-OpenSSH\r\n", Sniffed::NotHttp),
             (b"\r\n", Sniffed::NotHttp),
             (b"\x16\x03\x01", Sniffed::NotHttp),
