@@ -269,7 +269,8 @@ async fn what_is_no_protocol_of_its_port_goes_to_its_address_at_once() {
         let (to, mut stream) = rig.tunnel().await;
         assert_eq!(to, format!("{ORIGIN}:{port}"), "{bytes:?}");
         let mut arrived = vec![0; bytes.len()];
-        stream.read_exact(&mut arrived).await.expect("read");
+        let all = tokio::time::timeout(DEADLINE, stream.read_exact(&mut arrived));
+        all.await.expect("in time").expect("read");
         assert_eq!(arrived, bytes);
     }
     // None of them waited for more: one wait alone would be five seconds.
@@ -346,7 +347,8 @@ async fn a_hello_that_never_ends_goes_on_after_five_seconds_or_64_kib() {
         begun.elapsed()
     );
     let mut arrived = vec![0; crate::sniff::client_hello::HELLO_LIMIT];
-    stream.read_exact(&mut arrived).await.expect("read");
+    let all = tokio::time::timeout(DEADLINE, stream.read_exact(&mut arrived));
+    all.await.expect("in time").expect("read");
     assert!(arrived == endless[..arrived.len()], "the bytes differ");
     let (to, mut stream) = rig.tunnel().await;
     assert_eq!(to, format!("{ORIGIN}:443"));
@@ -356,7 +358,8 @@ async fn a_hello_that_never_ends_goes_on_after_five_seconds_or_64_kib() {
         begun.elapsed()
     );
     let mut arrived = vec![0; 1000];
-    stream.read_exact(&mut arrived).await.expect("read");
+    let all = tokio::time::timeout(DEADLINE, stream.read_exact(&mut arrived));
+    all.await.expect("in time").expect("read");
     assert!(
         arrived == records(&post_quantum(), 16_384)[..1000],
         "the bytes differ"
