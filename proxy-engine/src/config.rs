@@ -19,7 +19,7 @@ pub use credential_users::{CredentialUsers, CredentialUsersError};
 pub use credentials::{CredentialsError, read_credentials};
 pub use engine::{EngineConfig, InterceptBy, LogFormat};
 pub use file::ConfigFileError;
-pub use flags::RunFlags;
+pub use flags::{FlagsError, RunFlags};
 pub use limits::{Limits, LimitsError};
 pub use netns::{Netns, NetnsError};
 pub use policy::{DefaultRoute, Interception, Policy};

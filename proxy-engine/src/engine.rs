@@ -41,7 +41,10 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The folder for the last policy cannot be used.
-    #[error("cannot keep the policy in {}: {source}", path.display())]
+    #[error(
+        "cannot keep the policy in {}: {source}; its folder must be there, and the engine's user able to write it",
+        path.display()
+    )]
     State {
         /// The folder or file.
         path: PathBuf,
@@ -130,6 +133,13 @@ impl Engine {
             (None, None) => Policy::direct("nothing was set yet"),
         };
         check(&policy)?;
+        if let Some(folder) = &config.state
+            && let Err(source) = state::try_out(folder)
+        {
+            // It serves all the same; what it will not do is said before somebody relies on it.
+            let path = folder.clone();
+            tracing::warn!("{}", EngineError::State { path, source });
+        }
         let core = Arc::new(Core::new(policy.clone(), &config)?);
         for lent in credentials {
             core.dialer.credentials.lend(lent, own_uid());

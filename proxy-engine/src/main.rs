@@ -1,12 +1,13 @@
 //! `proxy-engine`: the data plane as a program.
 
+mod exit;
 mod run;
-
-use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proxy_engine::config::RunFlags;
-use proxy_engine::intercept::broker::{self, BrokerOptions, EngineUser, OnLoss};
+use proxy_engine::intercept::broker::{self, BrokerError, BrokerOptions, EngineUser, OnLoss};
+
+use self::exit::Exit;
 
 /// Forwards connections towards a company's proxy: those of clients that know it (explicit), and
 /// those that interception brings (transparent).
@@ -16,11 +17,14 @@ use proxy_engine::intercept::broker::{self, BrokerOptions, EngineUser, OnLoss};
 ///   proxy-engine run --upstream http://proxy.example.com:8080 --bypass .example.com
 ///   curl -x 127.0.0.1:3182 https://example.org
 #[derive(Debug, Parser)]
-#[command(version, verbatim_doc_comment)]
+#[command(version, verbatim_doc_comment, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 ended as it was told to, 1 failed and said why, 2 wrong usage.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -76,35 +80,47 @@ enum Loss {
     Hold,
 }
 
-fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Run(flags) => run::run(*flags),
-        Command::Broker(flags) => broker(flags),
+fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` come this way too; a closed pipe is not worth a word.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
+        }
     };
+    match cli.command {
+        Command::Run(flags) => ended(run::run(*flags), run::RunError::exit),
+        Command::Broker(flags) => ended(broker(flags), |_| Exit::Failed),
+    }
+}
+
+fn ended<E: std::fmt::Display>(outcome: Result<(), E>, exit: impl Fn(&E) -> Exit) -> Exit {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Exit::Ok,
         Err(error) => {
             eprintln!("proxy-engine: {error}");
-            ExitCode::FAILURE
+            exit(&error)
         }
     }
 }
 
-fn broker(flags: BrokerFlags) -> Result<(), Box<dyn std::error::Error>> {
+fn broker(flags: BrokerFlags) -> Result<(), BrokerError> {
     run::log(proxy_engine::config::LogFormat::Text);
     let engine = match (flags.engine_user, flags.engine_uid) {
         (Some(name), _) => EngineUser::Name(name),
-        (None, Some(uid)) => EngineUser::Uid(uid),
-        // clap asks for one of them.
-        (None, None) => return Err("name the engine's user with --engine-user".into()),
+        (None, uid) => EngineUser::Uid(uid.expect("clap asks for a name where there is no uid")),
     };
-    let options = BrokerOptions {
+    broker::serve(&BrokerOptions {
         socket: flags.socket,
         engine,
         on_loss: match flags.on_loss {
             Loss::Release => OnLoss::Release,
             Loss::Hold => OnLoss::Hold,
         },
-    };
-    Ok(broker::serve(&options)?)
+    })
 }

@@ -1,41 +1,89 @@
 //! `proxy-engine run`.
 
-use std::error::Error;
-use std::fs::File;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use proxy_engine::config::{EngineConfig, LogFormat, RunFlags, read_credentials};
+use proxy_engine::accept::ListenError;
+use proxy_engine::config::{
+    ConfigFileError, CredentialsError, EngineConfig, FlagsError, InterceptBy, LogFormat, RunFlags,
+    read_credentials,
+};
 use proxy_engine::control::LentCredentials;
-use proxy_engine::control::server::{Server, scraped, serve_metrics};
-use proxy_engine::engine::Engine;
+use proxy_engine::control::server::{ServeError, Server, scraped, serve_metrics};
+use proxy_engine::engine::{Engine, EngineError};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::Exit;
 
 /// Connections get this long to end when the engine is told to.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Why the engine did not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error(transparent)]
+    Flags(#[from] FlagsError),
+    #[error(transparent)]
+    File(#[from] ConfigFileError),
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    #[error(transparent)]
+    Control(#[from] ServeError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Not one listener could be opened; a sentence each.
+    #[error("{0}")]
+    NoListener(String),
+    /// Metrics were asked for, and nobody could fetch them.
+    #[error("--metrics: {0}")]
+    Metrics(#[from] ListenError),
+    #[error("the engine cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+impl RunError {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Flags(_) | Self::Credentials(CredentialsError::Closed(_)) => Exit::Usage,
+            Self::File(_)
+            | Self::Credentials(_)
+            | Self::Control(_)
+            | Self::Engine(_)
+            | Self::NoListener(_)
+            | Self::Metrics(_)
+            | Self::System(_) => Exit::Failed,
+        }
+    }
+}
+
 /// Runs an engine until it is told to end.
-pub(crate) fn run(flags: RunFlags) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(flags: RunFlags) -> Result<(), RunError> {
     let flags = flags.resolve()?;
     log(flags.log.unwrap_or_default());
+    let (file, descriptor) = (flags.config.clone(), flags.credentials_fd);
+    let config = flags.into_config().map_err(|source| match file {
+        None => RunError::Flags(source),
+        Some(path) => RunError::File(ConfigFileError::Flags { path, source }),
+    })?;
+    let credentials = descriptor.map_or(Ok(Vec::new()), read_credentials)?;
     raise_descriptor_limit();
-    let credentials = match flags.credentials_fd {
-        None => Vec::new(),
-        Some(descriptor) => credentials(descriptor)?,
-    };
-    let config = flags
-        .into_config()
-        .map_err(|error| format!("--upstream: {error}"))?;
+    if let InterceptBy::Broker(socket) = &config.intercept_by
+        && !socket.exists()
+    {
+        // It may come yet, and is waited for.
+        tracing::warn!(
+            "there is no broker at {}: nothing is intercepted until one serves there (as root: proxy-engine broker --socket {0} --engine-uid {})",
+            socket.display(),
+            rustix::process::geteuid().as_raw(),
+        );
+    }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
         .block_on(serve(config, credentials))
 }
 
-async fn serve(
-    config: EngineConfig,
-    credentials: Vec<LentCredentials>,
-) -> Result<(), Box<dyn Error>> {
+async fn serve(config: EngineConfig, credentials: Vec<LentCredentials>) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // First the socket: a second engine must not take anything from the one that runs.
@@ -55,7 +103,7 @@ async fn serve(
     // Nobody can ask this engine what is wrong, and nothing works: the person who typed the
     // command is told.
     if alone && errors.len() == listeners.len() {
-        return Err(errors.join("; ").into());
+        return Err(RunError::NoListener(errors.join("; ")));
     }
     let serving = control.map(|server| tokio::spawn(server.serve(engine.clone())));
     let scraping = metrics.map(|listener| tokio::spawn(serve_metrics(listener, engine.clone())));
@@ -87,19 +135,12 @@ pub(crate) fn log(format: LogFormat) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-}
-
-/// Opened through `/dev/fd`, so that it must be one that this process was given.
-fn credentials(descriptor: i32) -> Result<Vec<LentCredentials>, Box<dyn Error>> {
-    let source = File::open(format!("/dev/fd/{descriptor}"))
-        .map_err(|e| format!("cannot read credentials from descriptor {descriptor}: {e}"))?;
-    Ok(read_credentials(descriptor, source)?)
 }
 
 /// Each connection needs two descriptors.

@@ -53,11 +53,12 @@ fn a_port_in_use_ends_it_with_the_name_of_the_holder() {
 #[test]
 fn a_password_on_the_command_line_is_refused_and_not_repeated() {
     let (code, said) = fails(&["--upstream", "http://alice:canary@proxy.test:3128"]);
-    assert_eq!(code, 1);
+    assert_eq!(code, 2);
     assert!(
-        said.contains("gangway login") && !said.contains("canary"),
-        "{said}"
+        said.contains("--credentials-fd") && !said.contains("gangway login"),
+        "an engine by itself knows no login: {said}"
     );
+    assert!(!said.contains("canary"), "{said}");
     let (_, said) = fails(&["--upstream", "http://canary\n@proxy.test:3128"]);
     assert!(
         said.contains("control character") && !said.contains("canary"),
@@ -71,9 +72,79 @@ fn a_wrong_flag_is_wrong_usage() {
         &["--ports", "0"][..],
         &["--intercept", "a/b"],
         &["--listen", "x"],
+        &["--upstream", "ftp://proxy.test:1"],
         &["--config", "a", "--log", "text"],
     ] {
         assert_eq!(fails(args).0, 2, "{args:?}");
+    }
+}
+
+#[test]
+fn flags_that_would_do_nothing_are_refused_with_what_to_add() {
+    for (args, advice) in [
+        (&["--ports", "443"][..], "add --intercept IFACE"),
+        (&["--intercept", "br0"], "add --transparent 0.0.0.0:3183"),
+        (&["--credentials-fd", "99"], "--credentials-fd 99 99< FILE"),
+    ] {
+        let (code, said) = fails(args);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(advice), "{said}");
+    }
+}
+
+#[test]
+fn a_file_whose_values_do_not_fit_together_is_named() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("engine.toml");
+    std::fs::write(&file, "ports = \"443\"\n").expect("file");
+    let (code, said) = fails(&["--config", file.to_str().expect("UTF-8")]);
+    assert_eq!(code, 1, "the command line is right: {said}");
+    assert!(
+        said.contains("engine.toml: ") && said.contains("--intercept"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_control_socket_without_a_folder_ends_it_with_what_to_make() {
+    let folder = tempfile::tempdir().expect("folder");
+    let socket = folder.path().join("none/engine.sock");
+    let socket = socket.to_str().expect("UTF-8");
+    let (code, said) = fails(&["--listen", "127.0.0.1:0", "--control", socket]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains(socket) && said.contains("its folder is not there; make it"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_will_not_work_is_said_by_an_engine_that_serves_all_the_same() {
+    let folder = tempfile::tempdir().expect("folder");
+    let nowhere = folder.path().join("nowhere");
+    let nowhere = nowhere.to_str().expect("UTF-8");
+    for (flag, advice) in [
+        (
+            "--broker",
+            format!("proxy-engine broker --socket {nowhere}"),
+        ),
+        ("--state", format!("{nowhere}: ")),
+    ] {
+        let mut command = engine(&["--listen", "127.0.0.1:0", flag, nowhere]);
+        let mut running = Running(command.stderr(Stdio::piped()).spawn().expect("it runs"));
+        let log = BufReader::new(running.0.stderr.take().expect("stderr"));
+        let mut said = String::new();
+        let mut warned = false;
+        for line in log.lines() {
+            let line = line.expect("log");
+            warned |= line.contains("WARN") && line.contains(&advice);
+            said.push_str(&line);
+            if line.contains("listening") {
+                break;
+            }
+        }
+        assert!(warned, "{flag}: {said}");
+        assert!(said.contains("listening"), "{flag}: it ended: {said}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Credentials for an engine that nobody attaches to: read once from an open descriptor.
 
+use std::fs::File;
 use std::io::{self, Read};
 
 use crate::control::LentCredentials;
@@ -10,7 +11,12 @@ const MOST: u64 = 64 * 1024;
 /// Why credentials from a descriptor were refused. It never holds any of them.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// The descriptor is not open, or cannot be read.
+    /// The descriptor is not open.
+    #[error(
+        "descriptor {0} is not open: pass the credentials on it, as in --credentials-fd {0} {0}< FILE"
+    )]
+    Closed(i32),
+    /// The descriptor cannot be read.
     #[error("cannot read credentials from descriptor {descriptor}: {source}")]
     Read {
         /// Its number.
@@ -25,14 +31,22 @@ pub enum CredentialsError {
     Form(i32),
 }
 
-/// Reads authority, user and password, each ended by a NUL byte, until the end of `source`.
+/// Reads authority, user and password, each ended by a NUL byte, until the descriptor's end.
 ///
 /// # Errors
 /// See [`CredentialsError`].
-pub fn read_credentials(
-    descriptor: i32,
-    source: impl Read,
-) -> Result<Vec<LentCredentials>, CredentialsError> {
+pub fn read_credentials(descriptor: i32) -> Result<Vec<LentCredentials>, CredentialsError> {
+    // Through `/dev/fd`, so that it must be one that this process was given.
+    match File::open(format!("/dev/fd/{descriptor}")) {
+        Ok(source) => parse(descriptor, source),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(CredentialsError::Closed(descriptor))
+        }
+        Err(source) => Err(CredentialsError::Read { descriptor, source }),
+    }
+}
+
+fn parse(descriptor: i32, source: impl Read) -> Result<Vec<LentCredentials>, CredentialsError> {
     let mut text = String::new();
     source
         .take(MOST)
@@ -57,11 +71,11 @@ pub fn read_credentials(
 
 #[cfg(test)]
 mod tests {
-    use super::read_credentials;
+    use super::parse;
 
     #[test]
     fn passwords_keep_every_character_but_nul() {
-        let read = read_credentials(3, &b"proxy:3128\0us er\0p:%@\n \xc3\xa9\0"[..]).expect("form");
+        let read = parse(3, &b"proxy:3128\0us er\0p:%@\n \xc3\xa9\0"[..]).expect("form");
         assert_eq!(
             (read[0].user.as_str(), read[0].password.as_str()),
             ("us er", "p:%@\n é")
@@ -71,9 +85,7 @@ mod tests {
     #[test]
     fn half_a_triple_is_refused_without_showing_it() {
         for text in ["", "proxy:3128\0canary\0", "proxy:3128\0user\0canary"] {
-            let error = read_credentials(3, text.as_bytes())
-                .expect_err("refused")
-                .to_string();
+            let error = parse(3, text.as_bytes()).expect_err("refused").to_string();
             assert!(!error.contains("canary"), "{error}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::RunFlags;
+use super::{FlagsError, RunFlags};
 
 /// Why a configuration file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,14 @@ pub enum ConfigFileError {
         path: PathBuf,
         /// Line, column, what is wrong, and a suggestion.
         message: String,
+    },
+    /// Its values are right one by one, and wrong together.
+    #[error("{}: {source}", path.display())]
+    Flags {
+        /// The file.
+        path: PathBuf,
+        /// Which of them.
+        source: FlagsError,
     },
 }
 
@@ -78,24 +86,11 @@ fn suggestion(key: &str) -> Option<&'static str> {
     if KEYS.contains(&key) {
         return None;
     }
-    let (distance, near) = KEYS
-        .iter()
-        .map(|known| (edits(key, known), *known))
-        .min_by_key(|(distance, _)| *distance)?;
-    (distance <= 3).then_some(near)
-}
-
-/// How many letters must be added, removed or replaced.
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let best = (diagonal + usize::from(x != y)).min(row[j].min(row[j + 1]) + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row[b.len()]
+    KEYS.iter()
+        .map(|known| (strsim::levenshtein(key, known), *known))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, known)| known)
 }
 
 #[cfg(test)]
@@ -143,7 +138,7 @@ mod tests {
         let file = file("upstream = [\"http://user:canary@proxy.test:3128\"]\n");
         let flags = read(file.path()).expect("text");
         let message = flags.into_config().expect_err("refused").to_string();
-        assert!(message.contains("gangway login"), "{message}");
+        assert!(message.contains("--credentials-fd"), "{message}");
         assert!(!message.contains("canary"), "{message}");
     }
 }

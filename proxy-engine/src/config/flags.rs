@@ -122,6 +122,40 @@ pub struct RunFlags {
     pub config: Option<PathBuf>,
 }
 
+/// Why flags that can each be read are none together. The message never holds an upstream's URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FlagsError {
+    /// An upstream that is none.
+    #[error("--upstream: {0}")]
+    Upstream(UpstreamError),
+    /// A password on a command line, which every process of the machine can read, or in a file.
+    #[error(
+        "--upstream: {}; write http://USER@HOST:PORT and pass the password with --credentials-fd",
+        UpstreamError::Password
+    )]
+    Password,
+    /// Ports of nothing.
+    #[error(
+        "--ports says which ports to intercept, and nothing is: add --intercept IFACE, or leave --ports out"
+    )]
+    PortsAlone,
+    /// Traffic would be brought to a listener that there is none of.
+    #[error(
+        "--intercept brings traffic to a transparent listener, and there is none: add --transparent 0.0.0.0:{}",
+        crate::engine::TRANSPARENT_PORT
+    )]
+    NoTransparentListener,
+}
+
+impl From<UpstreamError> for FlagsError {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::Password => Self::Password,
+            error => Self::Upstream(error),
+        }
+    }
+}
+
 /// A bypass list as it is typed: one string with commas.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(try_from = "BypassForm")]
@@ -154,31 +188,39 @@ impl std::str::FromStr for BypassText {
 }
 
 impl RunFlags {
-    /// These flags, or those of the file that they name.
+    /// These flags, or those of the file that they name, which keep naming it.
     ///
     /// # Errors
     /// The file cannot be read or understood.
     pub fn resolve(self) -> Result<Self, ConfigFileError> {
-        match &self.config {
+        match self.config {
             None => Ok(self),
-            Some(path) => super::file::read(path),
+            Some(path) => Ok(Self {
+                config: Some(path.clone()),
+                ..super::file::read(&path)?
+            }),
         }
     }
 
     /// The validated configuration.
     ///
     /// # Errors
-    /// An upstream that is none; the message never shows it.
-    pub fn into_config(self) -> Result<EngineConfig, UpstreamError> {
+    /// See [`FlagsError`].
+    pub fn into_config(self) -> Result<EngineConfig, FlagsError> {
         let upstreams: Vec<Upstream> = self
             .upstream
             .iter()
             .map(|url| url.parse())
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, UpstreamError>>()?;
+        if self.intercept.is_empty() && self.ports.is_some() {
+            return Err(FlagsError::PortsAlone);
+        }
+        if self.transparent.is_empty() && !self.intercept.is_empty() {
+            return Err(FlagsError::NoTransparentListener);
+        }
         let says_policy = !upstreams.is_empty()
             || !self.intercept.is_empty()
             || self.bypass.is_some()
-            || self.ports.is_some()
             || !self.clients.is_empty();
         let listen = if self.listen.is_empty() && self.transparent.is_empty() {
             vec![crate::engine::DEFAULT_LISTEN]

@@ -44,8 +44,8 @@ pub enum UpstreamError {
     /// Percent-encoding in the user or password that does not decode to UTF-8.
     #[error("the user or password in the proxy URL is not valid percent-encoding")]
     Encoding,
-    /// A password where only a name may stand.
-    #[error("a password stands in the proxy URL: store it with `gangway login` instead")]
+    /// A password where only a name may stand. Where it belongs instead knows who asked.
+    #[error("a password stands in the proxy URL: leave it out")]
     Password,
     /// A path, query or fragment.
     #[error("the proxy URL has a path: write http://HOST:PORT")]

@@ -37,6 +37,9 @@ pub enum ServeError {
     /// Something that is no socket lies there.
     #[error("{} is in the way: it is not a socket", .0.display())]
     NotASocket(PathBuf),
+    /// The folder of the socket is missing.
+    #[error("cannot serve {}: its folder is not there; make it, or choose another --control", .0.display())]
+    NoFolder(PathBuf),
     /// Anything else.
     #[error("cannot serve {}: {source}", socket.display())]
     Socket {
@@ -77,7 +80,10 @@ impl Server {
             }
             Ok(_) => std::fs::remove_file(path).map_err(failed)?,
         }
-        let listener = UnixListener::bind(path).map_err(failed)?;
+        let listener = UnixListener::bind(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ServeError::NoFolder(path.to_owned()),
+            _ => failed(error),
+        })?;
         let mode = std::fs::Permissions::from_mode(0o660);
         std::fs::set_permissions(path, mode).map_err(failed)?;
         let group = std::fs::metadata(path).map_err(failed)?.gid();

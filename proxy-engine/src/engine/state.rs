@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::EngineError;
 use crate::config::{DefaultRoute, Policy};
@@ -38,13 +38,27 @@ pub(super) fn save(folder: &Path, policy: &Policy) -> Result<(), EngineError> {
     write(folder, &path, policy).map_err(|source| EngineError::State { path, source })
 }
 
-fn write(folder: &Path, path: &Path, policy: &Policy) -> io::Result<()> {
+/// Whether a policy could be kept there.
+///
+/// # Errors
+/// Those of making a file.
+pub(super) fn try_out(folder: &Path) -> io::Result<()> {
+    let (fresh, _) = begin(folder)?;
+    fs::remove_file(fresh)
+}
+
+fn begin(folder: &Path) -> io::Result<(PathBuf, File)> {
     let fresh = folder.join(format!("{FILE}.new"));
     let mut options = File::options();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&fresh)?;
+    let file = options.open(&fresh)?;
+    Ok((fresh, file))
+}
+
+fn write(folder: &Path, path: &Path, policy: &Policy) -> io::Result<()> {
+    let (fresh, mut file) = begin(folder)?;
     file.write_all(&serde_json::to_vec_pretty(policy)?)?;
     file.sync_all()?;
     fs::rename(&fresh, path)?;
