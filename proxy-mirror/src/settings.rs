@@ -4,6 +4,8 @@ mod change;
 mod error;
 mod file;
 mod keys;
+mod upstream;
+mod word;
 
 use ipnet::IpNet;
 use proxy_engine::config::{Bypass, Ports, Upstream};
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use change::{Changed, change, view};
 pub use error::SettingsError;
 pub use file::{load, save};
+pub use upstream::upstream;
 
 /// The user's choices. Raw and validated are one type: each field refuses what is wrong as it is
 /// read. Defaults stand in the fields' `Default`s and nowhere else.
@@ -20,12 +23,16 @@ pub use file::{load, save};
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where the proxy comes from.
+    #[serde(deserialize_with = "word::word")]
     pub mode: Mode,
     /// The mode that switching on returns to: the last one that was not `off`.
+    #[serde(deserialize_with = "word::word")]
     pub resume: Mode,
     /// What targets are told: the engine's address, or the upstream itself.
+    #[serde(deserialize_with = "word::word")]
     pub style: Style,
     /// The upstream of mode `manual`.
+    #[serde(deserialize_with = "upstream::one")]
     pub upstream: Option<Upstream>,
     /// The address of mode `pac`: http, https or file.
     #[serde(deserialize_with = "pac_address")]
@@ -33,6 +40,7 @@ pub struct Settings {
     /// Destinations that are dialled directly, beside those of the source and the private ranges.
     pub bypass: Bypass,
     /// Who the user is at upstreams that a source names without one: `http://ann@proxy.corp:3128`.
+    #[serde(deserialize_with = "upstream::many")]
     pub logins: Vec<Upstream>,
     /// The relay.
     pub relay: RelaySettings,
@@ -115,7 +123,7 @@ impl Default for InterceptSettings {
 ///
 /// # Errors
 /// A sentence for people; it does not hold the address, which may carry a password.
-pub(crate) fn checked_pac(address: &str) -> Result<String, &'static str> {
+pub fn checked_pac(address: &str) -> Result<String, &'static str> {
     let address = address.trim();
     if address.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("the PAC address holds a control character or a space");

@@ -86,8 +86,8 @@ fn upstream(url: &str) -> Result<(Option<Upstream>, Option<SecretString>), Setti
     if url.is_empty() {
         return Ok((None, None));
     }
-    let (upstream, password) = Upstream::parse_with_credentials(url)
-        .map_err(|error| refused("upstream", error.to_string()))?;
+    let (upstream, password) =
+        Upstream::parse_with_credentials(url).map_err(super::upstream::refused)?;
     if password.is_some() && upstream.user().is_none() {
         return Err(refused(
             "upstream",

@@ -83,7 +83,7 @@ fn parse(path: &Path, text: &str) -> Result<Settings, SettingsError> {
             line,
             column,
             key: found.key,
-            suggestion: found.suggestion,
+            suggestion: found.suggestion.map(str::to_owned),
         });
     }
     toml::from_str(text).map_err(|error: toml::de::Error| {

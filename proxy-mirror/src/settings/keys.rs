@@ -25,7 +25,7 @@ pub(super) const KNOWN: [&str; 13] = [
 pub(super) struct Unknown {
     pub(super) key: String,
     pub(super) at: Range<usize>,
-    pub(super) suggestion: Option<String>,
+    pub(super) suggestion: Option<&'static str>,
 }
 
 /// The first unknown key of the document.
@@ -46,7 +46,7 @@ pub(super) fn unknown(table: &dyn TableLike, prefix: &str) -> Option<Unknown> {
                 .and_then(toml_edit::Key::span)
                 .unwrap_or(0..0);
             return Some(Unknown {
-                suggestion: nearest(&key),
+                suggestion: nearest(&key, &KNOWN),
                 key: key.escape_debug().to_string(),
                 at,
             });
@@ -55,33 +55,19 @@ pub(super) fn unknown(table: &dyn TableLike, prefix: &str) -> Option<Unknown> {
     None
 }
 
-/// The known key that is most like `key`, where one is like it at all.
-fn nearest(key: &str) -> Option<String> {
+/// The one of these words that is most like `typed`, where one is like it at all.
+pub(super) fn nearest(typed: &str, known: &[&'static str]) -> Option<&'static str> {
+    // Nobody mistypes one of ours at such length.
+    let typed: String = typed.chars().take(64).collect();
     // `port = 3182` at the top is most likely the relay's.
     let bare = |known: &'static str| known.rsplit('.').next().unwrap_or(known);
-    KNOWN
+    known
         .iter()
         .map(|known| {
-            let like = distance(key, known).min(distance(key, bare(known)));
-            (like, *known)
+            let distance = |word| strsim::levenshtein(&typed, word);
+            (distance(known).min(distance(bare(known))), *known)
         })
         .min()
-        .filter(|(like, known)| *like <= known.len() / 3)
-        .map(|(_, known)| known.to_owned())
-}
-
-/// Levenshtein's distance, in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
+        .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
+        .map(|(_, known)| known)
 }

@@ -52,12 +52,36 @@ fn every_known_key_is_read_and_every_key_read_is_known() {
 }
 
 #[test]
+fn every_word_that_can_be_meant_can_be_written() {
+    use super::word::Word;
+    fn all<T: Word + Serialize>() {
+        for word in T::WORDS {
+            let read: T = serde_json::from_value((*word).into()).unwrap();
+            assert_eq!(serde_json::to_value(read).unwrap(), *word);
+        }
+    }
+    all::<Mode>();
+    all::<Style>();
+}
+
+#[test]
 fn a_malformed_file_is_refused_with_line_and_column() {
     let (place, what) = place_and_what("mode = \"manual\"\nupstream = \n");
     assert_eq!(place, "2:12", "{what}");
     let (place, what) = place_and_what("# x\nmode = \"mannual\"\n");
     assert_eq!(place, "2:8", "{what}");
-    assert!(what.contains("manual"), "{what}");
+    assert_eq!(
+        what,
+        "`mannual` is none of `system`, `manual`, `pac`, `off`: did you mean `manual`?"
+    );
+    let (place, what) = place_and_what("style = \"mirrored\"\n");
+    assert_eq!(place, "1:9", "{what}");
+    assert!(what.ends_with("did you mean `mirror`?"), "{what}");
+    let (_, what) = place_and_what("resume = \"\\u001b[2Jquux\"\n");
+    assert_eq!(
+        what,
+        "`\\u{1b}[2Jquux` is none of `system`, `manual`, `pac`, `off`"
+    );
     let (place, what) = place_and_what("upstream = \"http://a b:1\"");
     assert_eq!(
         (place.as_str(), what.as_str()),
