@@ -93,68 +93,34 @@ impl Host {
     }
 }
 
-/// `ip ARGS` in the machine's own namespace.
-pub(super) async fn ip(args: &[&str]) -> Result<(), DemoError> {
-    run(Command::new("ip").args(args), "this machine", args).await
+/// `ip ARGS` on a host; without one, in the machine's own namespace.
+pub(super) async fn ip(host: Option<&Host>, args: &[&str]) -> Result<(), DemoError> {
+    match host {
+        Some(host) => host.ip(args).await,
+        None => run(Command::new("ip").args(args), "this machine", args).await,
+    }
 }
 
-/// A cable between a host and another place.
+/// A cable between two interfaces and their addresses; the first is the machine's own where it names
+/// no host. A bridge's port has no address.
 pub(super) async fn cable(
-    (host, interface, address): (&Host, &str, &str),
+    (host, interface, address): (Option<&Host>, &str, Option<&str>),
     (other, other_interface, other_address): (&Host, &str, &str),
 ) -> Result<(), DemoError> {
-    let peer = other.pid.to_string();
-    host.ip(&[
-        "link",
-        "add",
-        interface,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        other_interface,
-        "netns",
-        &peer,
-    ])
-    .await?;
-    for (end, interface, address) in [
+    let pid = other.pid.to_string();
+    let link = ["link", "add", interface, "type", "veth", "peer", "name"];
+    let pair = [&link[..], &[other_interface, "netns", &pid]].concat();
+    ip(host, &pair).await?;
+    for (host, interface, address) in [
         (host, interface, address),
-        (other, other_interface, other_address),
+        (Some(other), other_interface, Some(other_address)),
     ] {
-        if !address.is_empty() {
-            end.ip(&["addr", "add", address, "dev", interface]).await?;
+        if let Some(address) = address {
+            ip(host, &["addr", "add", address, "dev", interface]).await?;
         }
-        end.ip(&["link", "set", interface, "up"]).await?;
+        ip(host, &["link", "set", interface, "up"]).await?;
     }
     Ok(())
-}
-
-/// A cable from this machine itself to a host.
-pub(super) async fn cable_here(
-    interface: &str,
-    address: &str,
-    (other, other_interface, other_address): (&Host, &str, &str),
-) -> Result<(), DemoError> {
-    let peer = other.pid.to_string();
-    ip(&[
-        "link",
-        "add",
-        interface,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        other_interface,
-        "netns",
-        &peer,
-    ])
-    .await?;
-    ip(&["addr", "add", address, "dev", interface]).await?;
-    ip(&["link", "set", interface, "up"]).await?;
-    other
-        .ip(&["addr", "add", other_address, "dev", other_interface])
-        .await?;
-    other.ip(&["link", "set", other_interface, "up"]).await
 }
 
 /// This program, to be run in another role.

@@ -31,7 +31,8 @@ impl Pod {
     /// A pod behind a bridge of `node`.
     pub(super) async fn in_namespace(node: &Host, hosts_file: &str) -> Result<Self, DemoError> {
         let pod = Host::new("pod", hosts_file).await?;
-        cable((node, "veth-pod", ""), (&pod, "eth0", "10.244.77.5/24")).await?;
+        let port = (Some(node), "veth-pod", None);
+        cable(port, (&pod, "eth0", "10.244.77.5/24")).await?;
         node.ip(&["link", "add", BRIDGE, "type", "bridge"]).await?;
         node.ip(&["addr", "add", "10.244.77.1/24", "dev", BRIDGE])
             .await?;

@@ -9,7 +9,7 @@ use proxy_mirror::control::{DemoClient, DemoStep, Demonstration};
 use tokio::io::AsyncWriteExt as _;
 
 use super::engine::Engine;
-use super::network::{Host, NAME, NODE, ORIGIN, PROXY, cable, cable_here, own_program};
+use super::network::{self, Host, NAME, NODE, ORIGIN, PROXY, cable, own_program};
 use super::pod::{self, Pod};
 use super::{DemoError, spoken_to, wait_for_line};
 use crate::output::{Output, Tone};
@@ -86,32 +86,29 @@ impl Stage {
         let internet = Host::new("internet", &hosts).await?;
         let proxy = Host::new("proxy", &hosts).await?;
         cable(
-            (&proxy, "internet", "203.0.113.1/24"),
+            (Some(&proxy), "internet", Some("203.0.113.1/24")),
             (&internet, "eth0", "203.0.113.10/24"),
         )
         .await?;
         proxy.sysctl("ipv4/ip_forward", "0").await?;
         let (origin, ca) = start_origin(&internet).await?;
 
+        // A real container's node is this machine.
         let node = if in_docker {
-            cable_here(
-                "gwdemo-office",
-                &format!("{NODE}/24"),
-                (&proxy, "office", "10.99.77.2/24"),
-            )
-            .await?;
-            super::network::ip(&["route", "add", "203.0.113.0/24", "via", PROXY]).await?;
             None
         } else {
-            let node = Host::new("node", &hosts).await?;
-            cable(
-                (&node, "eth0", "10.99.77.3/24"),
-                (&proxy, "office", "10.99.77.2/24"),
-            )
-            .await?;
-            node.ip(&["route", "add", "default", "via", PROXY]).await?;
-            Some(node)
+            Some(Host::new("node", &hosts).await?)
         };
+        let (interface, behind) = match node {
+            Some(_) => ("eth0", "default"),
+            None => ("gwdemo-office", "203.0.113.0/24"),
+        };
+        cable(
+            (node.as_ref(), interface, Some(&format!("{NODE}/24"))),
+            (&proxy, "office", &format!("{PROXY}/24")),
+        )
+        .await?;
+        network::ip(node.as_ref(), &["route", "add", behind, "via", PROXY]).await?;
         let company = Engine::company(&proxy, folder).await?;
         // Last: namespaces end with their processes, what Docker keeps does not.
         let pod = match &node {
@@ -209,7 +206,7 @@ impl Stage {
         match self.node {
             Some(node) => node.remove().await,
             // The route goes with the cable.
-            None => super::network::ip(&["link", "del", "gwdemo-office"]).await?,
+            None => network::ip(None, &["link", "del", "gwdemo-office"]).await?,
         }
         self.proxy.remove().await;
         self.internet.remove().await;
