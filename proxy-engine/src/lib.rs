@@ -18,3 +18,5 @@ pub mod observe;
 pub mod relay;
 pub mod route;
 pub mod sniff;
+#[cfg(target_os = "linux")]
+pub mod systemd;

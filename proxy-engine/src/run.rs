@@ -11,6 +11,7 @@ use proxy_engine::config::{
 use proxy_engine::control::LentCredentials;
 use proxy_engine::control::server::{ServeError, Server, scraped, serve_metrics};
 use proxy_engine::engine::{Engine, EngineError};
+use proxy_engine::systemd;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
@@ -107,7 +108,7 @@ async fn serve(config: EngineConfig, credentials: Vec<LentCredentials>) -> Resul
     }
     let serving = control.map(|server| tokio::spawn(server.serve(engine.clone())));
     let scraping = metrics.map(|listener| tokio::spawn(serve_metrics(listener, engine.clone())));
-    notify_ready();
+    systemd::notify("READY=1");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -150,24 +151,5 @@ fn raise_descriptor_limit() {
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files stays as it is");
-    }
-}
-
-/// Tells systemd that the engine serves (sd_notify(3)).
-fn notify_ready() {
-    use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::ffi::OsStrExt;
-    use std::os::unix::net::{SocketAddr, UnixDatagram};
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let address = match path.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
-        _ => SocketAddr::from_pathname(&path),
-    };
-    let told =
-        address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address));
-    if let Err(error) = told {
-        tracing::warn!(%error, "systemd was not told");
     }
 }

@@ -1,4 +1,4 @@
-//! The broker's socket: passed by systemd, or made here; and telling systemd that it is ready.
+//! The broker's socket: passed by systemd, or made here.
 #![allow(
     unsafe_code,
     reason = "a descriptor by its number (sd_listen_fds(3)), and setfsgid"
@@ -8,8 +8,6 @@ use std::env;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
@@ -135,22 +133,5 @@ impl Drop for FileGroup {
     fn drop(&mut self) {
         // SAFETY: as above; the number came from the kernel.
         unsafe { libc::setfsgid(self.former.cast_unsigned()) };
-    }
-}
-
-/// Tells systemd `state` (sd_notify(3)), where it wants to know.
-pub(super) fn notify(state: &str) {
-    let Some(name) = env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let bytes = name.as_encoded_bytes();
-    let address = match bytes.strip_prefix(b"@") {
-        Some(name) => SocketAddr::from_abstract_name(name),
-        None => SocketAddr::from_pathname(Path::new(&name)),
-    };
-    let sent = address
-        .and_then(|address| UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address));
-    if let Err(error) = sent {
-        tracing::warn!(%error, "cannot tell systemd: {state}");
     }
 }

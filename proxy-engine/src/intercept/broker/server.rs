@@ -17,6 +17,7 @@ use crate::control::{InterceptionState, Problem};
 use crate::intercept::holder::Holder;
 use crate::intercept::netns::OpenNetns;
 use crate::intercept::{InterceptError, listener};
+use crate::systemd;
 
 /// How long the rules outlive an engine that went away: long enough for a restart, short enough
 /// that nobody reaches for the power button.
@@ -43,10 +44,10 @@ pub(super) fn serve(options: &BrokerOptions) -> Result<(), BrokerError> {
         resting: None,
         told: InterceptionState::Off,
     };
-    activation::notify("READY=1");
+    systemd::notify("READY=1");
     tracing::info!(socket = %options.socket.display(), uid, "the broker serves");
     while !broker.turn(&end).map_err(system("waiting"))? {}
-    activation::notify("STOPPING=1");
+    systemd::notify("STOPPING=1");
     broker.holder.remove()?;
     Ok(())
 }
