@@ -15,6 +15,7 @@ pub mod engine_service;
 pub mod messages;
 pub mod places;
 pub mod policy;
+mod position;
 pub mod secret;
 pub mod settings;
 pub mod source;

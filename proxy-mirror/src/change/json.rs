@@ -9,6 +9,7 @@ use jsonc_parser::{CollectOptions, ParseOptions};
 use serde_json::Value;
 
 use super::ChangeError;
+use crate::position::position;
 
 #[cfg(test)]
 mod tests;
@@ -31,10 +32,17 @@ impl<'a> Document<'a> {
     /// [`ChangeError::Json`] with line and column for what is no JSON, a root that is no object, or
     /// a name that occurs twice in one object (whose value would win is the reader's choice).
     pub fn parse(path: &'a Path, bytes: &[u8]) -> Result<Self, ChangeError> {
-        let text = std::str::from_utf8(bytes).map_err(|error| ChangeError::Content {
-            path: path.to_owned(),
-            message: format!("it is not UTF-8 (at byte {})", error.valid_up_to()),
-        })?;
+        let malformed = |bytes: &[u8], at: usize, message: String| {
+            let (line, column) = position(bytes, at);
+            ChangeError::Json {
+                path: path.to_owned(),
+                line,
+                column,
+                message,
+            }
+        };
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| malformed(bytes, error.valid_up_to(), "this is not UTF-8".into()))?;
         let bom = text.starts_with(BOM);
         let text = text.strip_prefix(BOM).unwrap_or(text);
         let text = if text.trim().is_empty() {
@@ -42,16 +50,7 @@ impl<'a> Document<'a> {
         } else {
             text
         };
-        let at = |start: usize, message: String| {
-            let before = &text[..start.min(text.len())];
-            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-            ChangeError::Json {
-                path: path.to_owned(),
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
-                message,
-            }
-        };
+        let at = |start: usize, message: String| malformed(text.as_bytes(), start, message);
         let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &options())
             .map_err(|error| at(error.range().start, error.kind().to_string()))?;
         match &parsed.value {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, DocumentMut, Item, Table, Value};
 
 use super::{Settings, SettingsError, keys};
+use crate::position::position;
 
 /// A settings file over this size is not one.
 const LARGEST: u64 = 1 << 20;
@@ -66,18 +67,22 @@ fn text(path: &Path) -> Result<Option<String>, SettingsError> {
     }
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-        malformed(path, &before, before.len(), "this is not UTF-8".to_owned())
+        malformed(
+            path,
+            error.as_bytes(),
+            valid,
+            "this is not UTF-8".to_owned(),
+        )
     })
 }
 
 fn parse(path: &Path, text: &str) -> Result<Settings, SettingsError> {
     let document = Document::parse(text.to_owned()).map_err(|error| {
         let at = error.span().map_or(text.len(), |span| span.start);
-        malformed(path, text, at, one_line(error.message()))
+        malformed(path, text.as_bytes(), at, one_line(error.message()))
     })?;
     if let Some(found) = keys::unknown(document.as_table(), "") {
-        let (line, column) = position(text, found.at.start);
+        let (line, column) = position(text.as_bytes(), found.at.start);
         return Err(SettingsError::UnknownKey {
             path: path.to_owned(),
             line,
@@ -88,11 +93,11 @@ fn parse(path: &Path, text: &str) -> Result<Settings, SettingsError> {
     }
     toml::from_str(text).map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
-        malformed(path, text, at, one_line(error.message()))
+        malformed(path, text.as_bytes(), at, one_line(error.message()))
     })
 }
 
-fn malformed(path: &Path, text: &str, at: usize, what: String) -> SettingsError {
+fn malformed(path: &Path, text: &[u8], at: usize, what: String) -> SettingsError {
     let (line, column) = position(text, at);
     SettingsError::Malformed {
         path: path.to_owned(),
@@ -108,14 +113,6 @@ fn one_line(message: &str) -> String {
         .map(str::trim)
         .collect::<Vec<_>>()
         .join("; ")
-}
-
-/// Line and column, from 1, the column in characters.
-fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = before.matches('\n').count() + 1;
-    (line, before[start..].chars().count() + 1)
 }
 
 /// The text with the values that differ set anew.

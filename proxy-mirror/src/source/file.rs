@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::position::position;
+
 /// A settings file over this size is not one: 4 MiB.
 const LARGEST: u64 = 4 << 20;
 
@@ -35,16 +37,4 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
         let (line, column) = position(error.as_bytes(), error.utf8_error().valid_up_to());
         format!("is not UTF-8 at line {line}, column {column}")
     })
-}
-
-/// Line and column (in characters, both from 1) of a byte offset.
-pub(super) fn position(text: &[u8], offset: usize) -> (usize, usize) {
-    let before = &text[..offset.min(text.len())];
-    let line = before.split(|byte| *byte == b'\n').count();
-    let start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |newline| newline + 1);
-    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-    (line, column)
 }

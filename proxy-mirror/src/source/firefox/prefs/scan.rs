@@ -1,7 +1,7 @@
 //! The bytes of a preferences file, one token after the other.
 
 use super::{Malformed, Value};
-use crate::source::file;
+use crate::position::position;
 
 /// A place in a preferences file.
 pub(super) struct Scan<'a> {
@@ -17,7 +17,7 @@ impl<'a> Scan<'a> {
 
     /// The line here, from 1.
     pub(super) fn line(&self) -> usize {
-        file::position(self.text.as_bytes(), self.at).0
+        position(self.text.as_bytes(), self.at).0
     }
 
     /// Skips white space and comments; whether anything follows.
@@ -189,7 +189,7 @@ impl<'a> Scan<'a> {
     }
 
     fn malformed(&self, what: &'static str) -> Malformed {
-        let (line, column) = file::position(self.text.as_bytes(), self.at);
+        let (line, column) = position(self.text.as_bytes(), self.at);
         Malformed { line, column, what }
     }
 }
