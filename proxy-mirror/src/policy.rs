@@ -62,7 +62,8 @@ pub struct Decision {
     pub sources: Vec<SourceView>,
     /// The source that is followed; `None` where none says anything, or the mode asks none.
     pub chosen: Option<SourceId>,
-    /// Where the default route was said: `prefs.js:12`, `settings.toml: mode`, `https_proxy`.
+    /// Where the default route was said: `prefs.js:12`, `settings.toml: mode`, `https_proxy`; `the
+    /// default` where nobody said anything.
     pub origin: String,
     /// Number of bypass entries at the front of [`Policy::bypass`] that came from the source; the
     /// others came from the settings.

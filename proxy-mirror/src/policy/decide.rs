@@ -141,7 +141,8 @@ fn unknown_or_nothing<'a>(sources: &[SourceFacts]) -> Follows<'a> {
         None => Follows {
             default: DefaultRoute::Direct,
             reading: None,
-            origin: "settings.toml: mode".to_owned(),
+            // Nobody said it, the settings' file neither: there may be none.
+            origin: "the default".to_owned(),
             cause: "no proxy is set anywhere".to_owned(),
         },
     }
@@ -277,11 +278,8 @@ fn shown(source: &SourceFacts, chosen: Option<SourceId>) -> SourceView {
 }
 
 fn notices(sources: &[SourceFacts], followed: Option<&Reading>, mode: Mode) -> Vec<Problem> {
-    let asked = |source: SourceId| match mode {
-        Mode::System => source != SourceId::Manual,
-        Mode::Manual => source == SourceId::Manual,
-        Mode::Pac | Mode::Off => false,
-    };
+    // The user's own entry stands in the settings; whoever read those says what is wrong with them.
+    let asked = |source: SourceId| mode == Mode::System && source != SourceId::Manual;
     let mut notices: Vec<Problem> = sources
         .iter()
         .filter(|source| asked(source.source))

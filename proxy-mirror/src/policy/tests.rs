@@ -105,6 +105,7 @@ fn where_no_source_speaks_everything_is_direct_and_says_so() {
     let decision = decided(&Settings::default(), &sources);
     assert_eq!(decision.policy.default, DefaultRoute::Direct);
     assert_eq!(decision.view.cause, "no proxy is set anywhere");
+    assert_eq!(decision.origin, "the default");
 }
 
 #[test]

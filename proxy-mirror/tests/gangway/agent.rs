@@ -187,6 +187,11 @@ fn a_settings_file_that_becomes_malformed_changes_nothing_and_is_named() {
             })
         })
     });
+    let notices = status["notices"].as_array().unwrap();
+    let named = notices
+        .iter()
+        .filter(|notice| notice.to_string().contains("settings.toml"));
+    assert_eq!(named.count(), 1, "one file, one notice: {notices:#?}");
     assert_eq!(status["policy"]["upstreams"], json!([company.url()]));
     until_answered_by(relay(&house), "the company");
 }

@@ -65,6 +65,63 @@ fn a_password_on_the_command_line_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_wrong_value_is_wrong_usage_whoever_finds_it() {
+    let house = House::new();
+    let settings = || std::fs::read(house.settings_file()).unwrap();
+    let before = settings();
+    for arguments in [
+        &["set", "upstream", "socks5://proxy.test:1080"][..],
+        &["set", "pac", "ftp://wpad.test/proxy.pac"],
+        &["set", "pac", "http://ann:hunter2@wpad.test/proxy.pac"],
+        &["set", "mode", "manual"],
+        &["set", "mode", "mannual"],
+        &["set", "style", "mirored"],
+        &["set", "bypass", "a b"],
+        &["explain", "gopher://example.com/"],
+        &["login", "proxy.test"],
+        &["logout", "http://proxy.test"],
+    ] {
+        let said = house.run(arguments);
+        assert_eq!(said.code, 2, "{arguments:?}: {}{}", said.out, said.err);
+        assert!(!said.err.contains("hunter2"), "{}", said.err);
+    }
+    let said = house.run(&["set", "mode", "mannual"]);
+    assert!(said.err.contains("'manual'"), "{}", said.err);
+    assert_eq!(settings(), before, "something was written");
+}
+
+#[test]
+fn logout_without_an_upstream_says_how_to_log_out() {
+    let said = House::new().run(&["logout"]);
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(
+        said.err.contains("`gangway logout http://") && !said.err.contains("gangway login"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn the_engines_status_names_what_it_speaks_of() {
+    let said = House::new().run(&["engine", "status"]);
+    assert_eq!(said.code, 4, "{}{}", said.out, said.err);
+    assert!(
+        said.out
+            .starts_with("Engine\n  None runs, and none is installed"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn without_settings_no_file_is_named_as_the_one_that_decided() {
+    let house = House::new();
+    std::fs::remove_file(house.settings_file()).unwrap();
+    let explanation = house.json(&["explain", "https://example.com/"], 0, "explain");
+    assert_eq!(explanation["source"], "the default", "{explanation:#}");
+}
+
+#[test]
 fn a_newline_in_a_proxy_url_is_refused() {
     let house = House::new();
     for url in [
@@ -81,6 +138,13 @@ fn a_pac_file_is_refused_openly_never_direct() {
     let house = House::new();
     let view = house.json(&["set", "pac", "http://wpad.test/proxy.pac"], 0, "settings");
     assert_eq!(view["mode"], "pac");
+    let said = house.run(&["set", "pac", "http://wpad.test/proxy.pac"]);
+    assert!(
+        said.out
+            .contains("until then, what is not direct is refused"),
+        "{}",
+        said.out
+    );
     let explanation = house.json(&["explain", "https://example.com/"], 0, "explain");
     assert_eq!(explanation["route"], "refused");
 }
@@ -88,8 +152,8 @@ fn a_pac_file_is_refused_openly_never_direct() {
 #[test]
 fn an_url_that_is_none_is_named() {
     let house = House::new();
-    house.json(&["explain", "http://"], 1, "problem");
-    house.json(&["explain", "http://exa mple.com/"], 1, "problem");
+    house.json(&["explain", "http://"], 2, "problem");
+    house.json(&["explain", "http://exa mple.com/"], 2, "problem");
 }
 
 #[test]
@@ -120,4 +184,24 @@ fn a_bare_command_teaches() {
     assert!(said.out.contains("gangway apply"), "{}", said.out);
     assert!(!said.out.contains("helper"), "{}", said.out);
     assert_eq!(house.run(&["frobnicate"]).code, 2);
+}
+
+#[test]
+fn the_help_of_a_command_says_what_it_changes_and_shows_it() {
+    let house = House::new();
+    for (command, changes, example) in [
+        ("undo", "are again what they were", "gangway undo --yes"),
+        ("on", "Changes `mode` in settings.toml", "gangway on && "),
+        ("off", "nothing restarts", "gangway off && gangway undo"),
+        ("set", "settings.toml", "gangway set upstream http://"),
+        ("engine", "broker", "gangway engine install"),
+    ] {
+        let said = house.run(&[command, "--help"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(
+            said.out.contains(changes) && said.out.contains(example),
+            "{}",
+            said.out
+        );
+    }
 }

@@ -61,6 +61,14 @@ Examples:
         yes: bool,
     },
     /// Give every touched file back, byte for byte
+    #[command(after_help = "\
+Files that Gangway changed are again what they were, mode and owner included; files that it made go
+away. What somebody else wrote into them since is kept: only Gangway's part is taken out. What had
+been restarted for them restarts once more, dockerd for one. The engine's service stays (`gangway
+engine remove`), and so do settings.toml and the keychain.
+Examples:
+  gangway undo            asks first
+  gangway undo --yes      for scripts")]
     Undo {
         /// Do not ask
         #[arg(short, long)]
@@ -76,7 +84,16 @@ Examples:
         url: String,
     },
     /// The engine as a service of the system, from boot on
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+The service answers at the address that targets are told, whether or not anybody is logged in. It
+runs as a system user of its own without privilege; a broker beside it holds the firewall rules.
+Examples:
+  gangway engine install  asks, then for root where this is not root
+  gangway engine status   ends with 4 when it does not answer
+  gangway engine remove   takes all of it away again"
+    )]
     Engine(EngineCommand),
     /// Store an upstream's password in the keychain
     #[command(after_help = "\
@@ -97,11 +114,28 @@ The password is asked for without echo, or read from standard input; never from 
         upstream: Option<String>,
     },
     /// Change a setting; it holds for new connections at once
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+It is written to settings.toml, which may be edited by hand as well: comments and order stay. New
+connections follow within a second, and nothing restarts; what targets are told changes only with
+`gangway apply`.
+Examples:
+  gangway set upstream http://ann@proxy.corp:3128
+  gangway set mode system
+  gangway set bypass .corp.example,192.0.2.0/24"
+    )]
     Set(SetCommand),
     /// Switch on: back to the mode before `off`
+    #[command(after_help = "\
+Changes `mode` in settings.toml and nothing else. New connections go the way of that mode at once.
+  gangway on && gangway status")]
     On,
     /// Switch off: everything direct at once; what targets were told stays
+    #[command(after_help = "\
+Changes `mode` in settings.toml and nothing else: targets keep the engine's address, the engine
+dials directly, and nothing restarts. To take Gangway out of the targets too:
+  gangway off && gangway undo")]
     Off,
     /// Show the idea in twenty seconds: no Docker and no company needed (Linux, root)
     #[command(after_help = "\
@@ -121,18 +155,29 @@ the pod.")]
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum EngineCommand {
     /// Install and start the service (needs root)
+    #[command(after_help = "\
+Copies the engine to /usr/local/lib/gangway, writes gangway-engine.service and
+gangway-broker.service to /etc/systemd/system, makes the system user `gangway`, and starts both,
+now and at each boot. No target is told of it: that is `gangway apply`.
+  gangway engine install --yes && gangway apply")]
     Install {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
     },
     /// Stop and remove the service, and everything that came with it (needs root)
+    #[command(after_help = "\
+Targets that were told its address keep it: give them back first.
+  gangway undo && gangway engine remove")]
     Remove {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
     },
     /// Say whether it is installed, runs and answers
+    #[command(after_help = "\
+Ends with 4 when it does not.
+  gangway engine status --json | jq .service")]
     Status,
 }
 
@@ -144,11 +189,18 @@ pub(crate) enum SetCommand {
         mode: ModeArgument,
     },
     /// The upstream of mode `manual`; switches to it
+    #[command(after_help = "\
+Where the proxy asks for a password, name the user here and store the password with `gangway
+login`.
+  gangway set upstream http://ann@proxy.corp:3128 && gangway login")]
     Upstream {
         /// `http://HOST:PORT` or `http://USER@HOST:PORT`
         url: String,
     },
     /// The PAC file of mode `pac`; switches to it
+    #[command(after_help = "\
+This version cannot run PAC files yet: until then, what is not direct is refused.
+  gangway set pac http://wpad.corp.example/proxy.pac")]
     Pac {
         /// http, https or file
         url: String,

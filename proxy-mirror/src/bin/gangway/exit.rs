@@ -5,14 +5,14 @@ use std::process::{ExitCode, Termination};
 use proxy_mirror::agent::AgentError;
 use proxy_mirror::control::Problem;
 
-/// The exit code, as scripts read it.
+/// The exit code, as scripts read it; `gangway --help` says the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Done.
     Ok = 0,
     /// It failed, and said why.
     Failed = 1,
-    /// The command line is wrong, or needs an answer that nobody can give.
+    /// The command line is wrong, a value of it too, or it needs an answer that nobody can give.
     Usage = 2,
     /// Another agent runs.
     OtherAgent = 3,
@@ -50,6 +50,8 @@ impl From<Problem> for Failure {
         let exit = match problem.code.as_str() {
             "agent_taken" => Exit::OtherAgent,
             "interrupted" => Exit::Interrupted,
+            // Whoever judged it, it was typed: no command gets farther with the same words.
+            "setting_refused" | "url_invalid" => Exit::Usage,
             _ => Exit::Failed,
         };
         Self { exit, problem }

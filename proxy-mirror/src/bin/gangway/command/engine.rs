@@ -9,7 +9,7 @@ use super::{places, status, undo};
 use crate::arguments::EngineCommand;
 use crate::ask;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, plain};
+use crate::output::{Output, Tone, plain};
 use crate::words::Words;
 
 /// Carries out one of them.
@@ -62,7 +62,8 @@ pub(super) async fn install() -> Result<ServiceView, Failure> {
 }
 
 fn show(view: &ServiceView, output: Output, words: Words) {
-    let mut lines = status::engine_lines(&view.engine, output, words);
+    let mut lines = vec![output.tone(Tone::Heading, &words.text("cli_heading_engine"))];
+    lines.extend(status::engine_lines(&view.engine, output, words));
     lines.push(format!("  {}", plain(&view.socket)));
     output.lines(&lines);
 }

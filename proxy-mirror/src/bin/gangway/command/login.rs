@@ -2,7 +2,8 @@
 
 use proxy_engine::config::Upstream;
 use proxy_mirror::agent::Reached;
-use proxy_mirror::control::{Door, StoreCredentials};
+use proxy_mirror::control::{Door, Problem, StoreCredentials};
+use proxy_mirror::settings;
 use secrecy::ExposeSecret;
 
 use super::reach;
@@ -19,7 +20,7 @@ pub(super) async fn login(
     words: Words,
 ) -> Result<Exit, Failure> {
     let door = reach().await?;
-    let upstream = which(upstream, &door).await?;
+    let upstream = which(upstream, &door, "login http://ann@proxy.corp:3128").await?;
     let authority = upstream.authority();
     let user = match user.or_else(|| upstream.user().map(str::to_owned)) {
         Some(user) => user,
@@ -53,7 +54,8 @@ pub(super) async fn logout(
     words: Words,
 ) -> Result<Exit, Failure> {
     let door = reach().await?;
-    let authority = which(upstream, &door).await?.authority();
+    let upstream = which(upstream, &door, "logout http://proxy.corp:3128").await?;
+    let authority = upstream.authority();
     door.forget_credentials(&authority).await?;
     say("cli_logout_done", &authority, &door, output, words).await
 }
@@ -72,22 +74,23 @@ async fn say(
     Ok(Exit::Ok)
 }
 
-/// The upstream that was named, or the one in use, or the one in the settings.
-async fn which(named: Option<String>, door: &Reached) -> Result<Upstream, Failure> {
+/// The upstream that was named, or the one in use, or the one in the settings; without any, what to
+/// type.
+async fn which(named: Option<String>, door: &Reached, example: &str) -> Result<Upstream, Failure> {
     if let Some(url) = named {
-        return url.parse().map_err(|error| invalid("upstream", error));
+        return settings::upstream(&url).map_err(|error| invalid("upstream", error));
     }
     let settings = door.settings().await?;
     let url = match settings.upstream.as_str() {
         "" => door.status().await?.policy.upstreams.into_iter().next(),
         written => Some(written.to_owned()),
     };
-    url.ok_or_else(|| {
-        Failure::usage(
-            "no_upstream",
-            "no upstream is in use: name one, as in `gangway login http://ann@proxy.corp:3128`",
-        )
-    })?
-    .parse()
-    .map_err(|error| invalid("upstream", error))
+    let Some(url) = url else {
+        let message = format!("no upstream is in use: name one, as in `gangway {example}`");
+        return Err(Failure {
+            exit: Exit::Usage,
+            problem: Problem::new("upstream_not_named", message).with("example", example),
+        });
+    };
+    settings::upstream(&url).map_err(|error| invalid("upstream", error))
 }

@@ -1,8 +1,8 @@
 //! `gangway set`, `on`, `off`: the settings from the command line.
 
-use proxy_engine::config::{Bypass, Upstream};
+use proxy_engine::config::Bypass;
 use proxy_mirror::control::{Door, SettingsChange, SettingsView};
-use proxy_mirror::settings::Mode;
+use proxy_mirror::settings::{self, Mode};
 
 use super::{only, reach};
 use crate::arguments::SetCommand;
@@ -22,7 +22,7 @@ pub(super) async fn set(
         SetCommand::Mode { mode } => only(|change| change.mode = Some(mode.into())),
         SetCommand::Style { style } => only(|change| change.style = Some(style.into())),
         SetCommand::Upstream { url } => {
-            let upstream: Upstream = url.parse().map_err(|error| invalid("upstream", error))?;
+            let upstream = settings::upstream(&url).map_err(|error| invalid("upstream", error))?;
             SettingsChange {
                 mode: Some(Mode::Manual),
                 upstream: Some(upstream.to_string()),
@@ -58,6 +58,9 @@ async fn tell(change: SettingsChange, output: Output, words: Words) -> Result<Ex
 pub(super) fn show(view: &SettingsView, output: Output, words: Words) {
     output.json(view);
     let mut lines = vec![words.mode(view.mode), words.style(view.style)];
+    if view.mode == Mode::Pac {
+        lines.push(words.text("mode_pac_hint"));
+    }
     for (key, value) in [
         ("cli_set_upstream", view.upstream.clone()),
         ("cli_set_pac", view.pac.clone()),
