@@ -213,14 +213,9 @@ async fn view(context: &Context, target: &dyn Target) -> TargetView {
     view
 }
 
-/// The plan of every target that is here and wants something. Reads, and writes nothing.
-///
-/// # Errors
-/// The first file that cannot be understood; nothing is planned then.
-pub async fn plan(
-    context: &Context,
-    targets: &[Box<dyn Target>],
-) -> Result<PlannedChanges, ChangeError> {
+/// The plan of every target that is here and wants something; one with a file that cannot be
+/// understood is refused, and the others are planned. Reads, and writes nothing.
+pub async fn plan(context: &Context, targets: &[Box<dyn Target>]) -> PlannedChanges {
     let mut proposals = Vec::new();
     for target in targets
         .iter()
@@ -278,6 +273,9 @@ async fn files_say(
         machine,
         changes,
     };
-    let planned = off_thread(move || crate::change::plan::build(&desks, vec![proposal])).await?;
-    Ok(planned.view.steps.is_empty())
+    let planned = off_thread(move || crate::change::plan::build(&desks, vec![proposal])).await;
+    match planned.refused.into_iter().next() {
+        Some((_, error)) => Err(error),
+        None => Ok(planned.view.steps.is_empty()),
+    }
 }

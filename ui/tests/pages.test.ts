@@ -54,8 +54,8 @@ describe("the status page", () => {
 
   test("apply sends the plan that was shown, and only after the diff", async () => {
     const step = { target: "docker-cli", what: "Set proxies.default", undo: "put it back", restarts: "" };
-    const plan = { id: "p7", steps: [step], diff: "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", needs_root: false };
-    const { calls } = fakeAgent({ plan, apply: { done: [step], targets: STATUS.targets } });
+    const plan = { id: "p7", steps: [step], refused: [], diff: "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", needs_root: false };
+    const { calls } = fakeAgent({ plan, apply: { done: [step], refused: [], targets: STATUS.targets } });
     render(App);
     await user.click(await screen.findByText("Review and apply…"));
     expect((await screen.findByText("+new")).className).toContain("added");
@@ -63,6 +63,19 @@ describe("the status page", () => {
     await user.click(screen.getByText("Apply"));
     expect(await screen.findByText(/Applied 1 steps/)).toBeTruthy();
     expect(asked(calls, "apply")).toEqual([{ name: "apply", args: { plan: "p7" } }]);
+  });
+
+  test("a target that cannot be changed is said beside what can be, before and after", async () => {
+    const step = { target: "docker-cli", what: "Set proxies.default", undo: "put it back", restarts: "" };
+    const refused = [{ code: "file_malformed", message: "/etc/docker/daemon.json:2:8: oops", args: {} }];
+    const plan = { id: "p8", steps: [step], refused, diff: "", needs_root: false };
+    fakeAgent({ plan, apply: { done: [step], refused, targets: STATUS.targets } });
+    render(App);
+    await user.click(await screen.findByText("Review and apply…"));
+    expect(await screen.findByText(/daemon.json:2:8/)).toBeTruthy();
+    await user.click(screen.getByText("Apply"));
+    expect(await screen.findByText(/Applied 1 steps/)).toBeTruthy();
+    expect(screen.getByText(/daemon.json:2:8/)).toBeTruthy();
   });
 
   test("a refused undo is said in the dialog", async () => {

@@ -278,7 +278,7 @@ impl Door for Core {
     async fn plan(&self) -> Result<Plan, Problem> {
         let known = self.look().await;
         let report = self.report().await;
-        Ok(targets::plan(&self.places, &known, &report).await?.view)
+        Ok(targets::plan(&self.places, &known, &report).await.view)
     }
 
     async fn apply(&self, request: ApplyRequest) -> Result<Applied, Problem> {
@@ -286,17 +286,22 @@ impl Door for Core {
         let known = self.look().await;
         self.tell_engine(&known).await;
         self.heard().await;
-        let planned = targets::plan(&self.places, &known, &self.report().await).await?;
+        let planned = targets::plan(&self.places, &known, &self.report().await).await;
         if planned.view.id != request.plan {
             return Err(Problem::new(
                 "plan_stale",
                 "the machine has changed since the plan was shown: look at `gangway plan` again",
             ));
         }
+        let refused = planned.view.refused.clone();
         let done = targets::execute(&self.places, planned).await?;
         let status = self.refresh().await;
         let targets: Vec<TargetView> = status.targets.clone();
-        Ok(Applied { done, targets })
+        Ok(Applied {
+            done,
+            refused,
+            targets,
+        })
     }
 
     async fn undo(&self) -> Result<Undone, Problem> {

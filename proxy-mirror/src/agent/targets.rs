@@ -46,15 +46,9 @@ pub(super) async fn ask(places: &Places, known: &Known, report: &Report) -> Vec<
 }
 
 /// What would have to be done.
-pub(super) async fn plan(
-    places: &Places,
-    known: &Known,
-    report: &Report,
-) -> Result<PlannedChanges, Problem> {
+pub(super) async fn plan(places: &Places, known: &Known, report: &Report) -> PlannedChanges {
     let (context, targets) = all(places, known, report).await;
-    target::plan(&context, &targets)
-        .await
-        .map_err(|error| problem(&error))
+    target::plan(&context, &targets).await
 }
 
 /// Carries a plan out, to its end, whether or not somebody still waits for the answer.
@@ -122,11 +116,7 @@ async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ChangeError> + Send + 'static,
 ) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| problem(&error)),
+        Ok(done) => done.map_err(Problem::from),
         Err(error) => Err(Problem::new("change_broke", error.to_string()).with("error", error)),
     }
-}
-
-fn problem(error: &ChangeError) -> Problem {
-    error.problem()
 }

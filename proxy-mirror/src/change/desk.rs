@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::host::{Command, FileImage, Host, Place};
+use super::host::{Command, FileImage, Host, Output, Place};
 use super::journal::{Before, Journal, Record};
 use super::render::{inverse, render, take_back};
 use super::validate::validate;
@@ -209,12 +209,20 @@ impl Desk {
     }
 
     /// Reads changed units again and restarts one, once.
-    pub(super) fn restart(&self, unit: UnitId) -> Result<(), ChangeError> {
-        let run = |command: Command| self.host.run(command)?.checked(command);
-        run(Command::DaemonReload)?;
+    fn restart(&self, unit: UnitId) -> Result<(), ChangeError> {
+        self.checked(Command::DaemonReload)?;
+        self.restart_as_loaded(unit)
+    }
+
+    /// Restarts one unit, once, as systemd has it.
+    pub(super) fn restart_as_loaded(&self, unit: UnitId) -> Result<(), ChangeError> {
         // Docker's unit allows three starts a minute; ours are not failures of it. A unit that has
         // none to forget is no error.
         let _ = self.host.run(Command::ResetFailed(unit));
-        run(Command::Restart(unit)).map(drop)
+        self.checked(Command::Restart(unit)).map(drop)
+    }
+
+    pub(super) fn checked(&self, command: Command) -> Result<Output, ChangeError> {
+        self.host.run(command)?.checked(command)
     }
 }

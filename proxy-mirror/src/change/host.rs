@@ -132,6 +132,8 @@ pub enum Command {
     DisableNow(UnitId),
     /// `systemctl show --property=Result,ExecMainStatus UNIT`
     Status(UnitId),
+    /// `systemctl show --property=LoadState --value UNIT`: `loaded`, `not-found`, …
+    LoadState(UnitId),
     /// `docker info --format '{{json .}}'`
     DockerInfo,
     /// `systemd-sysusers /etc/sysusers.d/gangway.conf`
@@ -161,6 +163,13 @@ impl Command {
                     unit.name(),
                 ]
             }
+            Self::LoadState(unit) => vec![
+                "systemctl",
+                "show",
+                "--property=LoadState",
+                "--value",
+                unit.name(),
+            ],
             Self::DockerInfo => vec!["docker", "info", "--format", "{{json .}}"],
             Self::MakeUser => vec!["systemd-sysusers", "/etc/sysusers.d/gangway.conf"],
             Self::AddUser => vec![

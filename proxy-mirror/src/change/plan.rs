@@ -6,7 +6,7 @@ use super::desk::Draft;
 use super::diff::diff;
 use super::host::Machine;
 use super::{Change, ChangeError, Desks, FileId, Fingerprint, Owner, UnitId, helper};
-use crate::control::{Plan, PlanStep};
+use crate::control::{Plan, PlanStep, RefusedTarget};
 use crate::target::TargetId;
 
 /// What one target wants done.
@@ -21,10 +21,12 @@ pub struct Proposal {
 }
 
 /// A plan, and what it takes to carry it out.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PlannedChanges {
     /// As people see it.
     pub view: Plan,
+    /// Targets that nothing is planned for, each with the reason; `view` has the same in words.
+    pub refused: Vec<(TargetId, ChangeError)>,
     steps: Vec<Planned>,
 }
 
@@ -50,47 +52,31 @@ pub struct Step {
 }
 
 /// Makes the plan: what is already so falls out, a unit is restarted at most once on each machine,
-/// after everything else there. Reads files and writes none; blocks.
-///
-/// # Errors
-/// [`ChangeError`] where a file cannot be understood or a value must not be written.
-pub fn build(desks: &Desks, proposals: Vec<Proposal>) -> Result<PlannedChanges, ChangeError> {
+/// after everything else there. A target with a file that cannot be understood, or a value that must
+/// not be written, is refused whole; the others are planned. Reads files and writes none; blocks.
+pub fn build(desks: &Desks, proposals: Vec<Proposal>) -> PlannedChanges {
     let mut steps: Vec<Planned> = Vec::new();
     let mut restarts: Vec<Planned> = Vec::new();
     let mut diffs = String::new();
+    let mut refused = Vec::new();
     for proposal in proposals {
-        let units: Vec<UnitId> = proposal.changes.iter().filter_map(unit).collect();
-        for change in &proposal.changes {
-            let Some(file) = change.file() else {
-                let again = |planned: &Planned| {
-                    planned.machine == proposal.machine && planned.change == *change
-                };
-                if !restarts.iter().any(again) {
-                    restarts.push(restart(&proposal, change));
-                }
-                continue;
-            };
-            let draft = desks
-                .desk(&proposal.machine, file.owner())
-                .draft(change, file)?;
-            if !draft.changes_something() {
+        match edits(desks, &proposal) {
+            Ok((planned, diff)) => {
+                steps.extend(planned);
+                diffs.push_str(&diff);
+            }
+            Err(error) => {
+                refused.push((proposal.target, error));
                 continue;
             }
-            let before = draft.current.as_ref().map(|image| image.bytes.as_slice());
-            diffs.push_str(&diff(
-                &proposal.machine,
-                file,
-                &draft.path,
-                before,
-                &draft.bytes,
-            ));
-            steps.push(Planned {
-                view: describe(&proposal, change, file, &draft),
-                machine: proposal.machine.clone(),
-                change: change.clone(),
-                restarts: units.clone(),
-                seen: Some((draft.path.clone(), draft.fingerprint())),
-            });
+        }
+        for change in proposal.changes.iter().filter(|c| unit(c).is_some()) {
+            let again = |planned: &Planned| {
+                planned.machine == proposal.machine && planned.change == *change
+            };
+            if !restarts.iter().any(again) {
+                restarts.push(restart(&proposal, change));
+            }
         }
     }
     steps.extend(restarts);
@@ -98,15 +84,58 @@ pub fn build(desks: &Desks, proposals: Vec<Proposal>) -> Result<PlannedChanges, 
         Some(file) => desks.needs_helper(&step.machine, file.owner()),
         None => desks.needs_helper(&step.machine, Owner::System),
     });
-    Ok(PlannedChanges {
-        view: Plan {
-            id: id(&steps),
-            steps: steps.iter().map(|step| step.view.clone()).collect(),
-            diff: diffs,
-            needs_root,
-        },
+    let view = Plan {
+        id: id(&steps),
+        steps: steps.iter().map(|step| step.view.clone()).collect(),
+        refused: refused
+            .iter()
+            .map(|(target, error): &(TargetId, ChangeError)| RefusedTarget {
+                target: target.clone(),
+                problem: error.problem(),
+            })
+            .collect(),
+        diff: diffs,
+        needs_root,
+    };
+    PlannedChanges {
+        view,
+        refused,
         steps,
-    })
+    }
+}
+
+/// The edits of one target that change something, and their diff.
+fn edits(desks: &Desks, proposal: &Proposal) -> Result<(Vec<Planned>, String), ChangeError> {
+    let units: Vec<UnitId> = proposal.changes.iter().filter_map(unit).collect();
+    let mut steps = Vec::new();
+    let mut diffs = String::new();
+    for change in &proposal.changes {
+        let Some(file) = change.file() else {
+            continue;
+        };
+        let draft = desks
+            .desk(&proposal.machine, file.owner())
+            .draft(change, file)?;
+        if !draft.changes_something() {
+            continue;
+        }
+        let before = draft.current.as_ref().map(|image| image.bytes.as_slice());
+        diffs.push_str(&diff(
+            &proposal.machine,
+            file,
+            &draft.path,
+            before,
+            &draft.bytes,
+        ));
+        steps.push(Planned {
+            view: describe(proposal, change, file, &draft),
+            machine: proposal.machine.clone(),
+            change: change.clone(),
+            restarts: units.clone(),
+            seen: Some((draft.path.clone(), draft.fingerprint())),
+        });
+    }
+    Ok((steps, diffs))
 }
 
 /// Carries out a plan. Nothing is begun when a file has changed since the plan was made. Blocks.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::host::{FileImage, Host, Machine, Place, Wsl};
+use super::host::{Command, FileImage, Host, Machine, Place, Wsl};
 use super::journal::{Journal, Record};
 use super::render::{Inverse, take_back};
 use super::{ChangeError, Desk, FileId, Owner, UnitId, helper};
@@ -77,6 +77,7 @@ pub fn undo(desks: &Desks) -> Result<Undone, ChangeError> {
             undone.removed.extend(more.removed);
             undone.merged.extend(more.merged);
             undone.restarted.extend(more.restarted);
+            undone.gone.extend(more.gone);
         }
         Err(error) => first_error = first_error.take().or(Some(error)),
     };
@@ -118,7 +119,7 @@ enum GivenBack {
 
 impl Desk {
     /// Gives back every file of this machine that the journal knows, then restarts what had been
-    /// restarted for them, once each, and forgets.
+    /// restarted for them and is still there, once each, and forgets.
     ///
     /// # Errors
     /// The first [`ChangeError`]; records of what could not be given back stay.
@@ -149,14 +150,27 @@ impl Desk {
         units.sort_unstable();
         units.dedup();
         for unit in units {
-            self.restart(unit)?;
-            undone.restarted.push(unit.name().to_owned());
+            let name = unit.name().to_owned();
+            if self.is_gone(unit)? {
+                undone.gone.push(name);
+            } else {
+                self.restart_as_loaded(unit)?;
+                undone.restarted.push(name);
+            }
         }
         // Last: a crash before this line finds the files given back, and restarts once more.
         for record in &given {
             self.journal.forget(record)?;
         }
         first_error.map_or(Ok(undone), Err)
+    }
+
+    /// Whether the unit was uninstalled since it was restarted for us: then nothing is left to restart.
+    fn is_gone(&self, unit: UnitId) -> Result<bool, ChangeError> {
+        // systemd remembers a unit whose file is gone until it is told to look.
+        self.checked(Command::DaemonReload)?;
+        let state = self.checked(Command::LoadState(unit))?.stdout;
+        Ok(state.trim() == "not-found")
     }
 
     fn give_back(&self, record: &Record) -> Result<GivenBack, ChangeError> {

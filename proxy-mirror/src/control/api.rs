@@ -177,6 +177,8 @@ pub struct Plan {
     pub id: String,
     /// Steps in order; empty when everything is as it should be.
     pub steps: Vec<PlanStep>,
+    /// Targets for which there is no step, because a file of theirs cannot be changed.
+    pub refused: Vec<RefusedTarget>,
     /// All files of all steps as one unified diff that `patch -p1 -d /` accepts.
     pub diff: String,
     /// Whether a step needs root and the agent is not.
@@ -196,6 +198,15 @@ pub struct PlanStep {
     pub restarts: Option<String>,
 }
 
+/// A target that stays as it is: nothing of it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusedTarget {
+    /// Which.
+    pub target: TargetId,
+    /// Why: for a file that cannot be understood, with line and column.
+    pub problem: Problem,
+}
+
 /// Carry out the plan that was shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApplyRequest {
@@ -208,6 +219,8 @@ pub struct ApplyRequest {
 pub struct Applied {
     /// The steps that were carried out, in order.
     pub done: Vec<PlanStep>,
+    /// Targets for which nothing was done.
+    pub refused: Vec<RefusedTarget>,
     /// The targets afterwards, each asked.
     pub targets: Vec<TargetView>,
 }
@@ -223,6 +236,9 @@ pub struct Undone {
     pub merged: Vec<String>,
     /// Units that were restarted.
     pub restarted: Vec<String>,
+    /// Units that had been restarted for these files and are not on the machine any more: nothing
+    /// is left there to restart.
+    pub gone: Vec<String>,
 }
 
 /// What would happen to one URL.

@@ -11,6 +11,9 @@ use proxy_mirror::change::plan::{PlannedChanges, Proposal, build};
 use proxy_mirror::change::{Change, ChangeError, Desks, FileId, execute};
 use proxy_mirror::target::TargetId;
 
+/// A `daemon.json` as people write it: CRLF, tabs, a comment, no newline at its end.
+pub(crate) const DAEMON_JSON: &str = "{\r\n\t\"log-driver\": \"local\" // mine\r\n}";
+
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
     pub(crate) desks: Desks,
@@ -46,14 +49,15 @@ impl Sandbox {
         path
     }
 
-    /// A `systemctl` that notes what it is told: no systemd runs below this root.
+    /// A `systemctl` that notes what it is told to do: no systemd runs below this root.
     pub(crate) fn stand_in_for_systemctl(&self) {
         let bin = self.root().join("bin");
         std::fs::create_dir_all(&bin).unwrap();
         std::fs::copy("/bin/busybox", bin.join("sh"))
             .expect("a static busybox must be installed: apt-get install busybox-static");
         let systemctl = bin.join("systemctl");
-        std::fs::write(&systemctl, "#!/bin/sh\necho $* >>/told\n").unwrap();
+        let script = "#!/bin/sh\n[ $1 = show ] && echo loaded || echo $* >>/told\n";
+        std::fs::write(&systemctl, script).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&systemctl, mode).unwrap();
     }
@@ -66,17 +70,16 @@ impl Sandbox {
         text
     }
 
-    pub(crate) fn plan(&self, changes: &[Change]) -> Result<PlannedChanges, ChangeError> {
-        let proposal = Proposal {
-            target: TargetId("docker-daemon".into()),
-            machine: Machine::Local,
-            changes: changes.to_vec(),
-        };
-        build(&self.desks, vec![proposal])
+    /// The plan of one target.
+    pub(crate) fn plan(&self, changes: &[Change]) -> PlannedChanges {
+        build(&self.desks, vec![proposal("docker-daemon", changes)])
     }
 
     pub(crate) fn apply(&self, changes: &[Change]) -> Result<(), ChangeError> {
-        let planned = self.plan(changes)?;
+        let mut planned = self.plan(changes);
+        if let Some((_, error)) = planned.refused.pop() {
+            return Err(error);
+        }
         execute(&self.desks, &planned, &mut |_| {}).map(drop)
     }
 
@@ -142,6 +145,14 @@ fn walk(path: &Path, see: &mut impl FnMut(&Path, &std::fs::Metadata)) {
         for entry in std::fs::read_dir(path).unwrap() {
             walk(&entry.unwrap().path(), see);
         }
+    }
+}
+
+pub(crate) fn proposal(target: &str, changes: &[Change]) -> Proposal {
+    Proposal {
+        target: TargetId(target.into()),
+        machine: Machine::Local,
+        changes: changes.to_vec(),
     }
 }
 

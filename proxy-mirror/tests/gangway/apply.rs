@@ -102,7 +102,18 @@ fn a_malformed_config_json_is_named_with_line_and_column_and_left_alone() {
         reason.contains("config.json") && reason.contains("2:"),
         "{reason}"
     );
-    house.run(&["apply", "--yes"]);
+    let plan = house.json(&["plan"], 1, "plan");
+    assert_eq!(plan["refused"][0]["target"], "docker-cli", "{plan:#}");
+    let applied = house.json(&["apply", "--yes"], 1, "apply");
+    assert_eq!(applied["done"], json!([]));
+    assert_eq!(applied["refused"], plan["refused"]);
+    let said = house.run(&["apply", "--yes"]);
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    assert!(
+        said.out.contains("config.json:2:13: ") && said.out.contains("nothing was written"),
+        "{}",
+        said.out
+    );
     assert_eq!(
         fs::read_to_string(&file).unwrap(),
         "{\n  \"auths\": {,}\n}\n"

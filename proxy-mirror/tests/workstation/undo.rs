@@ -50,3 +50,24 @@ fn undo_and_engine_remove_leave_every_byte_mode_and_owner_as_it_was() {
     assert_eq!(units.unwrap(), "");
     assert_eq!(ws.sh("nft list tables | grep gangway || true").unwrap(), "");
 }
+
+#[test]
+fn a_docker_that_was_uninstalled_since_does_not_hold_undo_up() {
+    let office = Office::open();
+    let squid = Squid::start(&office.corp).unwrap();
+    let ws = office.workstation();
+    ws.write("/etc/docker/daemon.json", DAEMON).unwrap();
+    set_up(&ws, squid.address());
+    // What removing the package does.
+    ws.sh("systemctl stop docker.socket docker.service\n\
+         rm $(systemctl show --property=FragmentPath --value docker.socket docker.service)\n\
+         systemctl daemon-reload")
+        .unwrap();
+    let said = succeed(&ws, &["undo", "--yes"]);
+    assert!(
+        said.contains("docker.service is not on this machine any more"),
+        "{said}"
+    );
+    assert_eq!(ws.sh("cat /etc/docker/daemon.json").unwrap(), DAEMON);
+    assert_eq!(succeed(&ws, &["undo", "--yes"]), "Nothing to undo.\n");
+}

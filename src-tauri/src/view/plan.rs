@@ -4,7 +4,7 @@ use proxy_mirror::control;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use super::TargetCard;
+use super::{Problem, TargetCard};
 
 /// What `apply` would do now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
@@ -13,6 +13,8 @@ pub struct PlanPage {
     pub id: String,
     /// In order; empty when everything is as it should be.
     pub steps: Vec<StepCard>,
+    /// Why some targets stay as they are.
+    pub refused: Vec<Problem>,
     /// All files of all steps as one unified diff.
     pub diff: String,
     /// Whether a step needs root and the agent is not.
@@ -37,6 +39,8 @@ pub struct StepCard {
 pub struct AppliedPage {
     /// In order.
     pub done: Vec<StepCard>,
+    /// Why some targets stayed as they were.
+    pub refused: Vec<Problem>,
     /// The targets afterwards, each asked.
     pub targets: Vec<TargetCard>,
 }
@@ -52,6 +56,8 @@ pub struct UndonePage {
     pub merged: Vec<String>,
     /// Units that were restarted.
     pub restarted: Vec<String>,
+    /// Units that are not there any more, so that nothing was left to restart.
+    pub gone: Vec<String>,
 }
 
 impl From<control::Plan> for PlanPage {
@@ -59,6 +65,7 @@ impl From<control::Plan> for PlanPage {
         Self {
             id: plan.id,
             steps: plan.steps.into_iter().map(Into::into).collect(),
+            refused: problems(plan.refused),
             diff: plan.diff,
             needs_root: plan.needs_root,
         }
@@ -80,6 +87,7 @@ impl From<control::Applied> for AppliedPage {
     fn from(applied: control::Applied) -> Self {
         Self {
             done: applied.done.into_iter().map(Into::into).collect(),
+            refused: problems(applied.refused),
             targets: applied.targets.into_iter().map(Into::into).collect(),
         }
     }
@@ -92,6 +100,13 @@ impl From<control::Undone> for UndonePage {
             removed: undone.removed,
             merged: undone.merged,
             restarted: undone.restarted,
+            gone: undone.gone,
         }
     }
+}
+
+/// The file is named in each, and tells the target.
+fn problems(refused: Vec<control::RefusedTarget>) -> Vec<Problem> {
+    let problems = refused.into_iter();
+    problems.map(|refused| refused.problem.into()).collect()
 }

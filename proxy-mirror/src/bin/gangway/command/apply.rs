@@ -28,7 +28,7 @@ pub(super) async fn apply(yes: bool, output: Output, words: Words) -> Result<Exi
     let applied = door.apply(ApplyRequest { plan: planned.id }).await?;
     output.json(&applied);
     show(&applied, output, words);
-    Ok(Exit::Ok)
+    Ok(plan::exit(&applied.refused))
 }
 
 /// The relay style wants the engine to be there from boot on: offered before targets are told of it.
@@ -78,5 +78,6 @@ fn show(applied: &Applied, output: Output, words: Words) {
         .map(|step| plain(&step.what).into_owned());
     let targets = applied.targets.iter();
     let targets = targets.map(|target| status::target_line(target, output, words));
-    output.lines(&done.chain(targets).collect::<Vec<_>>());
+    let refused = plan::refused_lines(&applied.refused, output, words);
+    output.lines(&done.chain(targets).chain(refused).collect::<Vec<_>>());
 }

@@ -1,6 +1,6 @@
 //! `gangway plan`: what `apply` would change.
 
-use proxy_mirror::control::{Door, Plan};
+use proxy_mirror::control::{Door, Plan, RefusedTarget};
 
 use super::reach;
 use crate::exit::{Exit, Failure};
@@ -12,16 +12,42 @@ pub(super) async fn plan(output: Output, words: Words) -> Result<Exit, Failure> 
     let plan = reach().await?.plan().await?;
     output.json(&plan);
     show(&plan, output, words);
-    Ok(Exit::Ok)
+    Ok(exit(&plan.refused))
 }
 
-/// The steps, then the diff as `patch` accepts it.
+/// Something that should be planned or done and is not has failed, whatever went well beside it.
+pub(super) fn exit(refused: &[RefusedTarget]) -> Exit {
+    if refused.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    }
+}
+
+/// The targets that stay as they are, a line each, with the reason.
+pub(super) fn refused_lines(
+    refused: &[RefusedTarget],
+    output: Output,
+    words: Words,
+) -> Vec<String> {
+    let line = |refused: &RefusedTarget| {
+        let target = output.tone(Tone::Heading, &refused.target.0);
+        let problem = output.tone(Tone::Bad, &words.problem(&refused.problem));
+        format!("{target}  {problem}")
+    };
+    refused.iter().map(line).collect()
+}
+
+/// What is refused, then the steps, then the diff as `patch` accepts it.
 pub(super) fn show(plan: &Plan, output: Output, words: Words) {
+    let mut lines = refused_lines(&plan.refused, output, words);
     if plan.steps.is_empty() {
-        output.line(&words.text("cli_plan_empty"));
+        if lines.is_empty() {
+            lines.push(words.text("cli_plan_empty"));
+        }
+        output.lines(&lines);
         return;
     }
-    let mut lines = Vec::new();
     for step in &plan.steps {
         let target = output.tone(Tone::Heading, &step.target.0);
         lines.push(format!("{target}  {}", plain(&step.what)));

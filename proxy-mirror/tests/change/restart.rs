@@ -1,0 +1,111 @@
+//! Units restart once, and only where something is left to restart.
+
+use proxy_mirror::change::{Change, UnitId, undo};
+
+use crate::sandbox::{DAEMON_JSON, Sandbox, daemon_json, drop_in};
+
+#[test]
+fn a_unit_is_restarted_once_and_once_more_when_its_files_are_given_back() {
+    let restart = Change::RestartUnit {
+        unit: UnitId::Docker,
+    };
+    let restarts = "daemon-reload\nreset-failed docker.service\nrestart docker.service\n";
+    let together: &[&[Change]] = &[&[
+        daemon_json(),
+        drop_in("http://127.0.0.1:3182"),
+        restart.clone(),
+    ]];
+    // Also where somebody had held the restart back at first.
+    let apart: &[&[Change]] = &[&[daemon_json()], &[daemon_json(), restart]];
+    for applied in [together, apart] {
+        let machine = Sandbox::new();
+        machine.write("etc/docker/daemon.json", DAEMON_JSON);
+        machine.stand_in_for_systemctl();
+        let before = machine.picture();
+        for changes in applied {
+            machine.apply(changes).unwrap();
+        }
+        assert_eq!(machine.systemctl_was_told(), restarts);
+        let undone = undo(&machine.desks).unwrap();
+        assert_eq!(undone.restarted, ["docker.service"]);
+        assert_eq!(machine.systemctl_was_told(), restarts);
+        assert_eq!(machine.picture(), before);
+    }
+}
+
+#[test]
+fn a_daemon_that_does_not_start_with_ours_starts_without() {
+    let machine = Sandbox::new();
+    machine.stand_in_for_systemctl();
+    let before = machine.picture();
+    let systemctl = machine.root().join("bin/systemctl");
+    // As dockerd, when a flag in its unit says the same as its file.
+    let picky =
+        "#!/bin/sh\necho $* >>/told\n[ $1 != restart ] || [ ! -e /etc/docker/daemon.json ]\n";
+    let works = std::fs::read_to_string(&systemctl).unwrap();
+    std::fs::write(&systemctl, picky).unwrap();
+    let restart = Change::RestartUnit {
+        unit: UnitId::Docker,
+    };
+    let error = machine
+        .apply(&[daemon_json(), restart])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("everything is again what it was"), "{error}");
+    assert_eq!(
+        machine
+            .systemctl_was_told()
+            .matches("restart docker")
+            .count(),
+        2
+    );
+    std::fs::write(&systemctl, works).unwrap();
+    assert_eq!(machine.picture(), before);
+}
+
+#[test]
+fn a_restart_that_fails_in_undo_is_tried_again_by_the_next() {
+    let machine = Sandbox::new();
+    machine.stand_in_for_systemctl();
+    let restart = Change::RestartUnit {
+        unit: UnitId::Docker,
+    };
+    machine.apply(&[daemon_json(), restart]).unwrap();
+    let systemctl = machine.root().join("bin/systemctl");
+    let works = std::fs::read_to_string(&systemctl).unwrap();
+    std::fs::write(&systemctl, "#!/bin/sh\necho no such unit >&2; exit 5\n").unwrap();
+    let error = undo(&machine.desks).unwrap_err().to_string();
+    assert!(error.contains("no such unit"), "{error}");
+    assert!(
+        !machine.root().join("etc/docker/daemon.json").exists(),
+        "files come back first"
+    );
+    std::fs::write(&systemctl, works).unwrap();
+    assert_eq!(undo(&machine.desks).unwrap().restarted, ["docker.service"]);
+}
+
+#[test]
+fn a_unit_that_was_uninstalled_since_does_not_hold_undo_up() {
+    let machine = Sandbox::new();
+    machine.stand_in_for_systemctl();
+    let before = machine.picture();
+    let restart = Change::RestartUnit {
+        unit: UnitId::Docker,
+    };
+    machine.apply(&[daemon_json(), restart]).unwrap();
+    machine.systemctl_was_told();
+    let systemctl = machine.root().join("bin/systemctl");
+    let works = std::fs::read_to_string(&systemctl).unwrap();
+    // As systemd 257 answers for a unit that there is none of.
+    let without = "#!/bin/sh\ncase $1 in\nshow) echo not-found;;\n\
+        restart) echo Failed to restart docker.service: Unit docker.service not found. >&2; exit 5;;\n\
+        esac\n";
+    std::fs::write(&systemctl, without).unwrap();
+    let undone = undo(&machine.desks).unwrap();
+    assert_eq!(undone.removed, ["/etc/docker/daemon.json"]);
+    assert_eq!(undone.gone, ["docker.service"]);
+    assert!(undone.restarted.is_empty(), "{undone:?}");
+    assert!(!machine.journal().exists(), "undo is done with it");
+    std::fs::write(&systemctl, works).unwrap();
+    assert_eq!(machine.picture(), before);
+}

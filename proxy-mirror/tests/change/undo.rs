@@ -1,0 +1,125 @@
+//! What is changed is given back: byte for byte, mode and owner included.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+use proxy_mirror::change::undo;
+
+use crate::sandbox::{DAEMON_JSON, Sandbox, daemon_json, daemon_json_to, drop_in};
+
+#[test]
+fn undo_gives_back_bytes_mode_and_owner() {
+    let machine = Sandbox::new();
+    let file = machine.write("etc/docker/daemon.json", DAEMON_JSON);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    chown(&file, Some(0), Some(7)).unwrap();
+    let before = machine.picture();
+    machine
+        .apply(&[daemon_json(), drop_in("http://127.0.0.1:3182")])
+        .unwrap();
+    assert_ne!(machine.picture(), before);
+    let meta = file.metadata().unwrap();
+    assert_eq!(
+        (meta.mode() & 0o7777, meta.uid(), meta.gid()),
+        (0o640, 0, 7)
+    );
+    let undone = undo(&machine.desks).unwrap();
+    assert_eq!(machine.picture(), before);
+    assert_eq!(undone.restored, ["/etc/docker/daemon.json"]);
+    assert_eq!(
+        undone.removed,
+        ["/etc/systemd/system/docker.service.d/gangway.conf"]
+    );
+    assert!(
+        !machine.journal().exists(),
+        "the journal holds old secrets and goes with the last record"
+    );
+}
+
+#[test]
+fn what_was_not_there_is_gone_with_the_folders_that_were_made_for_it() {
+    let machine = Sandbox::new();
+    let before = machine.picture();
+    machine
+        .apply(&[daemon_json(), drop_in("http://127.0.0.1:3182")])
+        .unwrap();
+    assert!(
+        machine
+            .root()
+            .join("etc/systemd/system/docker.service.d/gangway.conf")
+            .is_file()
+    );
+    undo(&machine.desks).unwrap();
+    assert_eq!(machine.picture(), before);
+}
+
+#[test]
+fn a_folder_in_which_somebody_else_put_a_file_stays() {
+    let machine = Sandbox::new();
+    machine.apply(&[drop_in("http://127.0.0.1:3182")]).unwrap();
+    let theirs = machine.write(
+        "etc/systemd/system/docker.service.d/theirs.conf",
+        "[Service]\n",
+    );
+    undo(&machine.desks).unwrap();
+    assert!(theirs.exists());
+    assert!(!theirs.with_file_name("gangway.conf").exists());
+}
+
+#[test]
+fn the_first_image_holds_however_often_a_change_is_applied() {
+    let machine = Sandbox::new();
+    machine.write("etc/docker/daemon.json", DAEMON_JSON);
+    let before = machine.picture();
+    for port in 1..5 {
+        machine
+            .apply(&[daemon_json_to(&format!("http://10.0.0.1:{port}"))])
+            .unwrap();
+    }
+    undo(&machine.desks).unwrap();
+    assert_eq!(machine.picture(), before);
+}
+
+#[test]
+fn what_somebody_else_wrote_since_is_kept() {
+    let machine = Sandbox::new();
+    let file = machine.write("etc/docker/daemon.json", "{\n  \"mtu\": 1400\n}\n");
+    machine.apply(&[daemon_json()]).unwrap();
+    let ours = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, ours.replace("1400", "1300")).unwrap();
+    let undone = undo(&machine.desks).unwrap();
+    assert_eq!(undone.merged, ["/etc/docker/daemon.json"]);
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        "{\n  \"mtu\": 1300\n}\n"
+    );
+}
+
+#[test]
+fn what_somebody_else_wrote_between_two_changes_is_kept_too() {
+    let machine = Sandbox::new();
+    let file = machine.write("etc/docker/daemon.json", "{\n  \"mtu\": 1400\n}\n");
+    machine.apply(&[daemon_json()]).unwrap();
+    let ours = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, ours.replace("1400", "1300")).unwrap();
+    machine
+        .apply(&[daemon_json_to("http://10.0.0.1:1")])
+        .unwrap();
+    undo(&machine.desks).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        "{\n  \"mtu\": 1300\n}\n"
+    );
+}
+
+#[test]
+fn a_file_that_somebody_took_away_stays_away() {
+    let machine = Sandbox::new();
+    let file = machine.write("etc/docker/daemon.json", DAEMON_JSON);
+    machine.apply(&[daemon_json()]).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(
+        undo(&machine.desks).unwrap().merged,
+        ["/etc/docker/daemon.json"]
+    );
+    assert!(!file.exists());
+}
