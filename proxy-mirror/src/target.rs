@@ -34,7 +34,7 @@ mod wsl;
 pub use daemon::{Daemon, DaemonError, DaemonSays};
 pub use desired::Proxies;
 pub use docker_cli::DockerCli;
-pub use docker_daemon::DockerDaemon;
+pub use docker_daemon::{DockerDaemon, Overruled};
 
 /// Stable name of a target: `docker-daemon`, `docker-cli`, `clusters`, `wsl:Ubuntu/docker-daemon`.
 #[derive(
@@ -121,6 +121,8 @@ pub struct Here {
     pub in_force: Option<Proxies>,
     /// Whether systemd runs it, so that it can be restarted.
     pub systemd: bool,
+    /// What makes our file void, where something does.
+    pub overruled: Option<Overruled>,
 }
 
 /// Something settings are pushed into.

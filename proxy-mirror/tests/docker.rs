@@ -120,6 +120,57 @@ async fn an_old_daemon_gets_a_drop_in_which_is_in_force_only_after_its_restart()
 }
 
 #[tokio::test]
+async fn an_old_daemons_other_drop_in_that_has_the_last_word_is_named() {
+    let dockerd = Dockerd::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path(), Daemon::Socket(dockerd.socket()));
+    let root = folder.path().join("machine");
+    stand_in_for_systemd(&root);
+    let drop_ins = root.join("etc/systemd/system/docker.service.d");
+    std::fs::create_dir_all(&drop_ins).unwrap();
+    let theirs = drop_ins.join("http-proxy.conf");
+    let text = "[Service]\nEnvironment=\"HTTP_PROXY=http://ann:hunter2@proxy.test:3128\"\n";
+    std::fs::write(&theirs, text).unwrap();
+    let blocked = view(&context, "docker-daemon").await;
+    assert!(
+        matches!(&blocked.state, TargetState::Blocked { reason }
+            if reason.contains("/docker.service.d/http-proxy.conf sets HTTP_PROXY") && !reason.contains("hunter2")),
+        "{blocked:?}"
+    );
+    let targets = target::all(&Arc::new(context.clone())).await;
+    let planned = target::plan(&context, &targets).await.view;
+    assert!(
+        planned.steps.is_empty(),
+        "containers would stop for nothing: {planned:#?}"
+    );
+    // One that ours comes after is no obstacle.
+    std::fs::rename(&theirs, drop_ins.join("00-http-proxy.conf")).unwrap();
+    let differs = view(&context, "docker-daemon").await;
+    assert!(
+        matches!(differs.state, TargetState::Differs { .. }),
+        "{differs:?}"
+    );
+}
+
+/// A machine whose `systemctl cat` shows Docker's unit as the real one does, and that obeys to
+/// everything else.
+fn stand_in_for_systemd(root: &std::path::Path) {
+    std::fs::create_dir_all(root.join("run/systemd/system")).unwrap();
+    std::fs::create_dir_all(root.join("bin")).unwrap();
+    for applet in ["sh", "cat"] {
+        std::fs::copy("/bin/busybox", root.join("bin").join(applet))
+            .expect("a static busybox must be installed: apt-get install busybox-static");
+    }
+    let systemctl = root.join("bin/systemctl");
+    let script = "#!/bin/sh\n[ \"$2\" = cat ] || exit 0\n\
+        for file in /etc/systemd/system/docker.service.d/*.conf; do\n\
+        echo; echo \"# $file\"; cat $file\ndone\n";
+    std::fs::write(&systemctl, script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&systemctl, mode).unwrap();
+}
+
+#[tokio::test]
 async fn no_service_means_no_file_of_roots_names_the_relay() {
     let dockerd = Dockerd::start(&[]);
     let folder = tempfile::tempdir().unwrap();

@@ -134,6 +134,8 @@ pub enum Command {
     Status(UnitId),
     /// `systemctl show --property=LoadState --value UNIT`: `loaded`, `not-found`, …
     LoadState(UnitId),
+    /// `systemctl cat UNIT`: its file and its drop-ins, in the order in which they hold.
+    Cat(UnitId),
     /// `docker info --format '{{json .}}'`
     DockerInfo,
     /// `systemd-sysusers /etc/sysusers.d/gangway.conf`
@@ -170,6 +172,7 @@ impl Command {
                 "--value",
                 unit.name(),
             ],
+            Self::Cat(unit) => vec!["systemctl", "--no-pager", "cat", unit.name()],
             Self::DockerInfo => vec!["docker", "info", "--format", "{{json .}}"],
             Self::MakeUser => vec!["systemd-sysusers", "/etc/sysusers.d/gangway.conf"],
             Self::AddUser => vec![

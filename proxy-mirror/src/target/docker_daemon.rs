@@ -3,6 +3,8 @@
 //! Engine 23.0 and later read `proxies` of `daemon.json`; older ones only their environment, as
 //! systemd gives it (docs.docker.com/engine/daemon/proxy). Neither is read again without a restart.
 
+mod overruled;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -12,8 +14,10 @@ use super::desired::World;
 use super::{
     Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState, files_say,
 };
-use crate::change::host::{Host, Machine};
+use crate::change::host::{Command, Host, Machine, Output};
 use crate::change::{Change, FileId, UnitId};
+
+pub use overruled::Overruled;
 
 /// The first version that reads `proxies`.
 const READS_PROXIES: u32 = 23;
@@ -56,6 +60,16 @@ impl DockerDaemon {
             world,
             context,
         }
+    }
+
+    /// Whether another drop-in makes ours void.
+    async fn overruled(&self) -> Option<Overruled> {
+        let wanted = environment(&self.desired().ok()?);
+        let host = Arc::clone(&self.host);
+        let cat = super::off_thread(move || host.run(Command::Cat(UnitId::Docker))).await;
+        // A unit that cannot be shown is judged by what the daemon says alone.
+        let cat = cat.ok().filter(Output::success)?.stdout;
+        overruled::overruled(&cat, FileId::DockerDropIn.path(), &wanted)
     }
 
     fn file(here: &Here) -> FileId {
@@ -106,9 +120,13 @@ impl Target for DockerDaemon {
                 version: Some(says.version),
                 in_force: says.proxies,
                 systemd: super::off_thread(move || host.has_systemd()).await,
-                files: Vec::new(),
+                ..Here::default()
             };
-            here.files.push(Self::file(&here).path().to_owned());
+            let file = Self::file(&here);
+            here.files.push(file.path().to_owned());
+            if here.systemd && file == FileId::DockerDropIn {
+                here.overruled = self.overruled().await;
+            }
             Detected::Here(here)
         })
     }
@@ -119,16 +137,15 @@ impl Target for DockerDaemon {
     }
 
     fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change> {
+        if now.overruled.is_some() {
+            // No restart would bring ours in force: containers would stop for nothing.
+            return Vec::new();
+        }
         let file = Self::file(now);
         let mut changes = vec![if file == FileId::DockerDropIn {
-            let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
             Change::WriteEnvironmentDropIn {
                 file,
-                environment: vec![
-                    set("HTTP_PROXY", &desired.proxy),
-                    set("HTTPS_PROXY", &desired.proxy),
-                    set("NO_PROXY", &desired.no_proxy),
-                ],
+                environment: environment(desired),
             }
         } else {
             let key = |name: &str, value: &str| {
@@ -157,6 +174,23 @@ impl Target for DockerDaemon {
     fn verify<'a>(&'a self, now: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState> {
         Box::pin(async move {
             let in_force = now.in_force.as_ref() == Some(desired);
+            if let Some(Overruled { variable, by }) = &now.overruled {
+                let by = by.display();
+                return if in_force {
+                    TargetState::Differs {
+                        reason: format!(
+                            "the daemon uses {}, as it should; {by} sets {variable} to something else, which holds after the next restart: rename or remove it",
+                            desired.proxy
+                        ),
+                    }
+                } else {
+                    TargetState::Blocked {
+                        reason: format!(
+                            "{by} sets {variable} too, and what it says holds, because it sorts after gangway.conf: rename or remove it, then run `gangway apply`"
+                        ),
+                    }
+                };
+            }
             let written = files_say(&self.context.desks, self.machine(), self.plan(now, desired));
             let file = Self::file(now).path().display().to_string();
             let says = match &now.in_force {
@@ -199,4 +233,13 @@ impl Target for DockerDaemon {
             }
         })
     }
+}
+
+fn environment(desired: &Proxies) -> Vec<(String, String)> {
+    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    vec![
+        set("HTTP_PROXY", &desired.proxy),
+        set("HTTPS_PROXY", &desired.proxy),
+        set("NO_PROXY", &desired.no_proxy),
+    ]
 }

@@ -1,0 +1,182 @@
+//! Another drop-in that has the last word on dockerd's environment: systemd reads them in the order
+//! of their names, and the last assignment holds (systemd.unit(5), systemd.exec(5)).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A variable of ours that another file sets after ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overruled {
+    /// Its name.
+    pub variable: String,
+    /// The drop-in that says what holds.
+    pub by: PathBuf,
+}
+
+/// The first variable of `wanted` that a drop-in which sorts after `ours` sets to something else.
+/// `cat` is what `systemctl cat UNIT` prints: every file below a comment with its path.
+pub(super) fn overruled(cat: &str, ours: &Path, wanted: &[(String, String)]) -> Option<Overruled> {
+    let mut file = Path::new("");
+    // The last word on each variable, after ours; `None`: it is unset.
+    let mut last: BTreeMap<&str, (Option<String>, &Path)> = BTreeMap::new();
+    // A line that ends with a backslash goes on.
+    let cat = cat.replace("\\\n", " ");
+    for line in cat.lines() {
+        if let Some(path) = line.strip_prefix("# ").map(Path::new)
+            && is_unit_file(path)
+        {
+            file = path;
+            continue;
+        }
+        let Some(assigned) = line.trim_start().strip_prefix("Environment=") else {
+            continue;
+        };
+        if !is_drop_in(file) || file.file_name() <= ours.file_name() {
+            continue;
+        }
+        let words = words(assigned);
+        for (name, _) in wanted {
+            // An empty assignment takes back every one before it.
+            if words.is_empty() {
+                last.insert(name, (None, file));
+            }
+            for value in words.iter().filter_map(|word| word.strip_prefix(name)) {
+                if let Some(value) = value.strip_prefix('=') {
+                    last.insert(name, (Some(value.to_owned()), file));
+                }
+            }
+        }
+    }
+    wanted.iter().find_map(|(name, value)| {
+        let (said, by) = last.get(name.as_str())?;
+        (said.as_ref() != Some(value)).then(|| Overruled {
+            variable: name.clone(),
+            by: by.to_path_buf(),
+        })
+    })
+}
+
+fn is_unit_file(path: &Path) -> bool {
+    let kind = path.extension().and_then(|kind| kind.to_str());
+    path.is_absolute() && (kind == Some("service") || is_drop_in(path))
+}
+
+fn is_drop_in(path: &Path) -> bool {
+    let folder = path.parent().and_then(Path::extension);
+    path.extension().is_some_and(|kind| kind == "conf") && folder.is_some_and(|kind| kind == "d")
+}
+
+/// Quotes group, a backslash takes the next character as it is, `%%` is a percent sign.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' | '\'' if quote == Some(c) => quote = None,
+            '"' | '\'' if quote.is_none() => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            c if c.is_whitespace() && quote.is_none() => words.extend(word.take()),
+            '\\' => word.get_or_insert_default().extend(chars.next()),
+            '%' => {
+                chars.next_if_eq(&'%');
+                word.get_or_insert_default().push('%');
+            }
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::overruled;
+
+    const OURS: &str = "/etc/systemd/system/docker.service.d/gangway.conf";
+
+    fn by(files: &[(&str, &str)]) -> Option<String> {
+        let ours = "[Service]\nEnvironment=\"HTTP_PROXY=http://127.0.0.1:3182\"\nEnvironment=\"NO_PROXY=a%%b\"\n";
+        // As systemd 257 prints it.
+        let mut cat = "# /lib/systemd/system/docker.service\n[Service]\nEnvironment=HTTP_PROXY=http://unit:1\nExecStart=/usr/sbin/dockerd\n".to_owned();
+        let mut files: Vec<(String, &str)> = files
+            .iter()
+            .map(|(name, text)| {
+                (
+                    format!("/etc/systemd/system/docker.service.d/{name}"),
+                    *text,
+                )
+            })
+            .collect();
+        files.push((OURS.to_owned(), ours));
+        files.sort();
+        for (path, text) in files {
+            cat.extend(["\n# ", &path, "\n", text]);
+        }
+        let wanted = [("HTTP_PROXY", "http://127.0.0.1:3182"), ("NO_PROXY", "a%b")];
+        let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        overruled(&cat, Path::new(OURS), &wanted).map(|found| {
+            let by = found.by.file_name().unwrap().to_str().unwrap();
+            format!("{} by {by}", found.variable)
+        })
+    }
+
+    #[test]
+    fn the_last_drop_in_that_says_something_else_is_named() {
+        let proxy = "[Service]\nEnvironment=\"HTTP_PROXY=http://proxy.test:3128\"\n";
+        assert_eq!(by(&[]), None);
+        assert_eq!(by(&[("00-proxy.conf", proxy)]), None, "ours comes after it");
+        for (name, text) in [
+            ("http-proxy.conf", proxy),
+            (
+                "http-proxy.conf",
+                "[Service]\nEnvironment=A=b 'HTTP_PROXY=http://x:1'\n",
+            ),
+            (
+                "http-proxy.conf",
+                "[Service]\nEnvironment=A=b \\\n  HTTP_PROXY=http://x:1\n",
+            ),
+            (
+                "http-proxy.conf",
+                "[Service]\n# /etc/said/by.hand\nEnvironment=HTTP_PROXY=\n",
+            ),
+            ("http-proxy.conf", "[Service]\nEnvironment=\n"),
+        ] {
+            assert_eq!(
+                by(&[(name, text)]).as_deref(),
+                Some("HTTP_PROXY by http-proxy.conf"),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            by(&[
+                ("http-proxy.conf", proxy),
+                ("zz.conf", "[Service]\nEnvironment=NO_PROXY=c\n")
+            ])
+            .as_deref(),
+            Some("HTTP_PROXY by http-proxy.conf")
+        );
+        assert_eq!(
+            by(&[("zz.conf", "[Service]\nEnvironment=NO_PROXY=c\n")]).as_deref(),
+            Some("NO_PROXY by zz.conf")
+        );
+    }
+
+    #[test]
+    fn a_drop_in_that_says_the_same_or_something_else_is_none_of_it() {
+        for text in [
+            "[Service]\nEnvironment=HTTP_PROXY=http://127.0.0.1:3182 NO_PROXY=a%%b\n",
+            "[Service]\nEnvironment=HTTP_PROXY=http://x:1\nEnvironment=HTTP_PROXY=http://127.0.0.1:3182\n",
+            "[Service]\nEnvironment=XHTTP_PROXY=http://x:1\n",
+            "[Service]\n#Environment=HTTP_PROXY=http://x:1\n",
+            "[Service]\nLimitNOFILE=1\n",
+        ] {
+            assert_eq!(by(&[("zz.conf", text)]), None, "{text}");
+        }
+    }
+}
