@@ -10,4 +10,4 @@ pub use bypass::BypassIndex;
 pub use destination::{Destination, Host};
 pub use original::{Belongs, belongs, route_original};
 pub use private::is_private;
-pub use router::{Route, Router};
+pub use router::{DirectRule, Route, Router};

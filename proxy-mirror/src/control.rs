@@ -20,6 +20,7 @@ pub mod client;
 mod door;
 mod peer;
 mod problem;
+mod said;
 pub mod server;
 mod verdict;
 

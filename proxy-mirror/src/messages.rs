@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::control::Problem;
+use crate::control::{Problem, Said};
 
 /// A language that there is a catalogue of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,6 +75,14 @@ impl Catalogue {
             .get(key)
             .and_then(|text| filled(text, |name| args.get(name).copied()))
             .unwrap_or_else(|| key.to_owned())
+    }
+
+    /// A sentence in this language; in English where the catalogue lacks it or it lacks an argument.
+    pub fn said(&self, said: &Said) -> String {
+        self.texts
+            .get(&said.key)
+            .and_then(|text| filled(text, |name| said.args.get(name).map(String::as_str)))
+            .unwrap_or_else(|| said.english.clone())
     }
 
     /// What a user is told of a problem: the catalogue's text, or the problem's own English

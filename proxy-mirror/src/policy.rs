@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use proxy_engine::config::{Policy, Upstream};
 use secrecy::SecretString;
 
-use crate::control::{PolicyView, Problem, SourceView};
+use crate::control::{PolicyView, Problem, Said, SourceView};
 use crate::settings::Settings;
 use crate::source::{Reading, SourceError, SourceId};
 use crate::world::{ContainerNetwork, Relay};
@@ -64,7 +64,9 @@ pub struct Decision {
     pub chosen: Option<SourceId>,
     /// Where the default route was said: `prefs.js:12`, `settings.toml: mode`, `https_proxy`; `the
     /// default` where nobody said anything.
-    pub origin: String,
+    pub origin: Said,
+    /// Why the default route is as it is.
+    pub cause: Said,
     /// Number of bypass entries at the front of [`Policy::bypass`] that came from the source; the
     /// others came from the settings.
     pub bypass_of_source: usize,

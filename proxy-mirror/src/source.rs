@@ -12,6 +12,7 @@ use proxy_engine::config::{Bypass, Upstream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::control::Said;
 use crate::places::Places;
 
 pub use env::Environment;
@@ -43,7 +44,7 @@ pub struct Reading {
     /// The source.
     pub source: SourceId,
     /// File and key, or variable, that the value came from.
-    pub origin: String,
+    pub origin: Said,
     /// What it says.
     pub says: Says,
     /// A password that stood in the source beside the proxy (`http://user:password@…`): it goes to
@@ -84,27 +85,33 @@ pub enum Says {
 
 impl Reading {
     /// A reading that says nothing, with the reason or place for people.
-    pub fn nothing(source: SourceId, origin: impl Into<String>) -> Self {
+    pub fn nothing(source: SourceId, origin: Said) -> Self {
         Self {
             source,
-            origin: origin.into(),
+            origin,
             says: Says::Nothing,
             password: None,
         }
     }
 }
 
-impl std::fmt::Display for Says {
+impl Says {
     /// For people, without secrets: `http://proxy.corp:3128`, `no proxy`, `nothing`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    pub fn said(&self) -> Said {
         match self {
-            Self::Nothing => f.write_str("nothing"),
-            Self::Direct => f.write_str("no proxy"),
-            Self::Proxy { upstream, .. } => upstream.fmt(f),
-            Self::Pac { url: Some(url) } => write!(f, "PAC file {url}"),
-            Self::Pac { url: None } => f.write_str("automatic detection"),
-            Self::Unusable { proxy, .. } => f.write_str(proxy),
+            Self::Nothing => Said::new("said_nothing", &[]),
+            Self::Direct => Said::new("said_no_proxy", &[]),
+            Self::Proxy { upstream, .. } => Said::verbatim(upstream.to_string()),
+            Self::Pac { url: Some(url) } => Said::new("said_pac", &[("url", url)]),
+            Self::Pac { url: None } => Said::new("said_detection", &[]),
+            Self::Unusable { proxy, .. } => Said::verbatim(proxy),
         }
+    }
+}
+
+impl std::fmt::Display for Says {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.said().fmt(f)
     }
 }
 

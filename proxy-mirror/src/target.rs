@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::change::host::Machine;
 use crate::change::plan::Proposal;
 use crate::change::{Change, ChangeError, Desks, PlannedChanges};
-use crate::control::{EngineRuns, TargetView};
+use crate::control::{EngineRuns, Said, TargetView};
 use crate::settings::Settings;
 use crate::world::Relay;
 
@@ -54,27 +54,27 @@ pub enum TargetState {
     /// The thing itself was asked, and says what it should.
     InForce {
         /// What it said: `HttpProxy = http://127.0.0.1:3182`.
-        evidence: String,
+        evidence: Said,
     },
     /// Files or settings differ from what they should be; `plan` says how.
     Differs {
         /// In one sentence.
-        reason: String,
+        reason: Said,
     },
     /// The file says so, the running thing does not: it was not restarted since.
     NotInForce {
         /// What it says, what it should say.
-        reason: String,
+        reason: Said,
     },
     /// It could not be asked, or its settings cannot be read.
     Failed {
         /// Why, and what to do.
-        reason: String,
+        reason: Said,
     },
     /// It would be set, but something is missing first (the engine service, root).
     Blocked {
         /// What is missing, and the command that gets it.
-        reason: String,
+        reason: Said,
     },
 }
 
@@ -85,6 +85,8 @@ pub struct Context {
     pub settings: Settings,
     /// What follows from sources and settings.
     pub policy: Policy,
+    /// Why its default route is as it is.
+    pub cause: Said,
     /// The relay's addresses.
     pub relay: Relay,
     /// Where the engine runs.

@@ -12,7 +12,7 @@ use proxy_engine::config::{Interception, Policy};
 use proxy_engine::control::InterceptionState;
 use proxy_mirror::change::host::Local;
 use proxy_mirror::change::{Desks, execute, undo};
-use proxy_mirror::control::{EngineRuns, TargetView};
+use proxy_mirror::control::{EngineRuns, Said, TargetView};
 use proxy_mirror::settings::{Settings, Style};
 use proxy_mirror::target::{self, Context, Daemon, TargetState, clusters};
 use proxy_mirror::world::Relay;
@@ -27,6 +27,7 @@ fn context(folder: &std::path::Path, docker: Daemon) -> Context {
     Context {
         settings: Settings::default(),
         policy: Policy::direct("test"),
+        cause: Said::verbatim("test"),
         relay: Relay {
             port: 3182,
             containers: None,
@@ -83,7 +84,7 @@ async fn an_old_daemon_gets_a_drop_in_which_is_in_force_only_after_its_restart()
     );
     let written = view(&context, "docker-daemon").await;
     assert!(
-        matches!(&written.state, TargetState::NotInForce { reason } if reason.contains("restart dockerd by hand")),
+        matches!(&written.state, TargetState::NotInForce { reason } if reason.english.contains("restart dockerd by hand")),
         "{written:?}"
     );
     // What systemd would give it.
@@ -134,7 +135,7 @@ async fn an_old_daemons_other_drop_in_that_has_the_last_word_is_named() {
     let blocked = view(&context, "docker-daemon").await;
     assert!(
         matches!(&blocked.state, TargetState::Blocked { reason }
-            if reason.contains("/docker.service.d/http-proxy.conf sets HTTP_PROXY") && !reason.contains("hunter2")),
+            if reason.english.contains("/docker.service.d/http-proxy.conf sets HTTP_PROXY") && !reason.english.contains("hunter2")),
         "{blocked:?}"
     );
     let targets = target::all(&Arc::new(context.clone())).await;
@@ -178,7 +179,7 @@ async fn no_service_means_no_file_of_roots_names_the_relay() {
     context.engine = EngineRuns::Embedded;
     let blocked = view(&context, "docker-daemon").await;
     assert!(
-        matches!(&blocked.state, TargetState::Blocked { reason } if reason.contains("gangway engine install")),
+        matches!(&blocked.state, TargetState::Blocked { reason } if reason.english.contains("gangway engine install")),
         "{blocked:?}"
     );
     let targets = target::all(&Arc::new(context.clone())).await;
@@ -261,7 +262,9 @@ async fn networks_are_found_as_they_come_and_internal_ones_are_left_alone() {
         interception: interception.clone(),
     };
     let part = view(&context, "clusters").await;
-    assert!(matches!(&part.state, TargetState::NotInForce { reason } if reason.contains("shop0")));
+    assert!(
+        matches!(&part.state, TargetState::NotInForce { reason } if reason.english.contains("shop0"))
+    );
     interception.interfaces.push("shop0".parse().unwrap());
     context.interception = InterceptionState::On { interception };
     assert!(matches!(
@@ -338,7 +341,7 @@ async fn a_malformed_cli_file_is_named_and_nothing_is_planned_for_it() {
     std::fs::write(&context.docker_cli, "{\n  oops\n}").unwrap();
     let view = view(&context, "docker-cli").await;
     assert!(
-        matches!(&view.state, TargetState::Failed { reason } if reason.contains("config.json:2:3: ")),
+        matches!(&view.state, TargetState::Failed { reason } if reason.english.contains("config.json:2:3: ")),
         "{view:?}"
     );
     let targets = target::all(&Arc::new(context.clone())).await;
@@ -363,7 +366,7 @@ async fn a_mirrored_upstream_never_asks_for_a_password() {
     context.policy.default = upstreams("http://ann@proxy.corp.example:3128");
     let blocked = view(&context, "docker-cli").await;
     assert!(
-        matches!(&blocked.state, TargetState::Blocked { reason } if reason.contains("password of ann")),
+        matches!(&blocked.state, TargetState::Blocked { reason } if reason.english.contains("password of ann")),
         "{blocked:?}"
     );
     context.policy.default = upstreams("http://proxy.corp.example:3128");

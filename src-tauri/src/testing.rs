@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use proxy_mirror::control::{
     Applied, ApplyRequest, CredentialsState, Door, EngineRuns, EngineView, Explanation, Plan,
-    PolicyKind, PolicyView, Problem, SettingsChange, SettingsView, Status, StoreCredentials,
+    PolicyKind, PolicyView, Problem, Said, SettingsChange, SettingsView, Status, StoreCredentials,
     Undone, UpstreamView,
 };
 use proxy_mirror::settings::{Mode, Style};
@@ -22,13 +22,13 @@ pub(crate) fn status() -> Status {
             kind: PolicyKind::Upstreams,
             upstreams: vec![upstream.clone()],
             bypass: Vec::new(),
-            cause: "the environment says so".into(),
+            cause: Said::verbatim("the environment says so"),
         },
         engine: EngineView {
             runs: EngineRuns::Service,
             listening: vec!["127.0.0.1:3182".into()],
             listen_errors: Vec::new(),
-            intercepts: "nothing".into(),
+            intercepts: Said::new("said_nothing", &[]),
             intercept_error: None,
             upstreams: vec![UpstreamView {
                 upstream,

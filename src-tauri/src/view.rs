@@ -40,6 +40,28 @@ impl From<control::Problem> for Problem {
     }
 }
 
+/// A sentence or a part of one: a text of the catalogue, and the same in English for where the
+/// catalogue has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Said {
+    /// The key in the catalogue; empty for what is the same in every language.
+    pub key: String,
+    /// Arguments of the catalogue's text.
+    pub args: BTreeMap<String, String>,
+    /// In English; empty where there is nothing to say.
+    pub english: String,
+}
+
+impl From<control::Said> for Said {
+    fn from(said: control::Said) -> Self {
+        Self {
+            key: said.key,
+            args: said.args,
+            english: said.english,
+        }
+    }
+}
+
 /// Where the proxy comes from; see [`proxy_mirror::settings::Mode`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "snake_case")]

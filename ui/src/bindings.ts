@@ -33,6 +33,8 @@ export const events = {
 export type AppliedPage = {
 	/**  In order. */
 	done: StepCard[],
+	/**  Why some targets stayed as they were. */
+	refused: Problem[],
 	/**  The targets afterwards, each asked. */
 	targets: TargetCard[],
 };
@@ -53,7 +55,7 @@ export type EngineCard = {
 	/**  The relay's addresses that listen. */
 	listening: string[],
 	/**  What is intercepted, for people. */
-	intercepts: string,
+	intercepts: Said,
 	/**  Listeners and interception that failed. */
 	problems: Problem[],
 	/**  Each upstream's health. */
@@ -99,6 +101,8 @@ export type PlanPage = {
 	id: string,
 	/**  In order; empty when everything is as it should be. */
 	steps: StepCard[],
+	/**  Why some targets stay as they are. */
+	refused: Problem[],
 	/**  All files of all steps as one unified diff. */
 	diff: string,
 	/**  Whether a step needs root and the agent is not. */
@@ -114,7 +118,7 @@ export type PolicyCard = {
 	/**  Directly dialled, beside the private ranges. */
 	bypass: string[],
 	/**  Why it is so. */
-	cause: string,
+	cause: Said,
 };
 
 /**  The default route's kind. */
@@ -137,6 +141,19 @@ export type Problem = {
 	message: string,
 	/**  Arguments of the catalogue's text. */
 	args: { [key in string]: string },
+};
+
+/**
+ *  A sentence or a part of one: a text of the catalogue, and the same in English for where the
+ *  catalogue has none.
+ */
+export type Said = {
+	/**  The key in the catalogue; empty for what is the same in every language. */
+	key: string,
+	/**  Arguments of the catalogue's text. */
+	args: { [key in string]: string },
+	/**  In English; empty where there is nothing to say. */
+	english: string,
 };
 
 /**  All of the settings page, as the user left it. */
@@ -178,9 +195,9 @@ export type SourceCard = {
 	/**  Whether the policy follows it. */
 	chosen: boolean,
 	/**  File and key. */
-	origin: string,
+	origin: Said,
 	/**  What it says, without secrets. */
-	says: string,
+	says: Said,
 	/**  Why it could not be read; empty where it could. */
 	error: string,
 };
@@ -230,11 +247,11 @@ export type StepCard = {
 	/**  Whose. */
 	target: string,
 	/**  What will be done. */
-	what: string,
+	what: Said,
 	/**  What undo will do. */
-	undo: string,
+	undo: Said,
 	/**  What it restarts, and what that does; empty where nothing. */
-	restarts: string,
+	restarts: Said,
 };
 
 /**  What targets are told; see [`proxy_mirror::settings::Style`]. */
@@ -259,7 +276,7 @@ export type TargetCard = {
 	/**  Whether that is so. */
 	state: TargetState,
 	/**  What it said, or why not; empty where the state says it all. */
-	detail: string,
+	detail: Said,
 };
 
 /**  Whether what should be in force is; see [`proxy_mirror::target::TargetState`]. */
@@ -289,6 +306,8 @@ export type UndonePage = {
 	merged: string[],
 	/**  Units that were restarted. */
 	restarted: string[],
+	/**  Units that are not there any more, so that nothing was left to restart. */
+	gone: string[],
 };
 
 /**  One upstream. */

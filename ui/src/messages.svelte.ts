@@ -2,7 +2,7 @@
 // generated code, and the code of a problem is only known when it happens.
 import english from "../../proxy-mirror/messages/en.json";
 import japanese from "../../proxy-mirror/messages/ja.json";
-import type { Problem } from "./bindings";
+import type { Problem, Said } from "./bindings";
 
 export type Key = keyof typeof english;
 export type Language = "en" | "ja";
@@ -37,6 +37,12 @@ export function m(key: Key, args: Args = {}): string {
 export function problemText(problem: Problem): string {
   const text = catalogues[current][`problem_${problem.code}` as Key] as string | undefined;
   return text === undefined ? problem.message : filled(text, { message: problem.message, ...problem.args });
+}
+
+/** A sentence in the user's language; English where the catalogue does not know it. */
+export function said(sentence: Said): string {
+  const text = catalogues[current][sentence.key as Key] as string | undefined;
+  return text === undefined ? sentence.english : filled(text, sentence.args);
 }
 
 function filled(text: string, args: { [name in string]: string | number }): string {

@@ -1,7 +1,10 @@
 // An agent behind Tauri's own mock of its inter-process calls.
 import { emit } from "@tauri-apps/api/event";
 import { mockIPC } from "@tauri-apps/api/mocks";
-import type { Problem, SettingsEdit, StatusPage } from "../src/bindings";
+import type { Problem, Said, SettingsEdit, StatusPage } from "../src/bindings";
+
+export const verbatim = (english: string): Said => ({ key: "", args: {}, english });
+const NOTHING: Said = { key: "said_nothing", args: {}, english: "nothing" };
 
 export const STATUS: StatusPage = {
   connected: true,
@@ -11,21 +14,21 @@ export const STATUS: StatusPage = {
   mode: "system",
   style: "relay",
   sources: [
-    { id: "system", chosen: false, origin: "org.gnome.system.proxy", says: "nothing", error: "" },
-    { id: "environment", chosen: true, origin: "https_proxy", says: "http://proxy.corp.example:3128", error: "" },
+    { id: "system", chosen: false, origin: verbatim("org.gnome.system.proxy"), says: NOTHING, error: "" },
+    { id: "environment", chosen: true, origin: verbatim("https_proxy"), says: verbatim("http://proxy.corp.example:3128"), error: "" },
   ],
-  policy: { kind: "upstreams", upstreams: ["http://proxy.corp.example:3128"], bypass: [], cause: "https_proxy" },
+  policy: { kind: "upstreams", upstreams: ["http://proxy.corp.example:3128"], bypass: [], cause: verbatim("https_proxy") },
   engine: {
     runs: "service",
     listening: ["127.0.0.1:3182"],
-    intercepts: "nothing",
+    intercepts: NOTHING,
     problems: [],
     upstreams: [{ upstream: "http://proxy.corp.example:3128", credentials: "missing", problems: [] }],
     connections: 3,
   },
   targets: [
-    { id: "docker-daemon", title: "Docker daemon", version: "26.1.5", files: [], desired: "", state: "in_force", detail: "HttpProxy = http://127.0.0.1:3182" },
-    { id: "docker-cli", title: "Docker command", version: "", files: [], desired: "", state: "not_in_force", detail: "edited by hand" },
+    { id: "docker-daemon", title: "Docker daemon", version: "26.1.5", files: [], desired: "", state: "in_force", detail: verbatim("HttpProxy = http://127.0.0.1:3182") },
+    { id: "docker-cli", title: "Docker command", version: "", files: [], desired: "", state: "not_in_force", detail: verbatim("edited by hand") },
   ],
   notices: [],
 };

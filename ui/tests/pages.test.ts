@@ -2,7 +2,7 @@ import { render, screen, waitFor, within } from "@testing-library/svelte";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, test } from "vitest";
 import App from "../src/App.svelte";
-import { fakeAgent, Refusal, STATUS } from "./fake-agent";
+import { fakeAgent, Refusal, STATUS, verbatim } from "./fake-agent";
 
 const user = userEvent.setup();
 const asked = (calls: { name: string }[], name: string) => calls.filter((call) => call.name === name);
@@ -53,7 +53,7 @@ describe("the status page", () => {
   });
 
   test("apply sends the plan that was shown, and only after the diff", async () => {
-    const step = { target: "docker-cli", what: "Set proxies.default", undo: "put it back", restarts: "" };
+    const step = { target: "docker-cli", what: verbatim("Set proxies.default"), undo: verbatim("put it back"), restarts: verbatim("") };
     const plan = { id: "p7", steps: [step], refused: [], diff: "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", needs_root: false };
     const { calls } = fakeAgent({ plan, apply: { done: [step], refused: [], targets: STATUS.targets } });
     render(App);
@@ -66,7 +66,7 @@ describe("the status page", () => {
   });
 
   test("a target that cannot be changed is said beside what can be, before and after", async () => {
-    const step = { target: "docker-cli", what: "Set proxies.default", undo: "put it back", restarts: "" };
+    const step = { target: "docker-cli", what: verbatim("Set proxies.default"), undo: verbatim("put it back"), restarts: verbatim("") };
     const refused = [{ code: "file_malformed", message: "/etc/docker/daemon.json:2:8: oops", args: {} }];
     const plan = { id: "p8", steps: [step], refused, diff: "", needs_root: false };
     fakeAgent({ plan, apply: { done: [step], refused, targets: STATUS.targets } });
@@ -93,6 +93,7 @@ describe("the status page", () => {
     await screen.findByText("In order");
     await user.selectOptions(screen.getByRole("combobox"), "ja");
     expect(await screen.findByText("正常")).toBeTruthy();
+    expect(screen.getAllByText("なし").length).toBe(2);
     expect(document.documentElement.lang).toBe("ja");
     expect(asked(calls, "speak").at(-1)).toEqual({ name: "speak", args: { language: "ja" } });
   });

@@ -82,7 +82,8 @@ async fn intercepted(
         .is_one(client.ip())
         .then(|| "the upstream's own connection".to_owned());
     // Where the address alone decides, there is nothing to wait for.
-    if let Some(reason) = own_way.or_else(|| router.direct_address(original)) {
+    let direct = || Some(router.direct_address(original)?.to_string());
+    if let Some(reason) = own_way.or_else(direct) {
         let route = Route::Direct { reason };
         return pass_on(core, stream, read, client, original, None, route, record).await;
     }

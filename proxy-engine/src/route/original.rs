@@ -34,14 +34,14 @@ pub async fn belongs(name: &str, ip: IpAddr) -> Belongs {
 /// make it direct only where our own resolution of the name contains the address: else a client
 /// could name an internal host to be let through, or come in (CVE-2009-0801).
 pub async fn route_original(router: &Router, original: SocketAddr, name: Option<&str>) -> Route {
-    if let Some(reason) = router.direct_address(original) {
-        return Route::Direct { reason };
+    if let Some(rule) = router.direct_address(original) {
+        return rule.into();
     }
     if let Some(name) = name
-        && let Some(reason) = router.direct_name(name, original.port())
+        && let Some(rule) = router.direct_name(name, original.port())
     {
         if belongs(name, original.ip()).await == Belongs::Yes {
-            return Route::Direct { reason };
+            return rule.into();
         }
         tracing::info!(%original, name, "the name would go directly, but is not of this address");
     }

@@ -1,5 +1,6 @@
 //! One policy, ready to answer.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -28,6 +29,38 @@ pub enum Route {
         /// One sentence for people.
         reason: String,
     },
+}
+
+/// Why a destination is dialled directly whatever the default route is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectRule {
+    /// `localhost` and what is below it (RFC 6761, section 6.3).
+    ThisMachine,
+    /// A name of one label: nobody's outside.
+    PlainName,
+    /// See [`is_private`].
+    PrivateNetwork,
+    /// This entry of the policy's bypass list.
+    Bypass(String),
+}
+
+impl fmt::Display for DirectRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ThisMachine => f.write_str("this machine"),
+            Self::PlainName => f.write_str("a name without a dot"),
+            Self::PrivateNetwork => f.write_str("private network"),
+            Self::Bypass(rule) => write!(f, "bypass {rule}"),
+        }
+    }
+}
+
+impl From<DirectRule> for Route {
+    fn from(rule: DirectRule) -> Self {
+        Self::Direct {
+            reason: rule.to_string(),
+        }
+    }
 }
 
 /// A compiled policy. Connections hold it from start to end, so that each sees one policy.
@@ -64,28 +97,28 @@ impl Router {
             Host::Ip(ip) => self.direct_address(SocketAddr::new(*ip, to.port)),
             Host::Name(name) => self.direct_name(name, to.port),
         };
-        direct.map_or_else(|| self.default_route(), |reason| Route::Direct { reason })
+        direct.map_or_else(|| self.default_route(), Route::from)
     }
 
     /// Why this address is dialled directly whatever its name is; `None` when it is not.
-    pub fn direct_address(&self, to: SocketAddr) -> Option<String> {
+    pub fn direct_address(&self, to: SocketAddr) -> Option<DirectRule> {
         if is_private(to.ip()) {
-            return Some("private network".into());
+            return Some(DirectRule::PrivateNetwork);
         }
-        let rule = self.bypass.address(to.ip(), to.port())?;
-        Some(format!("bypass {rule}"))
+        let rule = self.bypass.address(to.ip(), to.port());
+        rule.map(DirectRule::Bypass)
     }
 
     /// Why this name is dialled directly; `None` when it is not. On intercepted connections it
     /// counts only once our own resolution of the name contains the original address.
-    pub fn direct_name(&self, name: &str, port: u16) -> Option<String> {
+    pub fn direct_name(&self, name: &str, port: u16) -> Option<DirectRule> {
         if name == "localhost" || name.ends_with(".localhost") {
-            return Some("this machine".into());
+            return Some(DirectRule::ThisMachine);
         }
         if let Some(rule) = self.bypass.name(name, port) {
-            return Some(format!("bypass {rule}"));
+            return Some(DirectRule::Bypass(rule));
         }
-        (!name.contains('.')).then(|| "a name without a dot".into())
+        (!name.contains('.')).then_some(DirectRule::PlainName)
     }
 
     /// The route of what no rule names.

@@ -100,6 +100,7 @@ async fn all(
     let context = Arc::new(Context {
         settings: known.settings.clone(),
         policy: known.decision.policy.clone(),
+        cause: known.decision.cause.clone(),
         relay: known.relay,
         engine: report.runs,
         interception,

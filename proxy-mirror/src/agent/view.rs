@@ -5,8 +5,8 @@ use proxy_engine::control::{InterceptionState, Via};
 use super::engine_link::Report;
 use super::known::Known;
 use crate::control::{
-    CredentialsState, EngineRuns, EngineView, PolicyKind, PolicyView, Problem, Status, TargetView,
-    UpstreamView,
+    CredentialsState, EngineRuns, EngineView, PolicyKind, PolicyView, Problem, Said, Status,
+    TargetView, UpstreamView,
 };
 use crate::settings::Mode;
 
@@ -44,7 +44,7 @@ pub(super) fn unknown() -> Status {
             kind: PolicyKind::Direct,
             upstreams: Vec::new(),
             bypass: Vec::new(),
-            cause: String::new(),
+            cause: Said::default(),
         },
         engine: nothing(EngineRuns::Absent),
         targets: Vec::new(),
@@ -107,7 +107,13 @@ pub(super) fn engine(report: &Report) -> EngineView {
                 .iter()
                 .map(ToString::to_string)
                 .collect();
-            view.intercepts = format!("{} (ports {})", names.join(", "), interception.ports);
+            view.intercepts = Said::new(
+                "said_intercepted",
+                &[
+                    ("interfaces", &names.join(", ")),
+                    ("ports", &interception.ports),
+                ],
+            );
         }
         InterceptionState::Failed { problem, .. } => {
             view.intercept_error = Some(problem.clone().into());
@@ -134,7 +140,7 @@ fn nothing(runs: EngineRuns) -> EngineView {
         runs,
         listening: Vec::new(),
         listen_errors: Vec::new(),
-        intercepts: "nothing".to_owned(),
+        intercepts: Said::new("said_nothing", &[]),
         intercept_error: None,
         upstreams: Vec::new(),
         open_connections: 0,

@@ -6,7 +6,7 @@ use super::desk::Draft;
 use super::diff::diff;
 use super::host::Machine;
 use super::{Change, ChangeError, Desks, FileId, Fingerprint, Owner, UnitId, helper};
-use crate::control::{Plan, PlanStep, RefusedTarget};
+use crate::control::{Plan, PlanStep, RefusedTarget, Said};
 use crate::target::TargetId;
 
 /// What one target wants done.
@@ -163,7 +163,7 @@ pub fn execute(
             progress(Step {
                 number: done.len(),
                 of,
-                what: step.view.what.clone(),
+                what: step.view.what.english.clone(),
             });
         }
         helper::carry_out(by_helper.iter().map(|step| helper::Errand {
@@ -176,7 +176,7 @@ pub fn execute(
         progress(Step {
             number: done.len() + 1,
             of,
-            what: step.view.what.clone(),
+            what: step.view.what.english.clone(),
         });
         let owner = step.change.file().map_or(Owner::System, FileId::owner);
         desks
@@ -208,16 +208,14 @@ fn unit(change: &Change) -> Option<UnitId> {
 }
 
 fn restart(proposal: &Proposal, change: &Change) -> Planned {
-    let name = unit(change).map_or("", UnitId::name);
-    let place = on(&proposal.machine);
+    let unit = on(&proposal.machine, unit(change).map_or("", UnitId::name));
+    let once = Said::new("said_restart", &[("unit", &unit)]);
     Planned {
         view: PlanStep {
             target: proposal.target.clone(),
-            what: format!("restart {name}{place}, once"),
-            undo: format!("restart {name}{place}, once"),
-            restarts: Some(format!(
-                "{name} restarts{place}: its containers stop unless `live-restore` is set, and those with a restart policy start again"
-            )),
+            what: once.clone(),
+            undo: once,
+            restarts: Some(Said::new("said_restarts", &[("unit", &unit)])),
         },
         machine: proposal.machine.clone(),
         change: change.clone(),
@@ -227,44 +225,42 @@ fn restart(proposal: &Proposal, change: &Change) -> Planned {
 }
 
 fn describe(proposal: &Proposal, change: &Change, file: &FileId, draft: &Draft) -> PlanStep {
-    let place = on(&proposal.machine);
-    let path = draft.path.display();
-    let names = |names: Vec<String>| names.join(", ");
+    let path = on(&proposal.machine, draft.path.display());
     let what = match change {
         Change::SetJsonKeys { keys, .. } => {
-            format!(
-                "set {} in {path}{place}",
-                names(keys.iter().map(|(k, _)| k.join(".")).collect())
-            )
+            let names: Vec<String> = keys.iter().map(|(names, _)| names.join(".")).collect();
+            Said::new("said_set", &[("names", &names.join(", ")), ("path", &path)])
         }
         Change::WriteEnvironmentDropIn { environment, .. }
         | Change::WriteProfile { environment, .. } => {
-            let variables = names(environment.iter().map(|(name, _)| name.clone()).collect());
-            format!("write {path}{place} with {variables}")
+            let names: Vec<&str> = environment.iter().map(|(name, _)| name.as_str()).collect();
+            Said::new(
+                "said_write_with",
+                &[("names", &names.join(", ")), ("path", &path)],
+            )
         }
-        Change::InstallFile { .. } | Change::RestartUnit { .. } => format!("write {path}{place}"),
+        Change::InstallFile { .. } | Change::RestartUnit { .. } => {
+            Said::new("said_write", &[("path", &path)])
+        }
     };
-    let owner = match file.owner() {
-        Owner::System => "root's",
-        Owner::User => "yours",
+    let undo = match (&draft.current, file.owner()) {
+        (Some(_), Owner::System) => "said_undo_roots",
+        (Some(_), Owner::User) => "said_undo_yours",
+        (None, _) => "said_undo_new",
     };
     PlanStep {
         target: proposal.target.clone(),
         what,
-        undo: match draft.current {
-            Some(_) => format!(
-                "{path}{place} is again what it was, byte for byte, mode and owner ({owner})"
-            ),
-            None => format!("{path}{place} goes away again"),
-        },
+        undo: Said::new(undo, &[("path", &path)]),
         restarts: None,
     }
 }
 
-fn on(machine: &Machine) -> String {
+/// A file or unit, with its machine where that is not this one.
+pub(super) fn on(machine: &Machine, name: impl std::fmt::Display) -> String {
     match machine {
-        Machine::Local => String::new(),
-        Machine::Wsl(distro) => format!(" in WSL distro {distro}"),
+        Machine::Local => name.to_string(),
+        Machine::Wsl(_) => format!("{machine}:{name}"),
     }
 }
 

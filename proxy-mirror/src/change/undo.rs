@@ -132,10 +132,7 @@ impl Desk {
         for record in self.journal.records()?.into_iter().filter(ours) {
             match self.give_back(&record) {
                 Ok(how) => {
-                    let name = match &record.machine {
-                        Machine::Local => record.path.display().to_string(),
-                        Machine::Wsl(distro) => format!("wsl:{distro}:{}", record.path.display()),
-                    };
+                    let name = super::plan::on(&record.machine, record.path.display());
                     match how {
                         GivenBack::Restored => undone.restored.push(name),
                         GivenBack::Removed => undone.removed.push(name),

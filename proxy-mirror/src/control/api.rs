@@ -41,9 +41,9 @@ pub struct SourceView {
     /// Whether the policy follows it.
     pub chosen: bool,
     /// File and key.
-    pub origin: String,
+    pub origin: Said,
     /// What it says, for people, without secrets: `http://proxy.corp:3128`, `no proxy`, `nothing`.
-    pub says: String,
+    pub says: Said,
     /// Why it could not be read; its last good reading stands.
     pub error: Option<String>,
 }
@@ -58,7 +58,7 @@ pub struct PolicyView {
     /// Directly dialled, beside the private ranges.
     pub bypass: Vec<String>,
     /// Why it is so.
-    pub cause: String,
+    pub cause: Said,
 }
 
 /// The default route's kind.
@@ -83,7 +83,7 @@ pub struct EngineView {
     /// Listeners that could not be opened, each in one sentence.
     pub listen_errors: Vec<String>,
     /// What is intercepted, for people: `docker0, br-1a2b (ports 80,443)`, or `nothing`.
-    pub intercepts: String,
+    pub intercepts: Said,
     /// Why interception failed.
     pub intercept_error: Option<Problem>,
     /// Each upstream's health.
@@ -191,11 +191,11 @@ pub struct PlanStep {
     /// Whose.
     pub target: TargetId,
     /// What will be done.
-    pub what: String,
+    pub what: Said,
     /// What undo will do.
-    pub undo: String,
+    pub undo: Said,
     /// Whether it restarts something (and what that does to running containers).
-    pub restarts: Option<String>,
+    pub restarts: Option<Said>,
 }
 
 /// A target that stays as it is: nothing of it is written.
@@ -251,9 +251,9 @@ pub struct Explanation {
     /// The upstream; `None` for the other routes.
     pub upstream: Option<String>,
     /// The rule that decided.
-    pub reason: String,
+    pub reason: Said,
     /// The source that the rule came from.
-    pub source: String,
+    pub source: Said,
     /// Name of the credentials that would be used: `user@host:port`.
     pub credentials: Option<String>,
 }
@@ -358,6 +358,19 @@ pub struct DemoStep {
     pub ok: bool,
     /// What was seen, a line each.
     pub seen: Vec<String>,
+}
+
+/// A sentence for people, or a part of one: a text of the message catalogue with its arguments, and
+/// the same in English, for scripts and logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Said {
+    /// The key in the message catalogue; empty for what others than Gangway say: it is the same in
+    /// every language.
+    pub key: String,
+    /// Arguments of the text, by name.
+    pub args: std::collections::BTreeMap<String, String>,
+    /// In English.
+    pub english: String,
 }
 
 /// An error or a notice: a stable code with arguments for the message catalogue, and the English

@@ -4,11 +4,11 @@ mod url;
 
 use std::net::SocketAddr;
 
-use proxy_engine::config::{Bypass, Policy, Upstream};
-use proxy_engine::route::{BypassIndex, Destination, Host, Route, Router};
+use proxy_engine::config::{Bypass, Upstream};
+use proxy_engine::route::{BypassIndex, Destination, DirectRule, Host, Route, Router};
 
 use self::url::Target;
-use crate::control::{Explanation, Problem, RouteKind};
+use crate::control::{Explanation, Problem, RouteKind, Said};
 use crate::policy::Decision;
 
 /// Why a URL cannot be explained.
@@ -40,9 +40,9 @@ pub fn explain(url: &str, decision: &Decision) -> Result<Explanation, ExplainErr
     let target = Target::parse(url)?;
     let router = Router::new(decision.policy.clone());
     let (route, upstream, reason, source) = match direct(&router, &target.to) {
-        Some(reason) => {
-            let source = said_by(&reason, &target.to, decision);
-            (RouteKind::Direct, None, reason, source)
+        Some(rule) => {
+            let source = said_by(&rule, &target.to, decision);
+            (RouteKind::Direct, None, said(&rule), source)
         }
         None => by_default(&router, decision),
     };
@@ -59,44 +59,44 @@ pub fn explain(url: &str, decision: &Decision) -> Result<Explanation, ExplainErr
 }
 
 /// Why the destination is dialled directly whatever the default route is.
-fn direct(router: &Router, to: &Destination) -> Option<String> {
+fn direct(router: &Router, to: &Destination) -> Option<DirectRule> {
     match &to.host {
         Host::Ip(ip) => router.direct_address(SocketAddr::new(*ip, to.port)),
         Host::Name(name) => router.direct_name(name, to.port),
     }
 }
 
-fn by_default(
-    router: &Router,
-    decision: &Decision,
-) -> (RouteKind, Option<Upstream>, String, String) {
-    let origin = decision.origin.clone();
-    match router.default_route() {
-        // The engine knows that no proxy is set, the decision knows why.
-        Route::Direct { .. } => (
-            RouteKind::Direct,
-            None,
-            decision.policy.cause.clone(),
-            origin,
-        ),
-        Route::Upstreams { upstreams, reason } => (
-            RouteKind::Upstream,
-            upstreams.first().cloned(),
-            reason,
-            origin,
-        ),
-        Route::Refused { reason } => (RouteKind::Refused, None, reason, origin),
+fn by_default(router: &Router, decision: &Decision) -> (RouteKind, Option<Upstream>, Said, Said) {
+    // The engine knows its route, the decision knows why.
+    let (kind, upstream) = match router.default_route() {
+        Route::Direct { .. } => (RouteKind::Direct, None),
+        Route::Upstreams { upstreams, .. } => (RouteKind::Upstream, upstreams.first().cloned()),
+        Route::Refused { .. } => (RouteKind::Refused, None),
+    };
+    (
+        kind,
+        upstream,
+        decision.cause.clone(),
+        decision.origin.clone(),
+    )
+}
+
+fn said(rule: &DirectRule) -> Said {
+    match rule {
+        DirectRule::ThisMachine => Said::new("said_this_machine", &[]),
+        DirectRule::PlainName => Said::new("said_plain_name", &[]),
+        DirectRule::PrivateNetwork => Said::new("said_private_network", &[]),
+        DirectRule::Bypass(rule) => Said::new("said_bypass", &[("rule", rule)]),
     }
 }
 
 /// Where the rule was said that dials the destination directly.
-fn said_by(reason: &str, to: &Destination, decision: &Decision) -> String {
-    let without_bypass = Router::new(Policy {
-        bypass: Bypass::default(),
-        ..decision.policy.clone()
-    });
-    if direct(&without_bypass, to).as_deref() == Some(reason) {
-        return "built in".to_owned();
+fn said_by(rule: &DirectRule, to: &Destination, decision: &Decision) -> Said {
+    match rule {
+        DirectRule::ThisMachine | DirectRule::PlainName | DirectRule::PrivateNetwork => {
+            return Said::new("said_built_in", &[]);
+        }
+        DirectRule::Bypass(_) => {}
     }
     let of_source = &decision.policy.bypass.0[..decision.bypass_of_source];
     let of_source = BypassIndex::new(&Bypass(of_source.to_vec()));
@@ -106,7 +106,7 @@ fn said_by(reason: &str, to: &Destination, decision: &Decision) -> String {
     };
     match named {
         Some(_) => decision.origin.clone(),
-        None => "settings.toml: bypass".to_owned(),
+        None => Said::verbatim("settings.toml: bypass"),
     }
 }
 

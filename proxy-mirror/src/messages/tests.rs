@@ -143,3 +143,53 @@ fn every_problem_of_the_engine_and_the_agent_can_be_told_in_both_languages() {
         "only {seen} codes were found: has the way they are written changed?"
     );
 }
+
+/// What `Said::new("key", &[("name", …), …])` names in a room's source: the key and its arguments.
+fn sentences(folder: &std::path::Path) -> Vec<(String, std::path::PathBuf)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the sources stand beside the test") {
+        let path = entry.expect("a folder can be listed").path();
+        if path.is_dir() {
+            found.extend(sentences(&path));
+        } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("tests.rs") {
+            let text = std::fs::read_to_string(&path).expect("sources are text");
+            for part in text.split("\"said_").skip(1) {
+                let (key, _) = part.split_once('"').expect("a text has its end");
+                found.push((format!("said_{key}"), path.clone()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_sentence_is_in_the_catalogue_and_none_is_left_over() {
+    let rooms = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let english = &Catalogue::of(Language::En).texts;
+    let said = sentences(&rooms);
+    for (key, file) in &said {
+        assert!(english.contains_key(key), "{}: {key}", file.display());
+    }
+    for key in english.keys().filter(|key| key.starts_with("said_")) {
+        assert!(
+            said.iter().any(|(said, _)| said == key),
+            "nobody says {key}"
+        );
+    }
+}
+
+#[test]
+fn a_sentence_is_said_in_each_language_and_in_english_where_it_is_in_none() {
+    let japanese = Catalogue::of(Language::Ja);
+    let pac = Said::new("said_pac", &[("url", &"http://w/p.pac")]);
+    assert_eq!(pac.english, "PAC file http://w/p.pac");
+    assert_eq!(japanese.said(&pac), "PAC ファイル http://w/p.pac");
+    let theirs = Said::verbatim("connection refused");
+    assert_eq!(japanese.said(&theirs), "connection refused");
+    let problem = Said::from(
+        Problem::new("settings_unreadable", "english")
+            .with("file", "f")
+            .with("reason", "r"),
+    );
+    assert!(japanese.said(&problem).contains("設定ファイル f"));
+}

@@ -6,7 +6,7 @@ use proxy_engine::config::{Bypass, DefaultRoute, Interception, Policy};
 use proxy_engine::intercept::InterfacePattern;
 
 use super::{Decision, Facts, SourceFacts, WantedCredentials};
-use crate::control::{PolicyKind, PolicyView, Problem, SourceView};
+use crate::control::{PolicyKind, PolicyView, Problem, Said, SourceView};
 use crate::settings::{Mode, Style};
 use crate::source::{self, Reading, Says, SourceId};
 
@@ -20,11 +20,8 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     let follows = follow(facts, &sources);
     let chosen = follows.reading.map(|reading| reading.source);
     let mut notices = notices(&sources, follows.reading, facts.settings.mode);
-    if let DefaultRoute::Refused { reason } = &follows.default {
-        notices.insert(
-            0,
-            Problem::new("policy_refused", reason.clone()).with("reason", reason),
-        );
+    if let Some(refused) = &follows.refused {
+        notices.insert(0, refused.clone());
     }
     let source_bypass = match follows.reading.map(|reading| &reading.says) {
         Some(Says::Proxy { bypass, .. }) => bypass.0.as_slice(),
@@ -38,11 +35,12 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     }
     let policy = policy(facts, &follows, bypass);
     Decision {
-        view: view(&policy),
+        view: view(&policy, &follows),
         wanted: wanted(&policy, follows.reading),
         sources: sources.iter().map(|source| shown(source, chosen)).collect(),
         chosen,
         origin: follows.origin,
+        cause: follows.cause,
         bypass_of_source: source_bypass.len(),
         notices,
         policy,
@@ -52,8 +50,42 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
 struct Follows<'a> {
     default: DefaultRoute,
     reading: Option<&'a Reading>,
-    origin: String,
-    cause: String,
+    origin: Said,
+    cause: Said,
+    /// Why the default route is refused, where it is.
+    refused: Option<Problem>,
+}
+
+impl<'a> Follows<'a> {
+    fn direct(cause: &str, origin: Said) -> Self {
+        Self {
+            default: DefaultRoute::Direct,
+            reading: None,
+            origin,
+            cause: Said::new(cause, &[]),
+            refused: None,
+        }
+    }
+
+    /// The engine tells its clients the reason.
+    fn refused(why: Problem, origin: Said) -> Self {
+        Self {
+            default: DefaultRoute::Refused {
+                reason: why.message.clone(),
+            },
+            reading: None,
+            origin,
+            cause: why.clone().into(),
+            refused: Some(why),
+        }
+    }
+
+    fn because_of(self, reading: &'a Reading) -> Self {
+        Self {
+            reading: Some(reading),
+            ..self
+        }
+    }
 }
 
 /// The user's entry is read from the settings at hand, which may be newer than the file's reading.
@@ -72,10 +104,12 @@ fn without_loop(mut source: SourceFacts, facts: &Facts<'_>) -> SourceFacts {
         && let Says::Proxy { upstream, .. } = &reading.says
         && facts.relay.is_itself(upstream)
     {
-        let origin = format!(
-            "{} (names Gangway itself, {}: passed over)",
-            reading.origin,
-            upstream.authority()
+        let origin = Said::new(
+            "said_names_gangway",
+            &[
+                ("origin", &reading.origin),
+                ("authority", &upstream.authority()),
+            ],
         );
         *reading = Reading::nothing(reading.source, origin);
     }
@@ -83,25 +117,18 @@ fn without_loop(mut source: SourceFacts, facts: &Facts<'_>) -> SourceFacts {
 }
 
 fn follow<'a>(facts: &Facts<'_>, sources: &'a [SourceFacts]) -> Follows<'a> {
-    let of_mode = |default, cause: &str| Follows {
-        default,
-        reading: None,
-        origin: "settings.toml: mode".to_owned(),
-        cause: cause.to_owned(),
-    };
+    let of_mode = || Said::verbatim("settings.toml: mode");
     match facts.settings.mode {
-        Mode::Off => of_mode(DefaultRoute::Direct, "switched off"),
-        Mode::Pac => of_mode(
-            no_pac(facts.settings.pac.as_deref()),
-            "a PAC file is chosen in the settings",
-        ),
+        Mode::Off => Follows::direct("said_switched_off", of_mode()),
+        Mode::Pac => Follows::refused(no_pac(facts.settings.pac.as_deref()), of_mode()),
         Mode::Manual => match speaking(sources, |source| source == SourceId::Manual) {
             Some(reading) => of_reading(reading),
-            None => of_mode(
-                DefaultRoute::Refused {
-                    reason: "mode manual is chosen and the settings name no usable upstream: set one, or choose another mode".to_owned(),
-                },
-                "mode manual without an upstream",
+            None => Follows::refused(
+                Problem::new(
+                    "refused_no_upstream",
+                    "mode manual is chosen and the settings name no usable upstream: set one, or choose another mode",
+                ),
+                of_mode(),
             ),
         },
         Mode::System => match speaking(sources, |source| source != SourceId::Manual) {
@@ -128,56 +155,64 @@ fn unknown_or_nothing<'a>(sources: &[SourceFacts]) -> Follows<'a> {
         .filter(|source| source.source != SourceId::Manual && source.reading.is_none())
         .find_map(|source| source.error.as_ref());
     match unread {
-        Some(error) => Follows {
-            default: DefaultRoute::Refused {
-                reason: format!(
+        Some(error) => Follows::refused(
+            Problem::new(
+                "refused_unknown",
+                format!(
                     "whether there is a proxy is not known: {error}; mend it, or choose mode manual or off"
                 ),
-            },
-            reading: None,
-            origin: error.origin.clone(),
-            cause: "a source cannot be read".to_owned(),
-        },
-        None => Follows {
-            default: DefaultRoute::Direct,
-            reading: None,
-            // Nobody said it, the settings' file neither: there may be none.
-            origin: "the default".to_owned(),
-            cause: "no proxy is set anywhere".to_owned(),
-        },
+            )
+            .with("reason", error),
+            Said::verbatim(&error.origin),
+        ),
+        // Nobody said it, the settings' file neither: there may be none.
+        None => Follows::direct("said_no_proxy_anywhere", Said::new("said_default", &[])),
     }
 }
 
 fn of_reading(reading: &Reading) -> Follows<'_> {
-    let default = match &reading.says {
-        Says::Nothing | Says::Direct => DefaultRoute::Direct,
-        Says::Proxy { upstream, .. } => DefaultRoute::Upstreams {
-            upstreams: vec![upstream.clone()],
-        },
-        Says::Pac { url } => no_pac(url.as_deref()),
-        Says::Unusable { proxy, reason } => DefaultRoute::Refused {
-            reason: format!(
-                "{}: {proxy}: {reason}; choose mode manual or off",
-                reading.origin
-            ),
-        },
-    };
-    Follows {
+    let origin = reading.origin.clone();
+    let followed = |default| Follows {
         default,
         reading: Some(reading),
-        origin: reading.origin.clone(),
-        cause: reading.origin.clone(),
+        cause: origin.clone(),
+        origin: origin.clone(),
+        refused: None,
+    };
+    match &reading.says {
+        Says::Nothing | Says::Direct => followed(DefaultRoute::Direct),
+        Says::Proxy { upstream, .. } => followed(DefaultRoute::Upstreams {
+            upstreams: vec![upstream.clone()],
+        }),
+        Says::Pac { url } => Follows::refused(no_pac(url.as_deref()), origin).because_of(reading),
+        Says::Unusable { proxy, reason } => Follows::refused(
+            Problem::new(
+                "refused_unusable",
+                format!(
+                    "{}: {proxy}: {reason}; choose mode manual or off",
+                    reading.origin
+                ),
+            )
+            .with("origin", &reading.origin)
+            .with("proxy", proxy)
+            .with("reason", reason),
+            origin,
+        )
+        .because_of(reading),
     }
 }
 
-fn no_pac(url: Option<&str>) -> DefaultRoute {
-    let what = match url {
-        Some(url) => format!("the PAC file {url} should decide"),
-        None => "the proxy should be detected automatically".to_owned(),
-    };
-    DefaultRoute::Refused {
-        reason: format!(
-            "{what}, and this version does not evaluate PAC files: choose mode manual or off"
+fn no_pac(url: Option<&str>) -> Problem {
+    let unsaid = "and this version does not evaluate PAC files: choose mode manual or off";
+    match url {
+        Some(url) => Problem::new(
+            "refused_pac",
+            format!("the PAC file {url} should decide, {unsaid}"),
+        )
+        .with("url", url),
+        None => Problem::new(
+            "refused_detection",
+            format!("the proxy should be detected automatically, {unsaid}"),
         ),
     }
 }
@@ -227,21 +262,20 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
             ports: settings.intercept.ports.clone(),
             ignore_forward: false,
         },
-        cause: follows.cause.clone(),
+        cause: follows.cause.english.clone(),
     }
 }
 
-fn view(policy: &Policy) -> PolicyView {
-    let (kind, cause) = match &policy.default {
-        DefaultRoute::Direct => (PolicyKind::Direct, policy.cause.clone()),
-        DefaultRoute::Upstreams { .. } => (PolicyKind::Upstreams, policy.cause.clone()),
-        DefaultRoute::Refused { reason } => (PolicyKind::Refused, reason.clone()),
-    };
+fn view(policy: &Policy, follows: &Follows<'_>) -> PolicyView {
     PolicyView {
-        kind,
+        kind: match &policy.default {
+            DefaultRoute::Direct => PolicyKind::Direct,
+            DefaultRoute::Upstreams { .. } => PolicyKind::Upstreams,
+            DefaultRoute::Refused { .. } => PolicyKind::Refused,
+        },
         upstreams: policy.upstreams().iter().map(ToString::to_string).collect(),
         bypass: policy.bypass.0.iter().map(ToString::to_string).collect(),
-        cause,
+        cause: follows.cause.clone(),
     }
 }
 
@@ -259,13 +293,13 @@ fn wanted(policy: &Policy, reading: Option<&Reading>) -> Vec<WantedCredentials> 
 
 fn shown(source: &SourceFacts, chosen: Option<SourceId>) -> SourceView {
     let (origin, says) = match &source.reading {
-        Some(reading) => (reading.origin.clone(), reading.says.to_string()),
+        Some(reading) => (reading.origin.clone(), reading.says.said()),
         None => (
             source
                 .error
                 .as_ref()
-                .map_or_else(String::new, |error| error.origin.clone()),
-            "not known".to_owned(),
+                .map_or_else(Said::default, |error| Said::verbatim(&error.origin)),
+            Said::new("said_not_known", &[]),
         ),
     };
     SourceView {

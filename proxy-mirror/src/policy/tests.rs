@@ -24,7 +24,7 @@ fn source(source: SourceId, says: Says) -> SourceFacts {
         source,
         reading: Some(Reading {
             source,
-            origin: format!("{source:?}"),
+            origin: Said::verbatim(format!("{source:?}")),
             says,
             password: None,
         }),
@@ -104,8 +104,8 @@ fn where_no_source_speaks_everything_is_direct_and_says_so() {
     let sources = [source(SourceId::System, Says::Nothing)];
     let decision = decided(&Settings::default(), &sources);
     assert_eq!(decision.policy.default, DefaultRoute::Direct);
-    assert_eq!(decision.view.cause, "no proxy is set anywhere");
-    assert_eq!(decision.origin, "the default");
+    assert_eq!(decision.view.cause.english, "no proxy is set anywhere");
+    assert_eq!(decision.origin.english, "the default");
 }
 
 #[test]
@@ -117,9 +117,12 @@ fn a_source_that_names_our_own_relay_is_passed_over() {
     ];
     let decision = decided(&Settings::default(), &sources);
     assert_eq!(decision.chosen, Some(SourceId::Firefox));
-    assert_eq!(decision.sources[0].says, "nothing");
+    assert_eq!(decision.sources[0].says.english, "nothing");
     assert!(
-        decision.sources[0].origin.contains("Gangway itself"),
+        decision.sources[0]
+            .origin
+            .english
+            .contains("Gangway itself"),
         "{:?}",
         decision.sources
     );
@@ -143,23 +146,22 @@ fn pac_and_unusable_proxies_are_refused_never_direct() {
         reason: "not supported".to_owned(),
     };
     let behind = source(SourceId::Firefox, proxy("http://c:1", ""));
-    for (settings, says) in [
-        (pac, Says::Nothing),
-        (Settings::default(), Says::Pac { url: None }),
-        (
-            Settings::default(),
-            Says::Pac {
-                url: Some("http://w/p.pac".to_owned()),
-            },
-        ),
-        (Settings::default(), unusable),
+    let with_url = Says::Pac {
+        url: Some("http://w/p.pac".to_owned()),
+    };
+    let here = Settings::default;
+    for (settings, says, code) in [
+        (pac, Says::Nothing, "refused_pac"),
+        (here(), Says::Pac { url: None }, "refused_detection"),
+        (here(), with_url, "refused_pac"),
+        (here(), unusable, "refused_unusable"),
     ] {
         let decision = decided(&settings, &[source(SourceId::System, says), behind.clone()]);
         let DefaultRoute::Refused { reason } = &decision.policy.default else {
             panic!("{:?}", decision.policy);
         };
         assert!(reason.contains("manual or off"), "{reason}");
-        assert_eq!(decision.notices[0].code, "policy_refused");
+        assert_eq!(decision.notices[0].code, code);
     }
 }
 
@@ -172,7 +174,7 @@ fn a_source_that_was_never_read_is_not_taken_for_silent() {
     let decision = decided(&Settings::default(), &sources);
     assert_eq!(decision.view.kind, PolicyKind::Refused);
     assert!(
-        decision.view.cause.contains("prefs.js:3:4"),
+        decision.view.cause.english.contains("prefs.js:3:4"),
         "{}",
         decision.view.cause
     );

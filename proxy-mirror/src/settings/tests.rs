@@ -54,7 +54,7 @@ fn every_known_key_is_read_and_every_key_read_is_known() {
 #[test]
 fn every_word_that_can_be_meant_can_be_written() {
     use super::word::Word;
-    fn all<T: Word + serde::Serialize>() {
+    fn all<T: Word + Serialize>() {
         for word in T::WORDS {
             let read: T = serde_json::from_value((*word).into()).unwrap();
             assert_eq!(serde_json::to_value(read).unwrap(), *word);

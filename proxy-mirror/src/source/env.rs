@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use proxy_engine::config::{Upstream, UpstreamError};
 
 use super::{Reading, Says, Source, SourceError, SourceId, bypass};
+use crate::control::Said;
 
 const PROXY: [&str; 6] = [
     "https_proxy",
@@ -65,7 +66,7 @@ impl Source for Environment {
         let Some((name, value)) = self.proxies.first() else {
             return Ok(Reading::nothing(
                 SourceId::Environment,
-                "no proxy variable is set",
+                Said::new("said_no_variable", &[]),
             ));
         };
         let failed = |message: String| SourceError {
@@ -78,7 +79,7 @@ impl Source for Environment {
             Err(UpstreamError::Scheme(scheme)) => {
                 return Ok(Reading {
                     source: SourceId::Environment,
-                    origin: (*name).to_owned(),
+                    origin: Said::verbatim(*name),
                     says: Says::Unusable {
                         proxy: format!("{} proxy", scheme.escape_debug()),
                         reason: UpstreamError::Scheme(scheme).to_string(),
@@ -107,7 +108,7 @@ impl Source for Environment {
         };
         Ok(Reading {
             source: SourceId::Environment,
-            origin,
+            origin: Said::verbatim(origin),
             says: Says::Proxy {
                 upstream,
                 bypass,

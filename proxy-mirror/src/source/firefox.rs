@@ -21,6 +21,7 @@ use proxy_engine::config::Upstream;
 
 use self::prefs::Prefs;
 use super::{Reading, Says, Source, SourceError, SourceId, bypass};
+use crate::control::Said;
 use crate::places::Places;
 
 /// Folders of profiles below the home directory: the normal one, the one of newer releases that
@@ -85,7 +86,10 @@ impl Source for Firefox {
         let policy = policies::read(&self.policies)?;
         let profile = profiles::last_used(&self.roots)?;
         if profile.is_none() && policy.is_none() {
-            return Ok(Reading::nothing(SourceId::Firefox, "no Firefox profile"));
+            return Ok(Reading::nothing(
+                SourceId::Firefox,
+                Said::new("said_no_firefox", &[]),
+            ));
         }
         let mut prefs = Prefs::default();
         if let Some(policy) = policy.iter().find(|policy| !policy.locked) {
@@ -132,7 +136,7 @@ fn says(prefs: &Prefs) -> Result<Reading, SourceError> {
     let Some((kind, origin)) = prefs.integer("network.proxy.type")? else {
         return Ok(Reading::nothing(
             SourceId::Firefox,
-            "Firefox follows the system",
+            Said::new("said_firefox_system", &[]),
         ));
     };
     let says = match kind {
@@ -160,7 +164,7 @@ fn says(prefs: &Prefs) -> Result<Reading, SourceError> {
     };
     Ok(Reading {
         source: SourceId::Firefox,
-        origin,
+        origin: Said::verbatim(origin),
         says,
         password: None,
     })
@@ -200,7 +204,7 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
     let (upstream, origin) = chosen;
     Ok(Reading {
         source: SourceId::Firefox,
-        origin,
+        origin: Said::verbatim(origin),
         says: Says::Proxy {
             upstream,
             bypass,
@@ -221,7 +225,7 @@ fn without_http(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
     };
     Ok(Reading {
         source: SourceId::Firefox,
-        origin: origin.to_owned(),
+        origin: Said::verbatim(origin),
         says,
         password: None,
     })

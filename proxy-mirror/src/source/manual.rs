@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Reading, Says, Source, SourceError, SourceId};
+use crate::control::Said;
 use crate::settings::{self, Settings};
 
 /// The upstream of `settings.toml`.
@@ -23,11 +24,11 @@ impl Manual {
 /// What the settings say, whatever the mode.
 pub(crate) fn reading(settings: &Settings) -> Reading {
     let Some(upstream) = &settings.upstream else {
-        return Reading::nothing(SourceId::Manual, "settings.toml: no `upstream`");
+        return Reading::nothing(SourceId::Manual, Said::new("said_no_upstream", &[]));
     };
     Reading {
         source: SourceId::Manual,
-        origin: "settings.toml: upstream".to_owned(),
+        origin: Said::verbatim("settings.toml: upstream"),
         says: Says::Proxy {
             upstream: upstream.clone(),
             // The user's bypass entries hold in every mode; the policy adds them.

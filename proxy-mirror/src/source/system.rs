@@ -12,6 +12,7 @@ use proxy_watch::{
 };
 
 use super::{Reading, Says, Source, SourceError, SourceId, bypass};
+use crate::control::Said;
 
 /// The desktop's settings.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,13 +30,13 @@ impl Source for System {
                 Some((store, mode)) => reading(store, mode),
                 None => Ok(Reading::nothing(
                     SourceId::System,
-                    "the desktop's settings are untouched",
+                    Said::new("said_desktop_untouched", &[]),
                 )),
             },
             // A server: no desktop keeps settings here.
             Err(proxy_watch::Error::Unsupported) => Ok(Reading::nothing(
                 SourceId::System,
-                "no desktop settings on this machine",
+                Said::new("said_no_desktop", &[]),
             )),
             Err(error) => Err(SourceError {
                 source_id: SourceId::System,
@@ -86,7 +87,7 @@ fn reading(store: ProxyConfigSource, mode: ProxyMode) -> Result<Reading, SourceE
     };
     Ok(Reading {
         source: SourceId::System,
-        origin: origin.to_owned(),
+        origin: Said::verbatim(origin),
         says,
         password,
     })

@@ -17,6 +17,7 @@ use proxy_engine::intercept::InterfacePattern;
 use super::{
     Change, Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState,
 };
+use crate::control::{Problem, Said};
 use crate::settings::Style;
 use crate::world::ContainerNetwork;
 
@@ -251,7 +252,7 @@ impl Target for Clusters {
         let ports = &self.context.settings.intercept.ports;
         // They are told nothing; this is what the engine is told of them.
         Ok(Proxies {
-            proxy: format!("intercepted on {} (ports {ports})", names.join(", ")),
+            proxy: format!("{} (ports {ports})", names.join(", ")),
             no_proxy: String::new(),
         })
     }
@@ -263,12 +264,10 @@ impl Target for Clusters {
     fn verify<'a>(&'a self, _: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState> {
         let state = match &self.context.interception {
             InterceptionState::Off => TargetState::NotInForce {
-                reason:
-                    "the engine intercepts nothing: `gangway engine install` gives it what it needs"
-                        .into(),
+                reason: Said::new("said_intercepts_nothing", &[]),
             },
             InterceptionState::Failed { problem, .. } => TargetState::Failed {
-                reason: problem.message.clone(),
+                reason: Problem::from(problem.clone()).into(),
             },
             InterceptionState::On { interception } => {
                 let covered = |name: &str| interception.interfaces.iter().any(|p| covers(p, name));
@@ -279,11 +278,14 @@ impl Target for Clusters {
                     .collect();
                 if left.is_empty() {
                     TargetState::InForce {
-                        evidence: format!("the engine says: {}", desired.proxy),
+                        evidence: Said::new("said_engine_says", &[("what", &desired.proxy)]),
                     }
                 } else {
                     TargetState::NotInForce {
-                        reason: format!("the engine does not intercept {} yet", left.join(", ")),
+                        reason: Said::new(
+                            "said_not_intercepted_yet",
+                            &[("interfaces", &left.join(", "))],
+                        ),
                     }
                 }
             }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::Proxies;
 use crate::change::host::{Command, Host};
+use crate::control::Said;
 
 /// The API's socket where `DOCKER_HOST` names none.
 const SOCKET: &str = "/var/run/docker.sock";
@@ -61,6 +62,19 @@ pub enum DaemonError {
     /// It answered something else.
     #[error("the Docker daemon did not answer: {0}")]
     Answer(String),
+}
+
+impl DaemonError {
+    /// For people.
+    pub(super) fn said(&self) -> Said {
+        match self {
+            Self::NotInstalled => Said::new("said_docker_not_installed", &[]),
+            Self::NotRunning => Said::new("said_docker_not_running", &[]),
+            Self::Forbidden(socket) => Said::new("said_docker_forbidden", &[("socket", socket)]),
+            Self::Remote(host) => Said::new("said_docker_remote", &[("host", host)]),
+            Self::Answer(error) => Said::new("said_docker_answer", &[("error", error)]),
+        }
+    }
 }
 
 #[derive(Deserialize)]

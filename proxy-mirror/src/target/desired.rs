@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use proxy_engine::config::DefaultRoute;
 
 use super::{Context, TargetState};
-use crate::control::EngineRuns;
+use crate::control::{EngineRuns, Said};
 use crate::settings::Style;
 
 /// Proxy settings, as every target has them in one form or another.
@@ -48,9 +48,13 @@ impl Context {
         let address = match world {
             World::Machine => self.relay.loopback(),
             World::Distro(gateway) => SocketAddr::new(gateway, self.relay.port),
-            World::Containers => self.relay.for_containers().ok_or_else(|| TargetState::Blocked {
-                reason: "there is no container network whose address the relay could have: start Docker with its default bridge".into(),
-            })?,
+            World::Containers => {
+                self.relay
+                    .for_containers()
+                    .ok_or_else(|| TargetState::Blocked {
+                        reason: Said::new("said_no_container_network", &[]),
+                    })?
+            }
         };
         Ok(Proxies {
             proxy: format!("http://{address}"),
@@ -62,9 +66,9 @@ impl Context {
         let upstream = match &self.policy.default {
             DefaultRoute::Upstreams { upstreams } => upstreams.first(),
             DefaultRoute::Direct => None,
-            DefaultRoute::Refused { reason } => {
+            DefaultRoute::Refused { .. } => {
                 return Err(TargetState::Blocked {
-                    reason: reason.clone(),
+                    reason: self.cause.clone(),
                 });
             }
         };
@@ -72,9 +76,9 @@ impl Context {
         let upstream = upstream.ok_or(TargetState::Untouched)?;
         if let Some(user) = upstream.user() {
             return Err(TargetState::Blocked {
-                reason: format!(
-                    "{} asks for the password of {user}, and style `mirror` writes none into files: choose style `relay`",
-                    upstream.authority()
+                reason: Said::new(
+                    "said_mirrors_no_password",
+                    &[("upstream", &upstream.authority()), ("user", &user)],
                 ),
             });
         }
@@ -85,9 +89,7 @@ impl Context {
                 .is_ok_and(|ip| ip.is_loopback());
         if loopback && world != World::Machine {
             return Err(TargetState::Blocked {
-                reason: format!(
-                    "{upstream} is this machine's own loopback, which is another there: choose style `relay`"
-                ),
+                reason: Said::new("said_mirrors_no_loopback", &[("upstream", upstream)]),
             });
         }
         let bypass = self.policy.bypass.to_string();
@@ -106,9 +108,11 @@ impl Context {
     pub(super) fn needs_service(&self) -> Result<(), TargetState> {
         match (self.settings.style, self.engine) {
             (Style::Mirror, _) | (_, EngineRuns::Service | EngineRuns::Stopped) => Ok(()),
-            (Style::Relay, EngineRuns::Embedded | EngineRuns::Absent) => Err(TargetState::Blocked {
-                reason: "it would be told the engine's address, and no engine runs from boot on: run `gangway engine install`".into(),
-            }),
+            (Style::Relay, EngineRuns::Embedded | EngineRuns::Absent) => {
+                Err(TargetState::Blocked {
+                    reason: Said::new("said_needs_service", &[]),
+                })
+            }
         }
     }
 }

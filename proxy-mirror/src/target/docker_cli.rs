@@ -15,6 +15,7 @@ use super::desired::World;
 use super::{Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say};
 use crate::change::host::{Host, Machine};
 use crate::change::{Change, FileId};
+use crate::control::Said;
 use crate::settings::Style;
 
 /// A relay on this machine answers in milliseconds.
@@ -100,7 +101,7 @@ impl Target for DockerCli {
 
     fn desired(&self) -> Result<Proxies, TargetState> {
         let world = self.world.ok_or_else(|| TargetState::Blocked {
-            reason: "in mirrored networking the distro reaches the engine on its loopback, which its containers do not share: choose NAT networking".into(),
+            reason: Said::new("said_mirrored_networking", &[]),
         })?;
         self.context.proxies(world)
     }
@@ -128,14 +129,14 @@ impl Target for DockerCli {
             match files_say(&self.context.desks, self.machine(), self.plan(now, desired)).await {
                 Err(error) => {
                     return TargetState::Failed {
-                        reason: error.to_string(),
+                        reason: error.problem().into(),
                     };
                 }
                 Ok(false) => {
                     return TargetState::Differs {
-                        reason: format!(
-                            "{file} does not name {} for new containers",
-                            desired.proxy
+                        reason: Said::new(
+                            "said_cli_differs",
+                            &[("file", &file), ("proxy", &desired.proxy)],
                         ),
                     };
                 }
@@ -145,18 +146,28 @@ impl Target for DockerCli {
             if self.machine == Machine::Local && self.context.settings.style == Style::Relay {
                 if let Err(error) = answers(&desired.proxy).await {
                     return TargetState::NotInForce {
-                        reason: format!(
-                            "{file} names {}, and nothing serves there: {error}",
-                            desired.proxy
+                        reason: Said::new(
+                            "said_cli_unserved",
+                            &[
+                                ("file", &file),
+                                ("proxy", &desired.proxy),
+                                ("error", &error),
+                            ],
                         ),
                     };
                 }
                 return TargetState::InForce {
-                    evidence: format!("{file} names {}, which answers", desired.proxy),
+                    evidence: Said::new(
+                        "said_cli_answers",
+                        &[("file", &file), ("proxy", &desired.proxy)],
+                    ),
                 };
             }
             TargetState::InForce {
-                evidence: format!("{file} names {}", desired.proxy),
+                evidence: Said::new(
+                    "said_cli_names",
+                    &[("file", &file), ("proxy", &desired.proxy)],
+                ),
             }
         })
     }

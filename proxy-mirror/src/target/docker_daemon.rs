@@ -5,6 +5,7 @@
 
 mod overruled;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::change::host::{Command, Host, Machine, Output};
 use crate::change::{Change, FileId, UnitId};
+use crate::control::Said;
 
 pub use overruled::Overruled;
 
@@ -105,14 +107,12 @@ impl Target for DockerDaemon {
                 Err(DaemonError::NotInstalled) => return Detected::Not(TargetState::NotInstalled),
                 Err(error) => {
                     return Detected::Not(TargetState::Failed {
-                        reason: error.to_string(),
+                        reason: error.said(),
                     });
                 }
             };
             if says.rootless {
-                let reason =
-                    "it runs rootless, with files of its own that Gangway does not write yet"
-                        .into();
+                let reason = Said::new("said_docker_rootless", &[]);
                 return Detected::Not(TargetState::Failed { reason });
             }
             let host = Arc::clone(&self.host);
@@ -175,64 +175,72 @@ impl Target for DockerDaemon {
         Box::pin(async move {
             let in_force = now.in_force.as_ref() == Some(desired);
             if let Some(Overruled { variable, by }) = &now.overruled {
-                let by = by.display();
+                let (by, proxy) = (by.display(), &desired.proxy);
+                let args: [(&str, &dyn Display); 3] =
+                    [("by", &by), ("variable", variable), ("proxy", proxy)];
                 return if in_force {
                     TargetState::Differs {
-                        reason: format!(
-                            "the daemon uses {}, as it should; {by} sets {variable} to something else, which holds after the next restart: rename or remove it",
-                            desired.proxy
-                        ),
+                        reason: Said::new("said_docker_overruled_later", &args),
                     }
                 } else {
                     TargetState::Blocked {
-                        reason: format!(
-                            "{by} sets {variable} too, and what it says holds, because it sorts after gangway.conf: rename or remove it, then run `gangway apply`"
-                        ),
+                        reason: Said::new("said_docker_overruled", &args),
                     }
                 };
             }
             let written = files_say(&self.context.desks, self.machine(), self.plan(now, desired));
-            let file = Self::file(now).path().display().to_string();
-            let says = match &now.in_force {
-                Some(all) if all == desired => format!("the daemon uses {}", all.proxy),
-                None => "the daemon uses no proxy".to_owned(),
-                Some(other) if other.proxy == desired.proxy => {
-                    format!(
-                        "the daemon has another list of exceptions: {}",
-                        other.no_proxy
-                    )
-                }
-                Some(other) => format!("the daemon uses {}", other.proxy),
-            };
+            let file = Self::file(now);
+            let file = file.path().display();
+            let proxy = &desired.proxy;
             match (written.await, in_force) {
                 (Err(error), _) => TargetState::Failed {
-                    reason: error.to_string(),
+                    reason: error.problem().into(),
                 },
                 (Ok(true), true) => TargetState::InForce {
-                    evidence: format!("docker info: HttpProxy = HttpsProxy = {}", desired.proxy),
+                    evidence: Said::new("said_docker_in_force", &[("proxy", proxy)]),
                 },
                 (Ok(true), false) => TargetState::NotInForce {
-                    reason: if now.systemd {
-                        format!(
-                            "{file} says {}, {says}: it was not restarted since",
-                            desired.proxy
-                        )
-                    } else {
-                        format!(
-                            "{file} says {}, {says}: there is no systemd here, restart dockerd by hand",
-                            desired.proxy
-                        )
-                    },
-                },
-                (Ok(false), true) => TargetState::Differs {
-                    reason: format!(
-                        "{says}, as it should; {file} says something else, which holds after the next restart"
+                    reason: Said::new(
+                        if now.systemd {
+                            "said_docker_not_restarted"
+                        } else {
+                            "said_docker_restart_by_hand"
+                        },
+                        &[("file", &file), ("proxy", proxy), ("used", &used(now))],
                     ),
                 },
-                (Ok(false), false) => TargetState::Differs { reason: says },
+                (Ok(false), true) => TargetState::Differs {
+                    reason: Said::new(
+                        "said_docker_file_differs",
+                        &[("file", &file), ("proxy", proxy)],
+                    ),
+                },
+                (Ok(false), false) => TargetState::Differs {
+                    reason: uses(now, desired),
+                },
             }
         })
     }
+}
+
+/// What the daemon says it uses.
+fn uses(now: &Here, desired: &Proxies) -> Said {
+    match &now.in_force {
+        None => Said::new("said_docker_no_proxy", &[]),
+        Some(other) if other.proxy == desired.proxy => {
+            Said::new("said_docker_exceptions", &[("list", &other.no_proxy)])
+        }
+        Some(other) => Said::new("said_docker_uses", &[("proxy", &other.proxy)]),
+    }
+}
+
+/// The same in the words of `docker info`, which are no language's.
+fn used(now: &Here) -> String {
+    let (proxy, no_proxy) = match &now.in_force {
+        None => ("", ""),
+        Some(other) => (other.proxy.as_str(), other.no_proxy.as_str()),
+    };
+    format!("HttpProxy = {proxy}; NoProxy = {no_proxy}")
 }
 
 fn environment(desired: &Proxies) -> Vec<(String, String)> {

@@ -1,5 +1,6 @@
 //! `profile.d`: variables for the log-in shells of a WSL distro.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -8,6 +9,7 @@ use super::desired::World;
 use super::{Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say};
 use crate::change::host::{Host, Machine};
 use crate::change::{Change, FileId};
+use crate::control::Said;
 
 /// The log-in shells of one distro.
 pub(super) struct Profile {
@@ -81,18 +83,17 @@ impl Target for Profile {
     fn verify<'a>(&'a self, now: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState> {
         Box::pin(async move {
             let file = FileId::ProfileD.path().display();
-            match files_say(&self.context.desks, self.machine(), self.plan(now, desired)).await {
+            let say = files_say(&self.context.desks, self.machine(), self.plan(now, desired)).await;
+            let args: [(&str, &dyn Display); 2] = [("file", &file), ("proxy", &desired.proxy)];
+            match say {
                 Err(error) => TargetState::Failed {
-                    reason: error.to_string(),
+                    reason: error.problem().into(),
                 },
                 Ok(true) => TargetState::InForce {
-                    evidence: format!(
-                        "{file} names {}, for shells that log in from now on",
-                        desired.proxy
-                    ),
+                    evidence: Said::new("said_profile_names", &args),
                 },
                 Ok(false) => TargetState::Differs {
-                    reason: format!("{file} does not name {}", desired.proxy),
+                    reason: Said::new("said_profile_differs", &args),
                 },
             }
         })

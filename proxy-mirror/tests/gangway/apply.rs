@@ -97,7 +97,7 @@ fn a_malformed_config_json_is_named_with_line_and_column_and_left_alone() {
         .find(|target| target["id"] == "docker-cli")
         .unwrap();
     assert_eq!(target["state"], "failed", "{target:#}");
-    let reason = target["reason"].as_str().unwrap();
+    let reason = target["reason"]["english"].as_str().unwrap();
     assert!(
         reason.contains("config.json") && reason.contains("2:"),
         "{reason}"

@@ -118,7 +118,8 @@ fn without_settings_no_file_is_named_as_the_one_that_decided() {
     let house = House::new();
     std::fs::remove_file(house.settings_file()).unwrap();
     let explanation = house.json(&["explain", "https://example.com/"], 0, "explain");
-    assert_eq!(explanation["source"], "the default", "{explanation:#}");
+    let source = &explanation["source"]["english"];
+    assert_eq!(source, "the default", "{explanation:#}");
 }
 
 #[test]
@@ -160,11 +161,25 @@ fn an_url_that_is_none_is_named() {
 fn japanese_is_spoken_where_it_is_asked_for() {
     let mut house = House::new();
     house.set("LANG", "ja_JP.UTF-8");
-    let said = house.run(&["status"]);
+    house.mirror_into_cli("http://ann@proxy.test:3128");
+    for (arguments, english) in [
+        (&["status"][..], ["nothing", "asks for the password"]),
+        (
+            &["explain", "http://10.0.0.1/"],
+            ["private network", "built in"],
+        ),
+    ] {
+        let said = house.run(arguments);
+        let japanese = |c| ('\u{3040}'..='\u{9fff}').contains(&c);
+        assert!(said.out.contains(japanese), "{}", said.out);
+        for words in english {
+            assert!(!said.out.contains(words), "{words}: {}", said.out);
+        }
+    }
+    house.mirror_into_cli("http://proxy.test:3128");
+    let said = house.run(&["plan"]);
     assert!(
-        said.out
-            .chars()
-            .any(|c| ('\u{3040}'..='\u{9fff}').contains(&c)),
+        said.out.contains("を設定") && !said.out.contains("goes away"),
         "{}",
         said.out
     );

@@ -84,7 +84,7 @@ fn gnome_settings_are_read_as_they_stand() {
     );
     gsettings(ROOT, "mode", "manual");
     let reading = read();
-    assert_eq!(reading.origin, "GNOME: org.gnome.system.proxy");
+    assert_eq!(reading.origin.english, "GNOME: org.gnome.system.proxy");
     let Says::Proxy {
         upstream,
         bypass,
@@ -172,7 +172,7 @@ fn kde_settings_are_read_as_they_stand() {
         "NoProxyFor=.corp.example,localhost\nProxyType=1\nhttpProxy=http://proxy.corp 3128\nhttpsProxy=http://proxy.corp 3128\n",
     );
     let reading = read();
-    assert_eq!(reading.origin, "KDE: kioslaverc");
+    assert_eq!(reading.origin.english, "KDE: kioslaverc");
     assert_eq!(reading.says.to_string(), "http://proxy.corp:3128");
     write("ProxyType=2\nProxy Config Script=http://wpad.corp/proxy.pac\n");
     assert_eq!(

@@ -4,7 +4,7 @@ use proxy_mirror::control;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use super::{Problem, TargetCard};
+use super::{Problem, Said, TargetCard};
 
 /// What `apply` would do now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
@@ -27,11 +27,11 @@ pub struct StepCard {
     /// Whose.
     pub target: String,
     /// What will be done.
-    pub what: String,
+    pub what: Said,
     /// What undo will do.
-    pub undo: String,
+    pub undo: Said,
     /// What it restarts, and what that does; empty where nothing.
-    pub restarts: String,
+    pub restarts: Said,
 }
 
 /// What was done.
@@ -76,9 +76,9 @@ impl From<control::PlanStep> for StepCard {
     fn from(step: control::PlanStep) -> Self {
         Self {
             target: step.target.0,
-            what: step.what,
-            undo: step.undo,
-            restarts: step.restarts.unwrap_or_default(),
+            what: step.what.into(),
+            undo: step.undo.into(),
+            restarts: step.restarts.unwrap_or_default().into(),
         }
     }
 }

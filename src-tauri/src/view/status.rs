@@ -4,7 +4,7 @@ use proxy_mirror::{control, source};
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use super::{Mode, Problem, Style, same_cases};
+use super::{Mode, Problem, Said, Style, same_cases};
 
 /// The whole status page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
@@ -54,9 +54,9 @@ pub struct SourceCard {
     /// Whether the policy follows it.
     pub chosen: bool,
     /// File and key.
-    pub origin: String,
+    pub origin: Said,
     /// What it says, without secrets.
-    pub says: String,
+    pub says: Said,
     /// Why it could not be read; empty where it could.
     pub error: String,
 }
@@ -85,7 +85,7 @@ pub struct PolicyCard {
     /// Directly dialled, beside the private ranges.
     pub bypass: Vec<String>,
     /// Why it is so.
-    pub cause: String,
+    pub cause: Said,
 }
 
 /// The default route's kind.
@@ -109,7 +109,7 @@ pub struct EngineCard {
     /// The relay's addresses that listen.
     pub listening: Vec<String>,
     /// What is intercepted, for people.
-    pub intercepts: String,
+    pub intercepts: Said,
     /// Listeners and interception that failed.
     pub problems: Vec<Problem>,
     /// Each upstream's health.
@@ -172,7 +172,7 @@ pub struct TargetCard {
     /// Whether that is so.
     pub state: TargetState,
     /// What it said, or why not; empty where the state says it all.
-    pub detail: String,
+    pub detail: Said,
 }
 
 /// Whether what should be in force is; see [`proxy_mirror::target::TargetState`].
@@ -234,7 +234,7 @@ impl From<control::Status> for StatusPage {
                 kind: status.policy.kind.into(),
                 upstreams: status.policy.upstreams,
                 bypass: status.policy.bypass,
-                cause: status.policy.cause,
+                cause: status.policy.cause.into(),
             },
             engine: status.engine.into(),
             targets: status.targets.into_iter().map(Into::into).collect(),
@@ -248,8 +248,8 @@ impl From<control::SourceView> for SourceCard {
         Self {
             id: view.source.into(),
             chosen: view.chosen,
-            origin: view.origin,
-            says: view.says,
+            origin: view.origin.into(),
+            says: view.says.into(),
             error: view.error.unwrap_or_default(),
         }
     }
@@ -264,7 +264,7 @@ impl From<control::EngineView> for EngineCard {
         Self {
             runs: view.runs.into(),
             listening: view.listening,
-            intercepts: view.intercepts,
+            intercepts: view.intercepts.into(),
             problems: listeners
                 .chain(view.intercept_error)
                 .map(Into::into)
@@ -290,8 +290,8 @@ impl From<control::TargetView> for TargetCard {
     fn from(view: control::TargetView) -> Self {
         use proxy_mirror::target::TargetState as State;
         let (state, detail) = match view.state {
-            State::NotInstalled => (TargetState::NotInstalled, String::new()),
-            State::Untouched => (TargetState::Untouched, String::new()),
+            State::NotInstalled => (TargetState::NotInstalled, control::Said::default()),
+            State::Untouched => (TargetState::Untouched, control::Said::default()),
             State::InForce { evidence } => (TargetState::InForce, evidence),
             State::Differs { reason } => (TargetState::Differs, reason),
             State::NotInForce { reason } => (TargetState::NotInForce, reason),
@@ -305,7 +305,7 @@ impl From<control::TargetView> for TargetCard {
             files: view.files,
             desired: view.desired.unwrap_or_default(),
             state,
-            detail,
+            detail: detail.into(),
         }
     }
 }

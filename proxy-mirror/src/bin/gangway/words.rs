@@ -1,6 +1,6 @@
 //! What commands say, in the user's language.
 
-use proxy_mirror::control::Problem;
+use proxy_mirror::control::{Problem, Said};
 use proxy_mirror::messages::{Catalogue, Language};
 use proxy_mirror::settings::{Mode, Style};
 use proxy_mirror::source::SourceId;
@@ -28,6 +28,11 @@ impl Words {
     /// A problem's sentence.
     pub(crate) fn problem(self, problem: &Problem) -> String {
         self.0.problem(problem)
+    }
+
+    /// A sentence of the agent's.
+    pub(crate) fn said(self, said: &Said) -> String {
+        self.0.said(said)
     }
 
     /// What a mode means.

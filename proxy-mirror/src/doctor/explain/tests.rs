@@ -9,7 +9,7 @@ fn decision(settings: &Settings) -> Decision {
         source: SourceId::Environment,
         reading: Some(Reading {
             source: SourceId::Environment,
-            origin: "https_proxy, no_proxy".to_owned(),
+            origin: Said::verbatim("https_proxy, no_proxy"),
             says: Says::Proxy {
                 upstream: "http://ann@proxy.corp:3128".parse().unwrap(),
                 bypass: "corp.example,203.0.113.0/24".parse().unwrap(),
@@ -47,7 +47,7 @@ fn the_upstream_is_named_with_its_source_and_credentials() {
         explanation.upstream.as_deref(),
         Some("http://ann@proxy.corp:3128")
     );
-    assert_eq!(explanation.source, "https_proxy, no_proxy");
+    assert_eq!(explanation.source.english, "https_proxy, no_proxy");
     assert_eq!(
         explanation.credentials.as_deref(),
         Some("ann@proxy.corp:3128")
@@ -83,7 +83,10 @@ fn the_rule_that_decided_is_named_with_who_wrote_it() {
         let explanation = explained(url);
         assert_eq!(explanation.route, RouteKind::Direct, "{url}");
         assert_eq!(
-            (explanation.reason.as_str(), explanation.source.as_str()),
+            (
+                explanation.reason.english.as_str(),
+                explanation.source.english.as_str()
+            ),
             (reason, source),
             "{url}"
         );
@@ -150,7 +153,7 @@ fn a_refused_policy_explains_itself() {
     let explanation = explain("https://example.com", &decision(&settings)).unwrap();
     assert_eq!(explanation.route, RouteKind::Refused);
     assert!(
-        explanation.reason.contains("http://w/p.pac"),
+        explanation.reason.english.contains("http://w/p.pac"),
         "{}",
         explanation.reason
     );

@@ -83,7 +83,10 @@ fn a_manual_proxy_is_read_with_its_exceptions_and_its_line() {
         ["`<local>` (names without a dot) cannot be carried over"]
     );
     assert!(
-        reading.origin.ends_with("x1.default-release/prefs.js:9"),
+        reading
+            .origin
+            .english
+            .ends_with("x1.default-release/prefs.js:9"),
         "{}",
         reading.origin
     );

@@ -1,4 +1,4 @@
-use proxy_mirror::control::{PolicyKind, Problem, TargetView};
+use proxy_mirror::control::{PolicyKind, Problem, Said, TargetView};
 use proxy_mirror::target::{TargetId, TargetState as State};
 
 use super::{Health, StatusPage, TargetState, health};
@@ -15,8 +15,8 @@ fn target(state: State) -> TargetView {
     }
 }
 
-fn reason() -> String {
-    "not restarted since".into()
+fn reason() -> Said {
+    Said::verbatim("not restarted since")
 }
 
 #[test]
@@ -58,13 +58,16 @@ fn switched_off_nothing_is_a_problem() {
 fn a_page_is_complete() {
     let mut status = status();
     status.targets.push(target(State::InForce {
-        evidence: "HttpProxy = http://127.0.0.1:3182".into(),
+        evidence: Said::verbatim("HttpProxy = http://127.0.0.1:3182"),
     }));
     status.engine.listen_errors = vec!["port 3182 is taken".into()];
     let page = StatusPage::from(status);
     let json = serde_json::to_string(&page).unwrap();
     assert!(!json.contains("null"), "{json}");
     assert_eq!(page.targets[0].state, TargetState::InForce);
-    assert_eq!(page.targets[0].detail, "HttpProxy = http://127.0.0.1:3182");
+    assert_eq!(
+        page.targets[0].detail.english,
+        "HttpProxy = http://127.0.0.1:3182"
+    );
     assert_eq!(page.engine.problems[0].message, "port 3182 is taken");
 }

@@ -75,7 +75,7 @@ fn show(applied: &Applied, output: Output, words: Words) {
     let done = applied
         .done
         .iter()
-        .map(|step| plain(&step.what).into_owned());
+        .map(|step| plain(&words.said(&step.what)).into_owned());
     let targets = applied.targets.iter();
     let targets = targets.map(|target| status::target_line(target, output, words));
     let refused = plan::refused_lines(&applied.refused, output, words);

@@ -22,14 +22,13 @@ pub(super) async fn explain(url: &str, output: Output, words: Words) -> Result<E
         output.tone(Tone::Heading, &explanation.url),
         format!("  {}", plain(&route)),
     ];
-    let credentials = explanation.credentials.as_ref();
     for (key, value) in [
-        ("cli_explain_reason", Some(&explanation.reason)),
-        ("cli_explain_source", Some(&explanation.source)),
-        ("cli_explain_credentials", credentials),
+        ("cli_explain_reason", Some(words.said(&explanation.reason))),
+        ("cli_explain_source", Some(words.said(&explanation.source))),
+        ("cli_explain_credentials", explanation.credentials.clone()),
     ] {
         if let Some(value) = value {
-            let line = words.with(key, &[("value", value)]);
+            let line = words.with(key, &[("value", &value)]);
             lines.push(format!("  {}", plain(&line)));
         }
     }

@@ -50,11 +50,14 @@ pub(super) fn show(plan: &Plan, output: Output, words: Words) {
     }
     for step in &plan.steps {
         let target = output.tone(Tone::Heading, &step.target.0);
-        lines.push(format!("{target}  {}", plain(&step.what)));
+        lines.push(format!("{target}  {}", plain(&words.said(&step.what))));
         if let Some(restarts) = &step.restarts {
-            lines.push(format!("    {}", output.tone(Tone::Bad, restarts)));
+            lines.push(format!(
+                "    {}",
+                output.tone(Tone::Bad, &words.said(restarts))
+            ));
         }
-        let undo = words.with("cli_plan_undo", &[("undo", &step.undo)]);
+        let undo = words.with("cli_plan_undo", &[("undo", &words.said(&step.undo))]);
         lines.push(format!("    {}", output.tone(Tone::Quiet, &undo)));
     }
     lines.push(String::new());

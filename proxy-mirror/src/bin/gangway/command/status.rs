@@ -70,9 +70,13 @@ pub(super) fn lines(status: &Status, output: Output, words: Words) -> Vec<String
 fn source_line(source: &SourceView, output: Output, words: Words) -> String {
     let mark = if source.chosen { "→" } else { " " };
     let name = words.source(source.source);
-    let mut parts = vec![format!("  {mark} {name}: {}", plain(&source.says))];
-    if !source.origin.is_empty() {
-        parts.push(output.tone(Tone::Quiet, &format!("({})", source.origin)));
+    let mut parts = vec![format!(
+        "  {mark} {name}: {}",
+        plain(&words.said(&source.says))
+    )];
+    let origin = words.said(&source.origin);
+    if !origin.is_empty() {
+        parts.push(output.tone(Tone::Quiet, &format!("({origin})")));
     }
     if let Some(error) = &source.error {
         parts.push(output.tone(Tone::Bad, error));
@@ -89,7 +93,7 @@ fn policy_lines(policy: &PolicyView, words: Words) -> Vec<String> {
             &[("upstreams", &policy.upstreams.join(", "))],
         ),
     };
-    let mut lines = vec![plain(&format!("  {route} ({})", policy.cause)).into_owned()];
+    let mut lines = vec![plain(&format!("  {route} ({})", words.said(&policy.cause))).into_owned()];
     if !policy.bypass.is_empty() {
         let list = policy.bypass.join(", ");
         let line = words.with("cli_policy_bypass", &[("list", &list)]);
@@ -117,7 +121,10 @@ pub(super) fn engine_lines(engine: &EngineView, output: Output, words: Words) ->
     for error in &engine.listen_errors {
         lines.push(format!("  {}", output.tone(Tone::Bad, error)));
     }
-    let intercepts = words.with("cli_engine_intercepts", &[("what", &engine.intercepts)]);
+    let intercepts = words.with(
+        "cli_engine_intercepts",
+        &[("what", &words.said(&engine.intercepts))],
+    );
     lines.push(format!("  {}", plain(&intercepts)));
     if let Some(problem) = &engine.intercept_error {
         lines.push(format!(
@@ -146,17 +153,17 @@ pub(super) fn engine_lines(engine: &EngineView, output: Output, words: Words) ->
 /// One target: a mark, its name, its state in words, the evidence or the reason.
 pub(super) fn target_line(target: &TargetView, output: Output, words: Words) -> String {
     let (mark, tone, key, reason) = match &target.state {
-        TargetState::NotInstalled => ("-", Tone::Quiet, "cli_target_not_installed", ""),
-        TargetState::Untouched => ("-", Tone::Quiet, "cli_target_untouched", ""),
+        TargetState::NotInstalled => ("-", Tone::Quiet, "cli_target_not_installed", None),
+        TargetState::Untouched => ("-", Tone::Quiet, "cli_target_untouched", None),
         TargetState::InForce { evidence } => {
-            ("✓", Tone::Good, "cli_target_in_force", evidence.as_str())
+            ("✓", Tone::Good, "cli_target_in_force", Some(evidence))
         }
-        TargetState::Differs { reason } => ("✗", Tone::Bad, "cli_target_differs", reason.as_str()),
+        TargetState::Differs { reason } => ("✗", Tone::Bad, "cli_target_differs", Some(reason)),
         TargetState::NotInForce { reason } => {
-            ("✗", Tone::Bad, "cli_target_not_in_force", reason.as_str())
+            ("✗", Tone::Bad, "cli_target_not_in_force", Some(reason))
         }
-        TargetState::Failed { reason } => ("✗", Tone::Bad, "cli_target_failed", reason.as_str()),
-        TargetState::Blocked { reason } => ("✗", Tone::Bad, "cli_target_blocked", reason.as_str()),
+        TargetState::Failed { reason } => ("✗", Tone::Bad, "cli_target_failed", Some(reason)),
+        TargetState::Blocked { reason } => ("✗", Tone::Bad, "cli_target_blocked", Some(reason)),
     };
     let version = target
         .version
@@ -165,8 +172,8 @@ pub(super) fn target_line(target: &TargetView, output: Output, words: Words) -> 
         .unwrap_or_default();
     let state = output.tone(tone, &format!("{mark} {}", words.text(key)));
     let line = format!("  {}{}: {state}", plain(&target.title), plain(&version));
-    if reason.is_empty() {
-        return line;
+    match reason {
+        None => line,
+        Some(reason) => format!("{line}: {}", plain(&words.said(reason))),
     }
-    format!("{line}: {}", plain(reason))
 }
