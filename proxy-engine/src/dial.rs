@@ -5,6 +5,7 @@ mod connect;
 mod direct;
 mod error;
 mod http_connect;
+mod source_port;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::{CONNECT_TIMEOUT, DialError};
+use super::{CONNECT_TIMEOUT, DialError, source_port};
 use crate::config::Upstream;
 use crate::route::Host;
 
@@ -55,7 +55,7 @@ async fn race(addrs: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut pending = FuturesUnordered::new();
     loop {
         if let Some(addr) = next.take() {
-            pending.push(TcpStream::connect(*addr));
+            pending.push(source_port::connect(*addr));
         }
         tokio::select! {
             result = pending.next() => match result {
