@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::interfaces::{Attached, attached};
+use super::interfaces::{Attached, attached, attached_now};
 
 /// Whether the listener at `local` serves this client: one of this machine (loopback), one that
 /// the policy names, or a neighbour on the very interface that owns the listener's address.
@@ -13,8 +13,11 @@ pub(super) fn admits(client: IpAddr, local: IpAddr, clients: &[IpNet]) -> bool {
     if client.is_loopback() || clients.iter().any(|net| net.contains(&client)) {
         return true;
     }
-    // Whoever cannot be judged is not served.
-    attached().is_ok_and(|all| is_neighbour(client, local.to_canonical(), &all))
+    // Whoever cannot be judged is not served; whoever is a stranger by what was known a second ago
+    // may be on a bridge that just came.
+    let local = local.to_canonical();
+    let neighbour = |all: std::sync::Arc<[Attached]>| is_neighbour(client, local, &all);
+    attached().is_ok_and(neighbour) || attached_now().is_ok_and(neighbour)
 }
 
 fn is_neighbour(client: IpAddr, local: IpAddr, attached: &[Attached]) -> bool {

@@ -9,6 +9,11 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
+#[cfg(unix)]
+use std::sync::{Mutex, PoisonError};
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
@@ -21,12 +26,61 @@ pub struct Attached {
     pub net: IpNet,
 }
 
-/// Every address of this network namespace.
+/// What is known is good for so long: a new bridge is seen a second after it came.
+#[cfg(unix)]
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What was found last.
+#[cfg(unix)]
+static LAST: Mutex<Option<Found>> = Mutex::new(None);
+
+#[cfg(unix)]
+struct Found {
+    when: Instant,
+    /// The network namespace: the number of its file.
+    namespace: u64,
+    all: Arc<[Attached]>,
+}
+
+/// Every address of this network namespace, as it was a second ago or later: asking takes some
+/// twenty system calls, and each connection from a container asks.
 ///
 /// # Errors
 /// Those of getifaddrs(3).
 #[cfg(unix)]
-pub fn attached() -> io::Result<Vec<Attached>> {
+pub fn attached() -> io::Result<Arc<[Attached]>> {
+    use std::os::unix::fs::MetadataExt;
+    // Where there are no such files there is one namespace.
+    let namespace = std::fs::metadata("/proc/thread-self/ns/net").map_or(0, |file| file.ino());
+    // One value, stored whole.
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = last.as_ref();
+    if let Some(known) = known.filter(|k| k.namespace == namespace && k.when.elapsed() < FRESH) {
+        return Ok(Arc::clone(&known.all));
+    }
+    let all: Arc<[Attached]> = ask()?.into();
+    *last = Some(Found {
+        when: Instant::now(),
+        namespace,
+        all: Arc::clone(&all),
+    });
+    Ok(all)
+}
+
+/// The same, as it is now.
+///
+/// # Errors
+/// As [`attached`].
+pub fn attached_now() -> io::Result<Arc<[Attached]>> {
+    #[cfg(unix)]
+    {
+        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+    attached()
+}
+
+#[cfg(unix)]
+fn ask() -> io::Result<Vec<Attached>> {
     let mut head: *mut libc::ifaddrs = std::ptr::null_mut();
     // SAFETY: `head` is a valid place for the list's head, which is freed below.
     if unsafe { libc::getifaddrs(&raw mut head) } != 0 {
@@ -57,7 +111,7 @@ pub fn attached() -> io::Result<Vec<Attached>> {
 
 /// Windows: not known yet, so nobody is attached.
 #[cfg(not(unix))]
-pub fn attached() -> io::Result<Vec<Attached>> {
+pub fn attached() -> io::Result<Arc<[Attached]>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -104,6 +158,34 @@ fn carries_default_route(interface: &str) -> bool {
 
 #[cfg(all(test, unix))]
 mod tests {
+    #[test]
+    fn one_namespaces_addresses_are_not_taken_for_anothers() {
+        let here = super::attached().expect("interfaces");
+        let row = testbed::Row::new(&[]).expect("namespaces");
+        let there = row.pod.enter(super::attached).expect("entered");
+        assert_ne!(there.expect("interfaces"), here);
+        assert_eq!(super::attached().expect("interfaces"), here);
+    }
+
+    #[test]
+    fn a_bridge_that_comes_is_seen_soon() {
+        let row = testbed::Row::new(&[]).expect("namespaces");
+        let seen = row.pod.enter(|| {
+            let has = || {
+                let all = super::attached().expect("interfaces");
+                all.iter().any(|a| a.interface == "br-new")
+            };
+            assert!(!has());
+            row.pod.ip("link add br-new type bridge").expect("bridge");
+            row.pod
+                .ip("addr add 172.30.0.1/16 dev br-new")
+                .expect("address");
+            let found = || has().then_some(());
+            testbed::wait_for("the new bridge", std::time::Duration::from_secs(3), found)
+        });
+        seen.expect("entered").expect("seen");
+    }
+
     #[test]
     fn loopback_is_attached() {
         let all = super::attached().expect("interfaces");
