@@ -9,11 +9,13 @@ pub mod inward;
 mod listener;
 #[cfg(target_os = "linux")]
 mod owner;
+mod room;
 mod served;
 mod transparent;
 
 pub use asker::{Asker, User};
 pub use explicit::explicit;
 pub use listener::{ListenError, Listener};
+pub(crate) use room::{dialing_socket, lack, once_there_is_room};
 pub use served::Served;
 pub use transparent::transparent;

@@ -2,15 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
 use super::holder::holder;
+use super::room::{self, PAUSE};
 use crate::intercept::{Families, open_listener};
-
-/// Out of descriptors or memory, the next connection waits this long.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +73,18 @@ impl Listener {
     }
 
     /// The next connection, with canonical addresses of the client and of our side. No error ends
-    /// the listener: it pauses, and goes on.
+    /// the listener: without room for another connection it waits for some, and goes on.
     pub async fn accept(&self) -> (TcpStream, SocketAddr, SocketAddr) {
         loop {
+            while room::lack().is_some() {
+                tokio::time::sleep(PAUSE).await;
+            }
             let error = match self.socket.accept().await {
                 Ok((stream, client)) => match stream.local_addr() {
-                    Ok(local) => return (stream, canonical(client), canonical(local)),
+                    Ok(local) => {
+                        room::taken(&stream);
+                        return (stream, canonical(client), canonical(local));
+                    }
                     Err(error) => error,
                 },
                 Err(error) => error,
@@ -93,7 +96,9 @@ impl Listener {
             ) {
                 continue;
             }
-            tracing::warn!(address = %self.address, %error, "accept failed");
+            if !room::is_lack(&error) {
+                tracing::warn!(address = %self.address, %error, "accept failed");
+            }
             tokio::time::sleep(PAUSE).await;
         }
     }

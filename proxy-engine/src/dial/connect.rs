@@ -10,6 +10,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use super::{CONNECT_TIMEOUT, DialError, source_port};
+use crate::accept::once_there_is_room;
 use crate::config::Upstream;
 use crate::route::Host;
 
@@ -30,9 +31,13 @@ pub async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
     match host {
         Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
         Host::Name(name) => {
-            let lookup = tokio::net::lookup_host((name.as_str(), port));
+            let lookup = once_there_is_room(|| async {
+                let found = tokio::net::lookup_host((name.as_str(), port)).await?;
+                Ok(found.collect::<Vec<_>>())
+            });
             let found = tokio::time::timeout(RESOLVE_TIMEOUT, lookup).await??;
             Ok(found
+                .into_iter()
                 .map(|addr| SocketAddr::new(addr.ip().to_canonical(), addr.port()))
                 .collect())
         }

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
+
+use crate::accept::dialing_socket;
 
 /// A port may be in use towards the same peer: another one is tried, so often.
 const TRIES: usize = 64;
@@ -54,11 +56,12 @@ pub(super) async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
 
 /// Port 0: one that the kernel chooses.
 async fn from(to: SocketAddr, port: u16) -> io::Result<TcpStream> {
-    let (socket, any): (_, IpAddr) = if to.is_ipv4() {
-        (TcpSocket::new_v4()?, Ipv4Addr::UNSPECIFIED.into())
+    let any: IpAddr = if to.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
     } else {
-        (TcpSocket::new_v6()?, Ipv6Addr::UNSPECIFIED.into())
+        Ipv6Addr::UNSPECIFIED.into()
     };
+    let socket = dialing_socket(to).await?;
     // Said of every socket: one that did not say it keeps its port from the next.
     socket.set_reuseaddr(true)?;
     if port != 0 {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Core;
-use crate::accept::{Listener, explicit, transparent};
+use crate::accept::{Listener, explicit, lack, transparent};
 use crate::control::{ListenerState, Via};
 use crate::intercept::Families;
 
@@ -71,7 +71,7 @@ struct Entry {
 #[derive(Debug)]
 enum State {
     Open {
-        address: SocketAddr,
+        listener: Arc<Listener>,
         task: AbortHandle,
     },
     Failed(String),
@@ -84,7 +84,7 @@ impl Listeners {
         &mut self,
         wanted: &[Wanted],
         mut passed: Passed,
-        serve: impl Fn(Listener, Via) -> AbortHandle,
+        serve: impl Fn(Arc<Listener>, Via) -> AbortHandle,
     ) -> bool {
         let before = self.states();
         self.0.retain(|entry| {
@@ -132,10 +132,10 @@ impl Listeners {
     /// Every listener, for the status.
     pub(super) fn states(&self) -> Vec<ListenerState> {
         let states = self.0.iter().map(|entry| match &entry.state {
-            State::Open { address, .. } => ListenerState {
-                address: *address,
+            State::Open { listener, .. } => ListenerState {
+                address: listener.address(),
                 via: entry.via,
-                error: None,
+                error: lack(),
             },
             State::Failed(error) => ListenerState {
                 address: entry.wanted,
@@ -154,8 +154,10 @@ impl Listeners {
 
     /// The port that intercepted traffic is sent to: that of the first open transparent listener.
     pub(super) fn transparent_port(&self) -> Option<u16> {
-        self.0.iter().find_map(|entry| match entry.state {
-            State::Open { address, .. } if entry.via == Via::Transparent => Some(address.port()),
+        self.0.iter().find_map(|entry| match &entry.state {
+            State::Open { listener, .. } if entry.via == Via::Transparent => {
+                Some(listener.address().port())
+            }
             State::Open { .. } | State::Failed(_) => None,
         })
     }
@@ -183,7 +185,7 @@ impl Entry {
 fn open(
     wanted: &Wanted,
     passed: Option<Result<TcpListener, String>>,
-    serve: impl Fn(Listener, Via) -> AbortHandle,
+    serve: impl Fn(Arc<Listener>, Via) -> AbortHandle,
 ) -> State {
     if wanted.too_open {
         return State::Failed(format!("{} is refused: {TOO_OPEN}", wanted.address));
@@ -194,17 +196,20 @@ fn open(
         None => Listener::open(wanted.address, wanted.families),
     };
     match opened {
-        Ok(listener) => State::Open {
-            address: listener.address(),
-            task: serve(listener, wanted.via),
-        },
+        Ok(listener) => {
+            let listener = Arc::new(listener);
+            State::Open {
+                task: serve(Arc::clone(&listener), wanted.via),
+                listener,
+            }
+        }
         Err(error) => State::Failed(error.to_string()),
     }
 }
 
 /// Accepts until it is aborted; connections are tasks of their own and live on.
 pub(super) fn serve(
-    listener: Listener,
+    listener: Arc<Listener>,
     via: Via,
     core: Arc<Core>,
     connections: TaskTracker,
