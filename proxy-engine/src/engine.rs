@@ -244,6 +244,7 @@ impl Engine {
             interception: self.0.intercepting.state(),
             attached: self.0.leases.attached(),
             connections: core.table.counts(),
+            draining: core.draining.is_cancelled(),
             policy,
         }
     }
@@ -264,10 +265,12 @@ impl Engine {
         self.0.core.changes.subscribe()
     }
 
-    /// Ends: no new connections, no interception, then the live ones get until `deadline`, and
-    /// what is left is cut.
+    /// Ends: no new connections, no interception, kept connections close after the response under
+    /// way, then the live ones get until `deadline`, and what is left is cut.
     pub async fn drain(&self, deadline: Duration) {
         self.0.stop.cancel();
+        self.0.core.draining.cancel();
+        self.0.core.changes.ring();
         self.listeners().close();
         self.0.intercepting.end().await;
         self.0.connections.close();

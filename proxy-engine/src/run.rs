@@ -16,8 +16,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 
-/// Connections get this long to end when the engine is told to.
-const DRAIN: Duration = Duration::from_secs(5);
+/// Connections get this many seconds to end when the engine is told to.
+const DRAIN: u32 = 5;
 
 /// Why the engine did not run.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,7 @@ pub(crate) fn run(flags: RunFlags) -> Result<(), RunError> {
     let flags = flags.resolve()?;
     log(flags.log.unwrap_or_default());
     let (file, descriptor) = (flags.config.clone(), flags.credentials_fd);
+    let drain = Duration::from_secs(flags.drain.unwrap_or(DRAIN).into());
     let config = flags.into_config().map_err(|source| match file {
         None => RunError::Flags(source),
         Some(path) => RunError::File(ConfigFileError::Flags { path, source }),
@@ -78,13 +79,20 @@ pub(crate) fn run(flags: RunFlags) -> Result<(), RunError> {
             rustix::process::geteuid().as_raw(),
         );
     }
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(serve(config, credentials))
+        .build()?;
+    let ended = runtime.block_on(serve(config, credentials, drain));
+    // A name that is still being resolved keeps nobody here.
+    runtime.shutdown_background();
+    ended
 }
 
-async fn serve(config: EngineConfig, credentials: Vec<LentCredentials>) -> Result<(), RunError> {
+async fn serve(
+    config: EngineConfig,
+    credentials: Vec<LentCredentials>,
+    drain: Duration,
+) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // First the socket: a second engine must not take anything from the one that runs.
@@ -113,9 +121,9 @@ async fn serve(config: EngineConfig, credentials: Vec<LentCredentials>) -> Resul
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("ending; live connections get {} s", DRAIN.as_secs());
+    tracing::info!("ending; live connections get {} s", drain.as_secs());
     tokio::select! {
-        () = engine.drain(DRAIN) => {}
+        () = engine.drain(drain) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -34,7 +34,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 22] = [
     "listen",
     "transparent",
     "intercept",
@@ -48,8 +48,14 @@ const KEYS: [&str; 16] = [
     "netns",
     "state",
     "idle-limit",
+    "metrics",
     "log",
     "credentials-fd",
+    "clients",
+    "connect-ports",
+    "wildcard",
+    "credential-users",
+    "drain",
     "limits",
 ];
 

@@ -111,6 +111,11 @@ pub struct RunFlags {
     #[arg(long, value_name = "UIDS")]
     pub credential_users: Option<CredentialUsers>,
 
+    /// When told to end (SIGTERM, SIGINT), give live connections this many seconds to end by
+    /// themselves; a second signal ends them at once [5]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32))]
+    pub drain: Option<u32>,
+
     /// How much one HTTP message may cost; in the file only, as `[limits]`.
     #[arg(skip)]
     pub limits: Limits,

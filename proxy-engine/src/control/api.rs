@@ -14,6 +14,9 @@ pub struct Status {
     pub version: String,
     /// Its process id.
     pub pid: u32,
+    /// Whether it is ending: it takes no new connections, and the live ones end one by one.
+    #[serde(default)]
+    pub draining: bool,
     /// The policy in force.
     pub policy: Policy,
     /// Every listener, and whether it could be opened.
@@ -35,7 +38,8 @@ pub struct ListenerState {
     pub address: SocketAddr,
     /// Explicit or transparent.
     pub via: Via,
-    /// Why it does not listen, in one sentence that names the holder of the port where it is known.
+    /// Why it does not listen, in one sentence that names the holder of the port where it is known;
+    /// or why it takes no connection at the moment.
     pub error: Option<String>,
 }
 

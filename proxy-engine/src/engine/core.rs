@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
 use crate::config::{EngineConfig, Limits, Policy, Ports};
@@ -27,6 +28,8 @@ pub struct Core {
     pub idle: IdleLimit,
     /// Rings when the status changes.
     pub changes: Changes,
+    /// Cancelled once the engine is ending: a kept connection closes after its response.
+    pub draining: CancellationToken,
 }
 
 impl Core {
@@ -45,6 +48,7 @@ impl Core {
             table: Arc::default(),
             idle: config.idle_limit,
             changes,
+            draining: CancellationToken::new(),
         })
     }
 

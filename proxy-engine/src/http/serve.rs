@@ -49,12 +49,12 @@ pub enum Asked {
 /// Serves the client until one side ends, or the connection becomes a tunnel. The connection sees
 /// `router` from start to end; once another policy is in force, it is closed after the response
 /// under way.
-pub async fn serve(
-    core: &Core,
-    router: &Arc<Router>,
+pub fn serve<'a>(
+    core: &'a Core,
+    router: &'a Arc<Router>,
     client: Client,
-    record: &Record,
-) -> Option<Pair> {
+    record: &'a Record,
+) -> impl Future<Output = Option<Pair>> + Send + 'a {
     let mut connection = Connection {
         core,
         router,
@@ -62,33 +62,36 @@ pub async fn serve(
         record,
         hop: None,
     };
-    loop {
-        let head = match connection.next_head().await {
-            Ok(Some(head)) => head,
-            Ok(None) => return None,
-            Err(answer) => {
-                Box::pin(connection.refuse(answer, false)).await;
-                return None;
-            }
-        };
-        // On the heap, so that an idle connection does not carry what it needs.
-        match Box::pin(connection.request(head)).await {
-            After::Next => {}
-            After::Linger => {
-                Box::pin(linger(connection.client.stream)).await;
-                return None;
-            }
-            After::Tunnel { stream, early } => {
-                return Some(Pair {
-                    client: connection.client.stream,
-                    origin: stream,
-                    early_up: connection.client.read,
-                    early_down: early,
-                });
-            }
-            After::Reset => {
-                reset(&connection.client.stream);
-                return None;
+    // Not an `async fn`: its future would hold the client twice.
+    async move {
+        loop {
+            let head = match connection.next_head().await {
+                Ok(Some(head)) => head,
+                Ok(None) => return None,
+                Err(answer) => {
+                    Box::pin(connection.refuse(answer, false)).await;
+                    return None;
+                }
+            };
+            // On the heap, so that an idle connection does not carry what it needs.
+            match Box::pin(connection.request(head)).await {
+                After::Next => {}
+                After::Linger => {
+                    Box::pin(linger(connection.client.stream)).await;
+                    return None;
+                }
+                After::Tunnel { stream, early } => {
+                    return Some(Pair {
+                        client: connection.client.stream,
+                        origin: stream,
+                        early_up: connection.client.read,
+                        early_down: early,
+                    });
+                }
+                After::Reset => {
+                    reset(&connection.client.stream);
+                    return None;
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 mod descriptors;
+mod drain;
 mod program;
 
 use std::io;

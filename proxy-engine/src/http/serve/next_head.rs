@@ -8,7 +8,8 @@ use crate::http::body::Source;
 use crate::http::{Answer, RequestHead};
 
 impl Connection<'_> {
-    /// The next request's head; `None` when the client left or said nothing for too long.
+    /// The next request's head; `None` when the client left, said nothing for too long, or says
+    /// nothing while the engine is ending.
     pub(super) async fn next_head(&mut self) -> Result<Option<RequestHead>, Answer> {
         let limits = &self.core.limits;
         let mut due = Instant::now() + limits.keep_alive;
@@ -32,7 +33,13 @@ impl Connection<'_> {
                 read: &mut self.client.read,
                 count: self.record.bytes_up(),
             };
-            match timeout_at(due, source.fill()).await {
+            let filled = tokio::select! {
+                // What was said already is heard.
+                biased;
+                filled = timeout_at(due, source.fill()) => filled,
+                () = self.core.draining.cancelled(), if !has_begun => return Ok(None),
+            };
+            match filled {
                 Ok(Ok(1..)) => {}
                 Err(_) if has_begun => {
                     return Err(Answer::new(408, "the head of the request came too slowly"));

@@ -43,7 +43,8 @@ impl Connection<'_> {
         asked: AskedFor,
         route: Route,
     ) -> After {
-        let stale = !Arc::ptr_eq(self.router, &self.core.router());
+        let stale =
+            !Arc::ptr_eq(self.router, &self.core.router()) || self.core.draining.is_cancelled();
         let pseudonym = &self.core.dialer.pseudonym;
         let manner = Manner {
             to: forward::Client {
