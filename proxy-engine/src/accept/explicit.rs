@@ -42,7 +42,6 @@ async fn open(
         Box::pin(turn_away(stream, why)).await;
         return None;
     }
-    crate::dial::tune(&stream);
     let record = core.table.open(client, Via::Explicit, None);
     let client = Client {
         stream,

@@ -61,6 +61,7 @@ impl Listener {
     /// # Errors
     /// [`ListenError::Other`] outside of a runtime, or without a free descriptor.
     pub fn passed(socket: std::net::TcpListener, address: SocketAddr) -> Result<Self, ListenError> {
+        crate::dial::tune(&socket);
         let socket = TcpListener::from_std(socket)
             .map_err(|source| ListenError::Other { address, source })?;
         let address = socket.local_addr().unwrap_or(address);
@@ -106,4 +107,27 @@ impl Listener {
 
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use socket2::SockRef;
+
+    use super::Listener;
+    use crate::intercept::Families;
+
+    #[tokio::test]
+    async fn what_is_accepted_sends_at_once_and_notices_dead_peers() {
+        let address = "127.0.0.1:0".parse().expect("address");
+        let listener = Listener::open(address, Families::Own).expect("listens");
+        let client = tokio::net::TcpStream::connect(listener.address());
+        let (_client, (served, _, _)) = tokio::join!(client, listener.accept());
+        let served = SockRef::from(&served);
+        assert!(served.tcp_nodelay().expect("asked"));
+        assert!(served.keepalive().expect("asked"));
+        let idle = served.tcp_keepalive_time().expect("asked");
+        assert_eq!(idle, Duration::from_mins(1));
+    }
 }

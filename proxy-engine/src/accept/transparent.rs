@@ -59,7 +59,6 @@ pub(super) async fn open(
         core.table.turned_away();
         return None;
     };
-    crate::dial::tune(&stream);
     let record = core.table.open(client, Via::Transparent, Some(original));
     let pair = intercepted(&core, stream, client, original, &record).await?;
     Some(Tunnel::new(pair, record, core.idle))

@@ -90,11 +90,16 @@ pub(super) async fn upstream(upstream: &Upstream) -> Result<TcpStream, DialError
     connect_any(&addrs).await.map_err(unreachable)
 }
 
-/// What every socket of ours wants: small writes at once, and dead peers noticed.
-pub(crate) fn tune(stream: &TcpStream) {
+/// What every socket of ours wants: small writes at once, and dead peers noticed. Connections have
+/// it from the listener that took them.
+pub(crate) fn tune<'a, S>(socket: &'a S)
+where
+    SockRef<'a>: From<&'a S>,
+{
+    let socket = SockRef::from(socket);
     // Both only make things better: a kernel that refuses them still carries the bytes.
-    let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&KEEPALIVE);
 }
 
 #[cfg(test)]

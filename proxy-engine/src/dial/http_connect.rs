@@ -24,7 +24,8 @@ pub(super) async fn tunnel(
         permit,
     } = opened;
     let request = request(to, user_agent, pseudonym, &permit);
-    let mut read = BytesMut::new();
+    // Room for a usual answer, so that it is read at once.
+    let mut read = BytesMut::with_capacity(1024);
     let answer = async {
         stream
             .write_all(&request)
@@ -39,7 +40,13 @@ pub(super) async fn tunnel(
     };
     judge(permit, &answer, &upstream)?;
     if (200..300).contains(&answer.status) {
-        return Ok((stream, read));
+        // A tunnel may be silent for hours: it keeps no empty room.
+        let early = if read.is_empty() {
+            BytesMut::new()
+        } else {
+            read
+        };
+        return Ok((stream, early));
     }
     Err(DialError::ConnectRefused {
         upstream,
