@@ -123,6 +123,20 @@ fn the_policy_stays_when_the_agent_is_killed_and_what_was_lent_does_not() {
 }
 
 #[test]
+fn an_agent_that_ends_in_order_leaves_the_service_its_policy() {
+    let company = Recorder::start("the company");
+    let house = house_with(&company.url());
+    let service = Service::start(&house);
+    let mut agent = house.agent();
+    service.until("attached", |status| status.attached.is_some());
+    until_answered_by(relay(&house), "the company");
+    agent.signal(rustix::process::Signal::TERM);
+    assert!(agent.ended().success());
+    service.until("nobody is attached", |status| status.attached.is_none());
+    until_answered_by(relay(&house), "the company");
+}
+
+#[test]
 fn a_service_that_comes_takes_over_from_the_agents_own_engine() {
     let company = Recorder::start("the company");
     let house = house_with(&company.url());
