@@ -21,4 +21,5 @@ mod workstation {
     mod pods;
     mod undo;
     mod upstream_changes;
+    mod without_docker;
 }
