@@ -1,14 +1,15 @@
 //! A desk: a session with an upstream proxy, and the app in it.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use proxy_mirror::control::client::Client;
 use proxy_mirror::control::{Door, Problem, Status};
-use testbed::{Child, Recorder, Session};
+use testbed::{Behaviour, Child, Recorder, Session};
 
 /// The first start reads fonts and compiles nothing: seconds on two busy cores.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
@@ -18,7 +19,9 @@ pub(crate) const SOON: Duration = Duration::from_mins(1);
 pub(crate) struct Desk {
     pub(crate) session: Session,
     pub(crate) upstream: String,
-    _proxy: Recorder,
+    /// Where the engine listens.
+    pub(crate) relay: SocketAddr,
+    proxy: Recorder,
 }
 
 impl Desk {
@@ -27,9 +30,10 @@ impl Desk {
         let proxy = Recorder::on_loopback().unwrap();
         // Bound once to learn of a free port; the engine binds it again in a moment.
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let relay = free.unwrap();
         let settings = format!(
             "[relay]\nport = {}\n\n[intercept]\nenabled = false\n",
-            free.unwrap().port()
+            relay.port()
         );
         let folder = session.config_home().join("gangway");
         fs::create_dir_all(&folder).unwrap();
@@ -37,8 +41,24 @@ impl Desk {
         Self {
             session,
             upstream: format!("http://{}", proxy.address()),
-            _proxy: proxy,
+            relay,
+            proxy,
         }
+    }
+
+    /// The upstream refuses everything from now on, and somebody has asked for something.
+    pub(crate) fn is_refused(&self) {
+        self.proxy.behave(Behaviour::Refuse("403 Forbidden".into()));
+        let mut stream = TcpStream::connect(self.relay).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        write!(
+            stream,
+            "CONNECT example.test:443 HTTP/1.1\r\nHost: example.test:443\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 403");
     }
 
     /// A program that sees this desk; also what it starts does.

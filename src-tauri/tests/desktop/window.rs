@@ -172,6 +172,17 @@ async fn the_mode_chosen_in_the_window_is_the_agents() {
 }
 
 #[tokio::test]
+async fn the_window_says_why_the_upstream_lets_nothing_through() {
+    let desk = Desk::new();
+    let window = Window::open(&desk, "en").await;
+    let listens = |status: &proxy_mirror::control::Status| !status.engine.listening.is_empty();
+    desk.status_when(listens).await;
+    desk.is_refused();
+    window.says(&["answered 403 Forbidden to CONNECT"]).await;
+    window.close().await;
+}
+
+#[tokio::test]
 async fn a_wrong_proxy_is_refused_beside_its_field_and_nothing_is_saved() {
     let desk = Desk::new();
     let window = Window::open(&desk, "en").await;
