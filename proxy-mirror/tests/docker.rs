@@ -199,7 +199,13 @@ async fn networks_are_found_as_they_come_and_internal_ones_are_left_alone() {
     for (arguments, wanted) in [
         (&["kind"][..], "kind"),
         (&["--internal", "secret"][..], "secret"),
-        (&["--label", "app=k3d", "k3d-dev"][..], "k3d-dev"),
+        (&["k3d-dev"][..], "k3d-dev"),
+        // Named by their makers' users: the label tells.
+        (&["--label", "app=k3d", "lab"][..], "lab"),
+        (
+            &["--label", "io.x-k8s.kind.cluster=two", "second"][..],
+            "second",
+        ),
         (
             &[
                 "-o",
@@ -236,6 +242,9 @@ async fn networks_are_found_as_they_come_and_internal_ones_are_left_alone() {
     assert_eq!(named("kind").kind, clusters::Kind::Kind);
     assert!(named("kind").on.interface.starts_with("br-"));
     assert_eq!(named("k3d-dev").kind, clusters::Kind::K3d("dev".into()));
+    assert_eq!(named("lab").kind, clusters::Kind::K3d("lab".into()));
+    assert_eq!(named("second").kind, clusters::Kind::Kind);
+    assert_eq!(named("shop").kind, clusters::Kind::Plain);
     assert!(named("secret").on.internal);
     assert_eq!(named("shop").on.interface, "shop0");
     assert_eq!(named("shop").gateway, Some([10, 99, 0, 1].into()));
@@ -318,7 +327,8 @@ async fn without_a_daemon_the_rest_works() {
         matches!(served.state, TargetState::InForce { .. }),
         "{served:?}"
     );
-    drop(serve.await);
+    let asked = tokio::time::timeout(Duration::from_secs(5), serve).await;
+    drop(asked.expect("the relay's address is asked itself"));
     let gone = view(&context, "docker-cli").await;
     assert!(
         matches!(gone.state, TargetState::NotInForce { .. }),
