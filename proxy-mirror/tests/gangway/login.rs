@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::agent::{relay, until_answered_by};
 use crate::house::{Agent, House};
-use crate::origin::Recorder;
+use crate::origin::{Recorder, get_through};
 
 fn log_in(house: &House, arguments: &[&str], password: &str) -> (i32, String) {
     let mut all = vec!["login"];
@@ -99,6 +99,29 @@ fn a_canary_password_is_nowhere_but_in_the_keychain_and_at_its_upstream() {
     agent.until("the password is taken back", |status| {
         status["engine"]["upstreams"][0]["credentials"] != "lent"
     });
+}
+
+#[test]
+fn a_password_that_is_forgotten_is_taken_back_from_the_engine_too() {
+    let company = Recorder::start("the company");
+    let house = House::with_keychain();
+    let upstream = company.url().replace("http://", "http://ann@");
+    house.write_settings(&format!("mode = \"manual\"\nupstream = \"{upstream}\""));
+    let mut agent = house.agent();
+    let (code, said) = log_in(&house, &[], "hunter2\n");
+    assert_eq!(code, 0, "{said}");
+    agent.until("the password is lent", |status| {
+        status["engine"]["upstreams"][0]["credentials"] == "lent"
+    });
+    until_answered_by(relay(&house), "the company");
+    assert_eq!(house.run(&["logout"]).code, 0);
+    agent.until("the engine has none", |status| {
+        status["engine"]["upstreams"][0]["credentials"] == "missing"
+    });
+    let before = company.seen().len();
+    let (status, body) = get_through(relay(&house), "http://example.test/").unwrap();
+    assert_eq!(status, 407, "{body}");
+    assert_eq!(company.seen().len(), before, "nobody is asked in vain");
 }
 
 #[test]
