@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -71,12 +72,21 @@ fn what_is_not_understood_is_said_with_its_status() {
 #[test]
 fn events_tell_the_picture_at_once_and_at_every_change() {
     let house = House::new();
-    let _agent = house.agent();
+    let mut agent = house.agent();
+    // At rest: from here on nothing changes by itself.
+    agent.until("the relay listens", |status| {
+        status["engine"]["listening"] != serde_json::json!([])
+    });
     let mut lines = BufReader::new(send(&house, "GET /v1/events", "")).lines();
-    let mut next = || loop {
-        let line = lines.next().unwrap().unwrap();
-        if let Some(data) = line.strip_prefix("data: ") {
-            return serde_json::from_str::<Value>(data).unwrap();
+    let deadline = Instant::now() + SOON;
+    let mut next = || {
+        loop {
+            let line = lines.next().unwrap().unwrap();
+            // Comments keep the connection alive for ever.
+            assert!(Instant::now() < deadline, "no such event; last: {line}");
+            if let Some(data) = line.strip_prefix("data: ") {
+                return serde_json::from_str::<Value>(data).unwrap();
+            }
         }
     };
     let first = next();
