@@ -41,18 +41,21 @@ fn no_route_is_explained_from_settings_that_cannot_be_read() {
 
 #[test]
 fn a_malformed_settings_file_is_named_with_line_and_column() {
-    let house = House::new();
-    std::fs::write(house.settings_file(), "mode = \"system\"\nmdoe = 3\n").unwrap();
-    let before = house.files();
-    let problem = house.json(&["set", "style", "relay"], 1, "problem");
-    let message = problem["message"].as_str().unwrap();
-    assert!(message.contains("settings.toml"), "{message}");
-    assert!(
-        message.contains("line 2") || message.contains(":2:"),
-        "{message}"
-    );
-    let same = |file: &(std::path::PathBuf, Vec<u8>)| before.contains(file);
-    assert!(house.files().iter().all(same), "something was written");
+    for (text, place) in [
+        ("mode = \"system\"\nmdoe = 3\n", ":2:1: "),
+        ("[relay]\n port = 3182\n prot = 1\n", ":3:2: "),
+        ("mode = \"system\"\n\nstyle = relay\n", ":3:9: "),
+    ] {
+        let house = House::new();
+        std::fs::write(house.settings_file(), text).unwrap();
+        let before = house.files();
+        let problem = house.json(&["set", "style", "relay"], 1, "problem");
+        let message = problem["message"].as_str().unwrap();
+        assert!(message.contains("settings.toml"), "{message}");
+        assert!(message.contains(place), "{message}");
+        let same = |file: &(std::path::PathBuf, Vec<u8>)| before.contains(file);
+        assert!(house.files().iter().all(same), "something was written");
+    }
 }
 
 #[test]
