@@ -147,9 +147,11 @@ fn off_is_direct_at_once_and_on_goes_back() {
     until_answered_by(relay(&house), "the company");
     assert_eq!(house.json(&["off"], 0, "settings")["mode"], "off");
     let before = company.seen().len();
-    // There is no such host: direct fails, which is the proof that nobody else was asked.
-    let (status, _) = get_through(relay(&house), "http://nowhere.invalid/").unwrap();
-    assert!(status >= 500, "{status}");
+    // There is no such host: direct fails, which is the proof that nobody else was asked. Refused
+    // would not be direct.
+    let (status, body) = get_through(relay(&house), "http://nowhere.invalid/").unwrap();
+    assert_eq!(status, 502, "{body}");
+    assert!(body.contains("does not resolve"), "{body}");
     assert_eq!(company.seen().len(), before);
     assert_eq!(house.json(&["on"], 0, "settings")["mode"], "manual");
     until_answered_by(relay(&house), "the company");
