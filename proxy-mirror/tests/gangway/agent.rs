@@ -159,46 +159,62 @@ fn off_is_direct_at_once_and_on_goes_back() {
 
 #[test]
 fn an_edited_settings_file_is_followed() {
-    let company = Recorder::start("the company");
+    let (one, other) = (Recorder::start("proxy one"), Recorder::start("proxy other"));
+    let manual =
+        |company: &Recorder| format!("mode = \"manual\"\nupstream = \"{}\"", company.url());
     let house = House::new();
     house.write_settings("mode = \"off\"");
     let mut agent = house.agent();
-    house.write_settings(&format!(
-        "mode = \"manual\"\nupstream = \"{}\"",
-        company.url()
-    ));
-    agent.until("the upstream is followed", |status| {
-        status["policy"]["upstreams"] == json!([company.url()])
-    });
-    until_answered_by(relay(&house), "the company");
+    // An agent that has just started looks at everything again and again in any case: only later
+    // edits show that it is told.
+    let companies = [(&one, "proxy one"), (&other, "proxy other")];
+    for (company, name) in companies.into_iter().cycle().take(6) {
+        house.write_settings(&manual(company));
+        let edited = Instant::now();
+        agent.until("the upstream is followed", |status| {
+            status["policy"]["upstreams"] == json!([company.url()])
+        });
+        // A file that nothing tells of is looked at every 15 s.
+        let took = edited.elapsed();
+        assert!(took < Duration::from_secs(10), "{took:?}: not watched");
+        until_answered_by(relay(&house), name);
+    }
 }
 
 #[test]
 fn a_settings_file_that_becomes_malformed_changes_nothing_and_is_named() {
     let company = Recorder::start("the company");
-    let house = House::new();
-    house.write_settings(&format!(
-        "mode = \"manual\"\nupstream = \"{}\"",
-        company.url()
-    ));
-    let mut agent = house.agent();
-    until_answered_by(relay(&house), "the company");
-    std::fs::write(house.settings_file(), "mode = \"manual\"\nupstraem = 1\n").unwrap();
-    let status = agent.until("the file is named", |status| {
-        status["notices"].as_array().is_some_and(|notices| {
-            notices.iter().any(|notice| {
-                let message = notice["message"].as_str().unwrap_or_default();
-                message.contains("settings.toml") && message.contains("upstraem")
+    for mode in ["manual", "system"] {
+        let mut house = House::new();
+        house.set("http_proxy", company.url());
+        house.write_settings(&format!(
+            "mode = \"{mode}\"\nupstream = \"{}\"",
+            company.url()
+        ));
+        let mut agent = house.agent();
+        until_answered_by(relay(&house), "the company");
+        std::fs::write(
+            house.settings_file(),
+            format!("mode = \"{mode}\"\nupstraem = 1\n"),
+        )
+        .unwrap();
+        let status = agent.until("the file is named", |status| {
+            status["notices"].as_array().is_some_and(|notices| {
+                notices.iter().any(|notice| {
+                    let message = notice["message"].as_str().unwrap_or_default();
+                    message.contains("settings.toml") && message.contains("upstraem")
+                })
             })
-        })
-    });
-    let notices = status["notices"].as_array().unwrap();
-    let named = notices
-        .iter()
-        .filter(|notice| notice.to_string().contains("settings.toml"));
-    assert_eq!(named.count(), 1, "one file, one notice: {notices:#?}");
-    assert_eq!(status["policy"]["upstreams"], json!([company.url()]));
-    until_answered_by(relay(&house), "the company");
+        });
+        let notices = status["notices"].as_array().unwrap();
+        let named = notices
+            .iter()
+            .filter(|notice| notice.to_string().contains("settings.toml"));
+        assert_eq!(named.count(), 1, "one file, one notice: {notices:#?}");
+        assert_eq!(status["mode"], mode);
+        assert_eq!(status["policy"]["upstreams"], json!([company.url()]));
+        until_answered_by(relay(&house), "the company");
+    }
 }
 
 #[test]
