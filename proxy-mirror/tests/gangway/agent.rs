@@ -246,3 +246,22 @@ fn an_upstream_that_is_down_is_said() {
     });
     house.json(&["status"], 4, "status");
 }
+
+#[test]
+fn an_upstream_that_asks_for_a_password_is_said() {
+    let company = testbed::Recorder::on_loopback().unwrap();
+    company.behave(testbed::Behaviour::Login("Basic YW5uOmh1bnRlcjI=".into()));
+    let house = House::new();
+    let upstream = format!("http://{}", company.address());
+    house.write_settings(&format!("mode = \"manual\"\nupstream = \"{upstream}\""));
+    let mut agent = house.agent();
+    let (status, body) = get_through(relay(&house), "http://example.test/").unwrap();
+    assert_eq!(status, 407, "{body}");
+    agent.until("the upstream's problem", |status| {
+        status["engine"]["upstreams"][0]["problem"]["code"] == "credentials_wanted"
+    });
+    let said = house.run(&["status"]);
+    assert_eq!(said.code, 4, "{}", said.out);
+    let why = format!("the proxy {} asks for a user", company.address());
+    assert!(said.out.contains(&why), "{}", said.out);
+}
