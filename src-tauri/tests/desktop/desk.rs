@@ -26,13 +26,26 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same, whose docker command line shall be told the company's proxy itself: a plan that
+    /// has a step. Docker itself is left alone, where the machine has one.
+    pub(crate) fn mirroring() -> Self {
+        Self::with(
+            "mode = \"manual\"\nstyle = \"mirror\"\nupstream = \"http://proxy.corp.example:3128\"\n\
+             leave_alone = [\"docker-daemon\", \"clusters\"]\n",
+        )
+    }
+
+    fn with(top: &str) -> Self {
         let session = Session::with_display().unwrap();
         let proxy = Recorder::on_loopback().unwrap();
         // Bound once to learn of a free port; the engine binds it again in a moment.
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
         let relay = free.unwrap();
         let settings = format!(
-            "[relay]\nport = {}\n\n[intercept]\nenabled = false\n",
+            "{top}[relay]\nport = {}\n\n[intercept]\nenabled = false\n",
             relay.port()
         );
         let folder = session.config_home().join("gangway");

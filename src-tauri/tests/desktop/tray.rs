@@ -237,7 +237,7 @@ async fn a_second_start_shows_the_window_of_the_first() {
     first.terminate(SOON).unwrap();
 }
 
-async fn window_appears(desk: &Desk) {
+pub(crate) async fn window_appears(desk: &Desk) {
     let appearing = async {
         while windows(desk) == 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -142,6 +142,8 @@ async fn the_window_opens_beside_a_panel_that_shows_the_tray_item() {
     let (_panel, _items) = crate::tray::panel(&desk).await;
     let window = Window::open(&desk, "en").await;
     window.says(&["Engine", &desk.upstream]).await;
+    // A page answers its driver behind a hidden window, too.
+    crate::tray::window_appears(&desk).await;
     window.close().await;
 }
 
@@ -215,13 +217,20 @@ async fn the_window_speaks_japanese_when_asked_to() {
 
 #[tokio::test]
 async fn the_plan_is_shown_before_anything_is_applied() {
-    let desk = Desk::new();
+    let desk = Desk::mirroring();
     let docker = desk.session.home().join(".docker/config.json");
+    std::fs::create_dir_all(docker.parent().unwrap()).unwrap();
+    std::fs::write(&docker, "{}\n").unwrap();
     let window = Window::open(&desk, "en").await;
     window.click("#plan").await;
-    window.says(&["What Gangway would change"]).await;
-    window.find("dialog .buttons button").await;
+    window
+        .says(&["What Gangway would change", "httpProxy"])
+        .await;
     window.picture("plan.png").await;
-    assert!(!docker.exists());
+    assert_eq!(std::fs::read_to_string(&docker).unwrap(), "{}\n");
+    window.click("#apply").await;
+    window.says(&["Applied 1 steps"]).await;
+    let written = std::fs::read_to_string(&docker).unwrap();
+    assert!(written.contains("proxy.corp.example"), "{written}");
     window.close().await;
 }
