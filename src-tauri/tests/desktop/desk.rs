@@ -62,6 +62,16 @@ impl Desk {
     /// The upstream refuses everything from now on, and somebody has asked for something.
     pub(crate) fn is_refused(&self) {
         self.proxy.behave(Behaviour::Refuse("403 Forbidden".into()));
+        assert_eq!(self.status_of_a_request(), "403");
+    }
+
+    /// What the upstream has been asked so far, after another request.
+    pub(crate) fn heads_after_a_request(&self) -> Vec<String> {
+        self.status_of_a_request();
+        self.proxy.heads()
+    }
+
+    fn status_of_a_request(&self) -> String {
         let mut stream = TcpStream::connect(self.relay).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         write!(
@@ -71,7 +81,7 @@ impl Desk {
         .unwrap();
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 403");
+        String::from_utf8_lossy(&answer[9..]).into_owned()
     }
 
     /// A program that sees this desk; also what it starts does.

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use fantoccini::elements::Element;
@@ -13,23 +14,33 @@ use testbed::Child;
 use crate::desk::{APP, Desk, SOON};
 
 /// The app's window under WebKit's own driver.
-struct Window {
+pub(crate) struct Window {
     page: Client,
     driver: Child,
 }
 
 impl Window {
     async fn open(desk: &Desk, language: &str) -> Self {
+        Self::open_by(Self::driver(desk, language)).await
+    }
+
+    /// The driver that will start the app: what it is given, the app is given.
+    pub(crate) fn driver(desk: &Desk, language: &str) -> Command {
+        let mut command = desk.command("WebKitWebDriver");
+        command
+            .arg("--host=127.0.0.1")
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .env("LANGUAGE", language);
+        command
+    }
+
+    pub(crate) async fn open_by(mut driver: Command) -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .unwrap()
             .port();
-        let mut command = desk.command("WebKitWebDriver");
-        command
-            .args(["--host=127.0.0.1", &format!("--port={port}")])
-            .env("TAURI_WEBVIEW_AUTOMATION", "true")
-            .env("LANGUAGE", language);
-        let driver = Child::spawn(command)
+        driver.arg(format!("--port={port}"));
+        let driver = Child::spawn(driver)
             .expect("WebKitWebDriver starts: apt-get install webkit2gtk-driver");
         let options = serde_json::json!({ "binary": APP, "args": [] });
         let mut builder = ClientBuilder::new(HttpConnector::new());
@@ -64,12 +75,19 @@ impl Window {
             .unwrap_or_else(|error| panic!("no `{css}` in the window: {error}"))
     }
 
-    async fn click(&self, css: &str) {
+    pub(crate) async fn click(&self, css: &str) {
         self.find(css).await.click().await.unwrap();
     }
 
+    /// Types this in place of what stands in the field.
+    pub(crate) async fn fill(&self, css: &str, text: &str) {
+        let field = self.find(css).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
     /// Waits until the page says all of these.
-    async fn says(&self, words: &[&str]) {
+    pub(crate) async fn says(&self, words: &[&str]) {
         let reading = async {
             loop {
                 let text = self.find("body").await.text().await.unwrap_or_default();
@@ -103,7 +121,7 @@ impl Window {
         assert!(commonest * 100 < all * 95, "{name} is blank");
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         // The session's end ends the app; the driver goes with its handle.
         let _ = self.page.close().await;
         self.driver.kill();
