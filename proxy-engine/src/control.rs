@@ -10,10 +10,18 @@
 //! | `DELETE /v1/credentials?lease=…` | takes back everything that was lent under the lease; 204 |
 //!
 //! Errors are `application/json` [`Problem`]s.
+//!
+//! Root and the engine's own user may ask, on a socket of mode 0600. Where a group is named, its
+//! members may, too, and the socket has mode 0666: not its mode but what the kernel and the machine's
+//! database say of the peer decides. That way a user who was put into the group just now needs no
+//! new log-in, and everybody else is told what to do instead of `Permission denied`: one answer to
+//! whatever they ask, 403 with the problem `engine_not_yours`, and no more than a few at a time.
 
 mod api;
 #[cfg(unix)]
 pub mod client;
+#[cfg(unix)]
+mod lenders;
 #[cfg(unix)]
 mod peer;
 #[cfg(unix)]

@@ -98,7 +98,13 @@ async fn serve(
     // First the socket: a second engine must not take anything from the one that runs.
     let control = match &config.control {
         None => None,
-        Some(path) => Some(Server::bind(path).await?),
+        Some(path) => {
+            let server = Server::bind(path).await?;
+            Some(match config.control_group.clone() {
+                Some(group) => server.open_to(group)?,
+                None => server,
+            })
+        }
     };
     let metrics = config.metrics.map(scraped).transpose()?;
     let alone = control.is_none();

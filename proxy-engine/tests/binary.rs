@@ -73,6 +73,7 @@ fn a_wrong_flag_is_wrong_usage() {
         &["--intercept", "a/b"],
         &["--listen", "x"],
         &["--upstream", "ftp://proxy.test:1"],
+        &["--control-group", "x"],
         &["--config", "a", "--log", "text"],
     ] {
         assert_eq!(fails(args).0, 2, "{args:?}");

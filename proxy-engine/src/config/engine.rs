@@ -17,6 +17,8 @@ pub struct EngineConfig {
     pub policy: Option<Policy>,
     /// Where the control API listens; `None`: nowhere (the engine is embedded).
     pub control: Option<PathBuf>,
+    /// The group whose members may speak there beside root and this process's user.
+    pub control_group: Option<String>,
     /// Where metrics are served to Prometheus over TCP, to whoever can reach it; `None`: on the
     /// control socket alone.
     pub metrics: Option<SocketAddr>,

@@ -34,7 +34,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "listen",
     "transparent",
     "intercept",
@@ -44,6 +44,7 @@ const KEYS: [&str; 22] = [
     "upstream",
     "bypass",
     "control",
+    "control-group",
     "broker",
     "netns",
     "state",

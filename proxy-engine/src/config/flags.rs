@@ -59,6 +59,10 @@ pub struct RunFlags {
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
 
+    /// Let the members of this group speak there, too [root and this process's user alone]
+    #[arg(long, value_name = "NAME", requires = "control")]
+    pub control_group: Option<String>,
+
     /// Let the broker behind this socket set the firewall rules, so that this process needs no
     /// privilege
     #[arg(long, value_name = "PATH")]
@@ -262,6 +266,7 @@ impl RunFlags {
             transparent: self.transparent,
             control: self.control,
             metrics: self.metrics,
+            control_group: self.control_group,
             state: self.state,
             intercept_by: match self.broker {
                 Some(socket) => InterceptBy::Broker(socket),

@@ -1,30 +1,33 @@
-//! Who speaks on a Unix socket.
+//! Who speaks on a Unix socket: what the kernel kept of it when they connected (unix(7)).
+//!
+//! Nothing is looked up by process id: a process may have gone, changed its groups, or be another
+//! one by then.
 
-use std::fs;
 use std::io;
 
 use tokio::net::UnixStream;
 
-/// Whether the peer may speak here: root, the user that this process runs as, or a member of the
-/// socket's group.
-///
-/// # Errors
-/// The kernel does not tell who the peer is.
-pub(super) fn may_speak(stream: &UnixStream, group: u32) -> io::Result<bool> {
-    let peer = stream.peer_cred()?;
-    let own = rustix::process::geteuid().as_raw();
-    Ok(peer.uid() == 0
-        || peer.uid() == own
-        || peer.gid() == group
-        || peer.pid().is_some_and(|pid| groups(pid).contains(&group)))
+mod groups;
+
+/// The other end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// Its user.
+    pub(super) uid: u32,
+    /// Its groups, the primary one first.
+    pub(super) groups: Vec<u32>,
 }
 
-/// The supplementary groups of a process; none when they cannot be read (proc(5)).
-fn groups(pid: i32) -> Vec<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Groups:"));
-    line.unwrap_or_default()
-        .split_ascii_whitespace()
-        .filter_map(|group| group.parse().ok())
-        .collect()
+/// Asks the kernel about the other end of `stream`.
+///
+/// # Errors
+/// The kernel does not tell.
+pub(super) fn of(stream: &UnixStream) -> io::Result<Peer> {
+    let credentials = stream.peer_cred()?;
+    let mut groups = vec![credentials.gid()];
+    groups.extend(groups::supplementary(stream)?);
+    Ok(Peer {
+        uid: credentials.uid(),
+        groups,
+    })
 }

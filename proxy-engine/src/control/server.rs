@@ -3,9 +3,10 @@
 mod answer;
 mod events;
 mod scrape;
+mod strangers;
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,11 +18,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
 
+use super::lenders::Lenders;
 use super::{LentCredentials, Problem, peer};
 use crate::config::Policy;
 use crate::engine::{Engine, EngineError};
 use answer::{Body, Refusal, empty, json};
 pub use scrape::{scraped, serve_metrics};
+use strangers::Strangers;
 
 /// The longest request body.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -50,17 +53,16 @@ pub enum ServeError {
     },
 }
 
-/// A socket that is listened on, mode 0660; removed when this is dropped.
+/// A socket that is listened on; removed when this is dropped.
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
-    /// The group whose members may speak.
-    group: u32,
+    lenders: Lenders,
 }
 
 impl Server {
-    /// Listens on the socket, in place of one that a dead engine left.
+    /// Listens on the socket, mode 0600, in place of one that a dead engine left.
     ///
     /// # Errors
     /// See [`ServeError`].
@@ -84,25 +86,46 @@ impl Server {
             io::ErrorKind::NotFound => ServeError::NoFolder(path.to_owned()),
             _ => failed(error),
         })?;
-        let mode = std::fs::Permissions::from_mode(0o660);
-        std::fs::set_permissions(path, mode).map_err(failed)?;
-        let group = std::fs::metadata(path).map_err(failed)?.gid();
-        Ok(Self {
+        let server = Self {
             listener,
             path: path.to_owned(),
-            group,
-        })
+            lenders: Lenders::alone(),
+        };
+        server.set_mode(0o600)?;
+        Ok(server)
+    }
+
+    /// Lets the members of `group` speak, too: everybody can open the socket from now on, and
+    /// whoever is no member is told how to become one.
+    ///
+    /// # Errors
+    /// [`ServeError::Socket`].
+    pub fn open_to(mut self, group: String) -> Result<Self, ServeError> {
+        self.lenders.and_members_of(group);
+        self.set_mode(0o666)?;
+        Ok(self)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), ServeError> {
+        std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(mode)).map_err(
+            |source| ServeError::Socket {
+                socket: self.path.clone(),
+                source,
+            },
+        )
     }
 
     /// Serves until it is dropped.
     pub async fn serve(self, engine: Engine) {
+        let mut strangers = Strangers::new();
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => match peer::may_speak(&stream, self.group) {
-                    Ok(true) => {
-                        tokio::spawn(connection(stream, engine.clone()));
-                    }
-                    refused => tracing::warn!(?refused, "control connection refused"),
+                Ok((stream, _)) => match peer::of(&stream) {
+                    Ok(peer) => match self.lenders.judge(&peer) {
+                        Ok(()) => drop(tokio::spawn(connection(stream, peer.uid, engine.clone()))),
+                        Err(problem) => strangers.refuse(stream, peer.uid, problem),
+                    },
+                    Err(error) => tracing::warn!(%error, "a control peer cannot be told: refused"),
                 },
                 Err(error) => {
                     tracing::warn!(%error, "control connection not accepted");
@@ -121,11 +144,7 @@ impl Drop for Server {
     }
 }
 
-async fn connection(stream: UnixStream, engine: Engine) {
-    let uid = match stream.peer_cred() {
-        Ok(peer) => peer.uid(),
-        Err(error) => return tracing::warn!(%error, "a control peer cannot be told: refused"),
-    };
+async fn connection(stream: UnixStream, uid: u32, engine: Engine) {
     let service = service_fn(move |request| {
         let engine = engine.clone();
         async move {

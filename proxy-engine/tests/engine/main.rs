@@ -14,6 +14,7 @@ mod failures;
 mod forwarding;
 mod framing;
 mod intermediary;
+mod lenders;
 mod limits;
 mod listeners;
 mod many;
