@@ -1,7 +1,5 @@
 //! `gangway apply`: show the plan, ask, carry it out, ask each target.
 
-use std::time::{Duration, Instant};
-
 use proxy_mirror::agent::Reached;
 use proxy_mirror::control::{Applied, ApplyRequest, Door, EngineRuns};
 use proxy_mirror::settings::Style;
@@ -11,9 +9,6 @@ use crate::ask;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, plain};
 use crate::words::Words;
-
-/// Looking for the service, and draining connections, take an agent three seconds at most.
-const HANDED_OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Carries out the plan, after a yes.
 pub(super) async fn apply(yes: bool, output: Output, words: Words) -> Result<Exit, Failure> {
@@ -54,19 +49,6 @@ async fn offer_engine(
     if install {
         engine::install().await?;
         output.line(&words.text("cli_engine_installed"));
-        until_attached(door).await?;
-    }
-    Ok(())
-}
-
-/// An agent that was its own engine hands over to the service first: before that, a plan would
-/// find nobody who answers from boot on.
-async fn until_attached(door: &Reached) -> Result<(), Failure> {
-    let begun = Instant::now();
-    while door.status().await?.engine.runs != EngineRuns::Service
-        && begun.elapsed() < HANDED_OVER_WITHIN
-    {
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     Ok(())
 }

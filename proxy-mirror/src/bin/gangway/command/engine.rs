@@ -1,16 +1,20 @@
 //! `gangway engine install|remove|status`: the engine as a service, from boot on.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use proxy_mirror::agent;
-use proxy_mirror::control::{Service, ServiceView};
+use proxy_mirror::control::{Door, EngineRuns, Service, ServiceView};
 
-use super::{places, status, undo};
+use super::{places, reach, status, undo};
 use crate::arguments::EngineCommand;
 use crate::ask;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Tone, plain};
 use crate::words::Words;
+
+/// Looking for the service, and draining connections, take an agent three seconds at most.
+const HANDED_OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Carries out one of them.
 pub(super) async fn engine(
@@ -58,7 +62,21 @@ pub(super) fn can_be_installed() -> bool {
 pub(super) async fn install() -> Result<ServiceView, Failure> {
     let places = places()?;
     agent::install_service(&places).await?;
+    until_attached().await?;
     Ok(agent::service(&places).await)
+}
+
+/// An agent that was its own engine hands over to the service first: before that, a plan would
+/// find nobody who answers from boot on.
+async fn until_attached() -> Result<(), Failure> {
+    let door = reach().await?;
+    let begun = Instant::now();
+    while door.status().await?.engine.runs != EngineRuns::Service
+        && begun.elapsed() < HANDED_OVER_WITHIN
+    {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
 }
 
 fn show(view: &ServiceView, output: Output, words: Words) {
