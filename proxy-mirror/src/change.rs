@@ -30,6 +30,7 @@ pub use fingerprint::Fingerprint;
 pub use journal::{Journal, Record};
 pub use plan::{PlannedChanges, Step, execute};
 pub use undo::{Desks, undo};
+pub(crate) use validate::user_name;
 
 /// One typed edit or restart. The side that carries it out renders the text and validates every
 /// value again.
@@ -62,6 +63,14 @@ pub enum Change {
         /// The file.
         file: FileId,
     },
+    /// The users who were put into the engine's group, as a file of our own: who is in it is taken
+    /// out again with the service.
+    NoteLenders {
+        /// The file.
+        file: FileId,
+        /// Their names.
+        users: Vec<String>,
+    },
     /// Make systemd read changed units again, then restart one, once.
     RestartUnit {
         /// The unit.
@@ -76,7 +85,8 @@ impl Change {
             Self::SetJsonKeys { file, .. }
             | Self::WriteEnvironmentDropIn { file, .. }
             | Self::WriteProfile { file, .. }
-            | Self::InstallFile { file } => Some(file),
+            | Self::InstallFile { file }
+            | Self::NoteLenders { file, .. } => Some(file),
             Self::RestartUnit { .. } => None,
         }
     }
@@ -105,6 +115,8 @@ pub enum FileId {
     BrokerUnit,
     /// `/etc/sysusers.d/gangway.conf`
     EngineUser,
+    /// `/var/lib/gangway/lenders`
+    EngineLenders,
 }
 
 /// Whose a file is: that decides who may write it, and what is checked on the way to it.
@@ -129,6 +141,7 @@ impl FileId {
             Self::EngineUnit => "/etc/systemd/system/gangway-engine.service",
             Self::BrokerUnit => "/etc/systemd/system/gangway-broker.service",
             Self::EngineUser => "/etc/sysusers.d/gangway.conf",
+            Self::EngineLenders => "/var/lib/gangway/lenders",
         })
     }
 
@@ -142,14 +155,19 @@ impl FileId {
             | Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit
-            | Self::EngineUser => Owner::System,
+            | Self::EngineUser
+            | Self::EngineLenders => Owner::System,
         }
     }
 
     /// Whether it belongs to the engine service, which `engine remove` takes away, not `undo`.
     pub fn is_engine_service(&self) -> bool {
         match self {
-            Self::EngineBinary | Self::EngineUnit | Self::BrokerUnit | Self::EngineUser => true,
+            Self::EngineBinary
+            | Self::EngineUnit
+            | Self::BrokerUnit
+            | Self::EngineUser
+            | Self::EngineLenders => true,
             Self::DockerDaemonJson
             | Self::DockerDropIn
             | Self::ProfileD
@@ -166,7 +184,8 @@ impl FileId {
             | Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit
-            | Self::EngineUser => None,
+            | Self::EngineUser
+            | Self::EngineLenders => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! atomically, given back exactly.
 
 mod account;
+mod lenders;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -52,6 +53,7 @@ pub(crate) fn carried(file: &FileId) -> Result<Vec<u8>, ChangeError> {
         FileId::DockerDaemonJson
         | FileId::DockerDropIn
         | FileId::ProfileD
+        | FileId::EngineLenders
         | FileId::DockerCliConfig { .. } => "",
     };
     Ok(text.as_bytes().to_vec())
@@ -81,8 +83,8 @@ fn beside(own: &Path) -> Option<PathBuf> {
     Some(folder.join("proxy-engine"))
 }
 
-/// Installs the service and starts it, now and at every boot: user and group, program, units.
-/// Returns when its control socket answers. Blocks; asks for root where this process is not.
+/// Installs the service and starts it, now and at every boot: user and group, program, units. The
+/// user who asked for root with sudo or pkexec may lend to it from then on. Returns when its control socket answers. Blocks; asks for root where this process is not.
 ///
 /// # Errors
 /// [`ChangeError`]; what was done until then is in the journal, and [`remove`] gives it back.
@@ -102,6 +104,7 @@ pub fn install(desks: &Desks) -> Result<(), ChangeError> {
         .map(|file| written(&desk, file))
         .collect::<Result<Vec<_>, _>>()?;
     account::make(&desk, &FileId::EngineUser)?;
+    lenders::add(&desk)?;
     for file in FILES {
         desk.carry_out(&Change::InstallFile { file }, &[])?;
     }
@@ -137,6 +140,7 @@ pub fn remove(desks: &Desks) -> Result<Undone, ChangeError> {
         // A unit that was never written, or is stopped already, is as it should be.
         let _: Output = host.run(Command::DisableNow(unit))?;
     }
+    lenders::remove(&desk)?;
     account::remove(&desk)?;
     let undone = desk.undo()?;
     if host.has_systemd() {
@@ -175,7 +179,7 @@ fn written(desk: &Desk, file: &FileId) -> Result<Option<Vec<u8>>, ChangeError> {
     Ok(desk.host.read(place)?.map(|image| image.bytes))
 }
 
-fn run(host: &dyn Host, command: Command) -> Result<Output, ChangeError> {
+fn run(host: &dyn Host, command: Command<'_>) -> Result<Output, ChangeError> {
     host.run(command)?.checked(command)
 }
 
@@ -208,6 +212,8 @@ fn remove_state(desks: &Desks) -> Result<(), ChangeError> {
     };
     let engine = state.join("engine");
     remove_tree(&engine)?;
+    // The way to the engine's socket; systemd takes away what it led to.
+    let _ = std::fs::remove_file(CONTROL);
     for folder in [Path::new("/run/gangway"), state] {
         // Other things of ours may still lie there: the targets' journal, root's agent.
         let _ = std::fs::remove_dir(folder);

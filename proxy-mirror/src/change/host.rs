@@ -4,6 +4,7 @@ mod local;
 mod process;
 mod wsl;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -119,7 +120,7 @@ impl<'a> Place<'a> {
 
 /// One of the few commands that may be run. Nothing else can be, by whoever asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
+pub enum Command<'a> {
     /// `systemctl daemon-reload`
     DaemonReload,
     /// `systemctl reset-failed UNIT`: forgets how often it was started lately.
@@ -146,12 +147,25 @@ pub enum Command {
     LookUpUser,
     /// `userdel gangway`
     RemoveUser,
+    /// `groupdel gangway`: `userdel` leaves a group that others are in.
+    RemoveGroup,
+    /// `getent group gangway`
+    LookUpGroup,
+    /// `getent passwd UID`
+    LookUpUid(u32),
+    /// `gpasswd -a USER gangway`; unlike `usermod` it takes users of a directory, too.
+    JoinGroup(&'a str),
+    /// `gpasswd -d USER gangway`
+    LeaveGroup(&'a str),
 }
 
-impl Command {
+impl<'a> Command<'a> {
     /// Program and arguments.
-    pub fn argv(self) -> Vec<&'static str> {
-        match self {
+    pub fn argv(self) -> Vec<Cow<'a, str>> {
+        let words = match self {
+            Self::LookUpUid(uid) => {
+                return vec!["getent".into(), "passwd".into(), uid.to_string().into()];
+            }
             Self::DaemonReload => vec!["systemctl", "daemon-reload"],
             Self::ResetFailed(unit) => vec!["systemctl", "reset-failed", unit.name()],
             Self::Restart(unit) => vec!["systemctl", "restart", unit.name()],
@@ -186,7 +200,12 @@ impl Command {
             ],
             Self::LookUpUser => vec!["getent", "passwd", "gangway"],
             Self::RemoveUser => vec!["userdel", "gangway"],
-        }
+            Self::RemoveGroup => vec!["groupdel", "gangway"],
+            Self::LookUpGroup => vec!["getent", "group", "gangway"],
+            Self::JoinGroup(user) => vec!["gpasswd", "-a", user, "gangway"],
+            Self::LeaveGroup(user) => vec!["gpasswd", "-d", user, "gangway"],
+        };
+        words.into_iter().map(Cow::Borrowed).collect()
     }
 }
 
@@ -213,7 +232,7 @@ impl Output {
     }
 
     /// An error where it did not succeed.
-    pub(crate) fn checked(self, command: Command) -> Result<Self, ChangeError> {
+    pub(crate) fn checked(self, command: Command<'_>) -> Result<Self, ChangeError> {
         if self.success() {
             return Ok(self);
         }
@@ -267,5 +286,5 @@ pub trait Host: Send + Sync {
     fn has_systemd(&self) -> bool;
 
     /// Runs one of the few commands.
-    fn run(&self, command: Command) -> Result<Output, ChangeError>;
+    fn run(&self, command: Command<'_>) -> Result<Output, ChangeError>;
 }

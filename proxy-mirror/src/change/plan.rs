@@ -239,7 +239,7 @@ fn describe(proposal: &Proposal, change: &Change, file: &FileId, draft: &Draft) 
                 &[("names", &names.join(", ")), ("path", &path)],
             )
         }
-        Change::InstallFile { .. } | Change::RestartUnit { .. } => {
+        Change::InstallFile { .. } | Change::NoteLenders { .. } | Change::RestartUnit { .. } => {
             Said::new("said_write", &[("path", &path)])
         }
     };

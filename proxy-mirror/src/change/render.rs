@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::json::Document;
 use super::{Change, ChangeError, dropin, profile};
 
+/// Above the names of those who were put into the engine's group.
+const LENDERS_HEADER: &str = "# `gangway engine install` put these users into the group `gangway`; `gangway engine remove`\n# takes them out again.\n";
+
 /// How a change is taken out of a file that somebody else has changed since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -75,6 +78,14 @@ pub fn render(
                     message: "this program carries no such file".into(),
                 })
         }
+        Change::NoteLenders { users, .. } => {
+            let mut text = LENDERS_HEADER.to_owned();
+            for user in users {
+                text.push_str(user);
+                text.push('\n');
+            }
+            Ok(text.into_bytes())
+        }
         Change::RestartUnit { .. } => Ok(current.unwrap_or_default().to_vec()),
     }
 }
@@ -93,7 +104,7 @@ pub fn inverse(
 ) -> Result<Inverse, ChangeError> {
     let Change::SetJsonKeys { keys, .. } = change else {
         return Ok(match change {
-            Change::InstallFile { .. } => Inverse::Whole,
+            Change::InstallFile { .. } | Change::NoteLenders { .. } => Inverse::Whole,
             _ => Inverse::Lines {
                 lines: String::from_utf8_lossy(after)
                     .lines()

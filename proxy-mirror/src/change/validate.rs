@@ -52,6 +52,10 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
             other => Err(wrong_file(other)),
         },
         Change::InstallFile { file } if !file.is_engine_service() => Err(wrong_file(file)),
+        Change::NoteLenders { file, users } => match file {
+            FileId::EngineLenders => users.iter().try_for_each(|user| user_name(user)),
+            other => Err(wrong_file(other)),
+        },
         Change::InstallFile { .. }
         | Change::RestartUnit {
             unit: UnitId::Docker,
@@ -71,6 +75,16 @@ fn variables(environment: &[(String, String)]) -> Result<(), ChangeError> {
         }
         proxy_value(name, value)
     })
+}
+
+/// Refuses what no user of this machine can be called (useradd(8), and directories' `name@realm`),
+/// and what a command would take for a flag or a list.
+pub(crate) fn user_name(name: &str) -> Result<(), ChangeError> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || ":,/#".contains(c);
+    if name.is_empty() || name.len() > 256 || name.starts_with('-') || name.contains(odd) {
+        return Err(refused("the name of a user", "no user can have it"));
+    }
+    Ok(())
 }
 
 fn proxy_value(name: &str, value: &str) -> Result<(), ChangeError> {

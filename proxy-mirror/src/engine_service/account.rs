@@ -23,7 +23,7 @@ pub(super) fn make(desk: &Desk, file: &FileId) -> Result<(), ChangeError> {
     Ok(())
 }
 
-/// Removes the account that [`make`] made.
+/// Removes the account that [`make`] made, and its group, whoever was put into it.
 ///
 /// # Errors
 /// [`ChangeError`] where `userdel` refuses.
@@ -33,10 +33,17 @@ pub(super) fn remove(desk: &Desk) -> Result<(), ChangeError> {
         .records()?
         .iter()
         .any(|record| record.file == FileId::EngineUser);
-    if ours && exists(desk.host.as_ref())? {
-        desk.host
-            .run(Command::RemoveUser)?
+    if !ours {
+        return Ok(());
+    }
+    let host = desk.host.as_ref();
+    if exists(host)? {
+        host.run(Command::RemoveUser)?
             .checked(Command::RemoveUser)?;
+    }
+    if host.run(Command::LookUpGroup)?.success() {
+        host.run(Command::RemoveGroup)?
+            .checked(Command::RemoveGroup)?;
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ impl Host for Failing {
     fn has_systemd(&self) -> bool {
         self.inner.has_systemd()
     }
-    fn run(&self, command: Command) -> Result<Output, ChangeError> {
+    fn run(&self, command: Command<'_>) -> Result<Output, ChangeError> {
         self.step(|| self.inner.run(command))
     }
 }

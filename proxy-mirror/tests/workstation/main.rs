@@ -9,6 +9,7 @@
 )]
 
 mod office;
+mod user;
 
 #[path = "."]
 mod workstation {
@@ -17,6 +18,7 @@ mod workstation {
     mod demo;
     mod distro;
     mod hand_edited;
+    mod lending;
     mod loss;
     mod pods;
     mod undo;

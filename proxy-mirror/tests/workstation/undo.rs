@@ -26,7 +26,7 @@ fn undo_and_engine_remove_leave_every_byte_mode_and_owner_as_it_was() {
                 ! -path '/root/.config*' ! -path '/etc/.pwd.lock' \
                 -printf '%p %M %U:%G\\n' 2>/dev/null | sort || true";
     let hashes = "sha256sum /etc/docker/daemon.json /root/.docker/config.json; \
-                  getent passwd gangway || echo no user";
+                  getent passwd gangway || echo no user; getent group gangway || echo no group";
     let (files, content) = (ws.sh(look).unwrap(), ws.sh(hashes).unwrap());
 
     set_up(&ws, squid.address());
@@ -36,8 +36,15 @@ fn undo_and_engine_remove_leave_every_byte_mode_and_owner_as_it_was() {
     assert_eq!(ws.sh(odd).unwrap(), "");
     // Whoever may use the engine's socket may not put another in its place.
     ws.sh("usermod --append --groups gangway dev").unwrap();
-    let replace = "runuser -u dev -- rm -f /run/gangway/engine.sock 2>&1 || echo refused";
-    assert!(ws.sh(replace).unwrap().ends_with("refused\n"));
+    for replace in [
+        "rm -f /run/gangway/engine.sock",
+        "rm -f /run/gangway/engine/control.sock",
+        "touch /run/gangway/agent.sock",
+        "touch /run/gangway/engine/other.sock",
+    ] {
+        let said = ws.sh(&format!("runuser -u dev -- {replace} 2>&1 || echo refused"));
+        assert!(said.unwrap().ends_with("refused\n"), "{replace}");
+    }
     succeed(&ws, &["undo", "--yes"]);
     assert_eq!(ws.sh("cat /etc/docker/daemon.json").unwrap(), DAEMON);
     let says = ws.sh("docker info --format '{{.HTTPProxy}}'").unwrap();

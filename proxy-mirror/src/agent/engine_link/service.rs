@@ -34,18 +34,15 @@ pub(super) async fn look(places: &Places) -> Found {
 
 fn not_answering(error: &ClientError) -> Found {
     match error {
+        // Its folder is closed: somebody else's engine, which was started by hand.
         ClientError::Unreachable { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
-            Found::Refuses(
-                Problem::new(
-                    "engine_not_yours",
-                    format!(
-                        "the engine service does not know you: add yourself to the group `gangway` (sudo usermod -aG gangway $USER) and log in again ({error})"
-                    ),
-                )
-                .with("error", error),
-            )
+            Found::Refuses(broken(error))
         }
-        ClientError::Unreachable { .. } if crate::engine_service::status() == ServiceState::Stopped => Found::Silent,
+        ClientError::Unreachable { .. }
+            if crate::engine_service::status() == ServiceState::Stopped =>
+        {
+            Found::Silent
+        }
         ClientError::Unreachable { .. } => Found::Nothing,
         ClientError::Refused(problem) => Found::Refuses(problem.clone().into()),
         ClientError::Answer { .. } => Found::Refuses(broken(error)),

@@ -319,15 +319,17 @@ impl Host for Local {
         self.root.join("run/systemd/system").is_dir()
     }
 
-    fn run(&self, command: Command) -> Result<Output, ChangeError> {
+    fn run(&self, command: Command<'_>) -> Result<Output, ChangeError> {
         let argv = command.argv();
         let mut process = if self.root == Path::new("/") {
-            let mut process = std::process::Command::new(argv[0]);
-            process.args(&argv[1..]);
+            let mut process = std::process::Command::new(&*argv[0]);
+            process.args(argv[1..].iter().map(|word| &**word));
             process
         } else {
             let mut process = std::process::Command::new("chroot");
-            process.arg(&self.root).args(&argv);
+            process
+                .arg(&self.root)
+                .args(argv.iter().map(|word| &**word));
             process
         };
         process.env("LC_ALL", "C");

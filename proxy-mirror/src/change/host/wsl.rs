@@ -392,8 +392,10 @@ impl Host for Wsl {
             .is_ok_and(|ended| ended.status == Some(0))
     }
 
-    fn run(&self, command: Command) -> Result<Output, ChangeError> {
-        self.script(script::RUN, &command.argv(), &[])
+    fn run(&self, command: Command<'_>) -> Result<Output, ChangeError> {
+        let argv = command.argv();
+        let words: Vec<&str> = argv.iter().map(|word| &**word).collect();
+        self.script(script::RUN, &words, &[])
             .map(Ended::into_output)
     }
 }
