@@ -21,6 +21,7 @@ mod engine_link;
 pub mod instance;
 mod known;
 mod logins;
+mod on_terminal;
 mod reach;
 mod targets;
 mod view;

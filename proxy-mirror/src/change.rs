@@ -3,7 +3,7 @@
 //!
 //! A [`Change`] says what should be; [`render`] makes bytes of it and says how to take them out
 //! again; a [`Desk`] (one machine, one journal) writes the before-image and then the file; a
-//! [`plan`] shows all of it as a diff first. What needs root goes through [`helper`].
+//! [`plan`] shows all of it as a diff first. What needs root goes through [`elevation`] to [`helper`].
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 mod desk;
 mod diff;
 mod dropin;
+pub mod elevation;
 mod error;
 mod fingerprint;
 pub mod helper;
@@ -25,6 +26,7 @@ mod undo;
 mod validate;
 
 pub use desk::Desk;
+pub use elevation::Asking;
 pub use error::ChangeError;
 pub use fingerprint::Fingerprint;
 pub use journal::{Journal, Record};

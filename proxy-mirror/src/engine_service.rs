@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::change::host::{Command, Host, Output};
-use crate::change::{Change, ChangeError, Desk, Desks, FileId, Journal, UnitId, helper};
+use crate::change::{Change, ChangeError, Desk, Desks, FileId, Journal, UnitId, elevation};
 use crate::control::Undone;
 
 /// The engine's control socket.
@@ -90,7 +90,7 @@ fn beside(own: &Path) -> Option<PathBuf> {
 /// [`ChangeError`]; what was done until then is in the journal, and [`remove`] gives it back.
 pub fn install(desks: &Desks) -> Result<(), ChangeError> {
     if !desks.root {
-        return helper::install_engine();
+        return elevation::install_engine(desks);
     }
     let host = desks.local.as_ref();
     if !host.has_systemd() {
@@ -129,7 +129,7 @@ pub fn install(desks: &Desks) -> Result<(), ChangeError> {
 /// [`ChangeError`]; what could not be given back stays in the journal.
 pub fn remove(desks: &Desks) -> Result<Undone, ChangeError> {
     if !desks.root {
-        return helper::remove_engine();
+        return elevation::remove_engine(desks);
     }
     let host = desks.local.as_ref();
     let desk = desk(desks);

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use proxy_engine::config::{Interception, Policy};
 use proxy_engine::control::InterceptionState;
 use proxy_mirror::change::host::Local;
-use proxy_mirror::change::{Desks, execute, undo};
+use proxy_mirror::change::{Asking, Desks, execute, undo};
 use proxy_mirror::control::{EngineRuns, Said, TargetView};
 use proxy_mirror::settings::{Settings, Style};
 use proxy_mirror::target::{self, Context, Daemon, TargetState, clusters};
@@ -41,6 +41,7 @@ fn context(folder: &std::path::Path, docker: Daemon) -> Context {
             user_journal: folder.join("user-journal"),
             machine_journal: folder.join("journal"),
             root: true,
+            asking: Asking::Aside,
         },
         docker_cli: folder.join("docker-cli/config.json"),
     }

@@ -11,6 +11,7 @@ use super::credentials::Passwords;
 use super::engine_link::{self, Report, Wanted};
 use super::known::Known;
 use super::{logins, targets, view};
+use crate::change::Asking;
 use crate::control::{
     Applied, ApplyRequest, Door, EngineRuns, Explanation, Plan, Problem, SettingsChange,
     SettingsView, Status, StoreCredentials, TargetView, Undone,
@@ -239,6 +240,14 @@ impl Core {
         }
     }
 
+    /// Where root may be asked for: somebody has typed the command that looks by itself.
+    fn asking(&self) -> Asking {
+        match self.role {
+            Role::Agent(_) => Asking::Aside,
+            Role::Alone => Asking::of_a_command(),
+        }
+    }
+
     async fn report(&self) -> Report {
         match &self.role {
             Role::Agent(keeping) => keeping.report.borrow().clone(),
@@ -294,7 +303,7 @@ impl Door for Core {
             ));
         }
         let refused = planned.view.refused.clone();
-        let done = targets::execute(&self.places, planned).await?;
+        let done = targets::execute(&self.places, planned, self.asking()).await?;
         let status = self.refresh().await;
         let targets: Vec<TargetView> = status.targets.clone();
         Ok(Applied {
@@ -306,7 +315,7 @@ impl Door for Core {
 
     async fn undo(&self) -> Result<Undone, Problem> {
         let _turn = self.changing.lock().await;
-        let undone = targets::undo(&self.places).await?;
+        let undone = targets::undo(&self.places, self.asking()).await?;
         self.refresh().await;
         Ok(undone)
     }

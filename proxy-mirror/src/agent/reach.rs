@@ -1,6 +1,6 @@
 //! The agent that runs; or another way to have the same questions answered.
 
-use super::{AgentError, AgentHandle, Core, engine_link, run, targets, view};
+use super::{AgentError, AgentHandle, Core, engine_link, on_terminal, run, targets, view};
 use crate::agent::instance::InstanceError;
 use crate::control::client::{Client, ConnectError};
 use crate::control::{
@@ -123,11 +123,17 @@ impl Door for Reached {
     }
 
     async fn apply(&self, request: ApplyRequest) -> Result<Applied, Problem> {
-        ask!(self, apply(request))
+        match self {
+            Self::Agent(client) => on_terminal::apply(client, request).await,
+            Self::Alone(core) => core.apply(request).await,
+        }
     }
 
     async fn undo(&self) -> Result<Undone, Problem> {
-        ask!(self, undo())
+        match self {
+            Self::Agent(client) => on_terminal::undo(client).await,
+            Self::Alone(core) => core.undo().await,
+        }
     }
 
     async fn explain(&self, url: &str) -> Result<Explanation, Problem> {

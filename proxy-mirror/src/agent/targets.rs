@@ -1,5 +1,6 @@
 //! Docker, targets and changes, as the core asks for them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
@@ -7,7 +8,7 @@ use proxy_engine::control::InterceptionState;
 
 use super::engine_link::Report;
 use super::known::Known;
-use crate::change::{self, ChangeError, Desks, PlannedChanges, Step};
+use crate::change::{self, Asking, ChangeError, Desks, PlannedChanges, Step};
 use crate::control::{PlanStep, Problem, TargetView, Undone};
 use crate::engine_service;
 use crate::places::Places;
@@ -55,8 +56,9 @@ pub(super) async fn plan(places: &Places, known: &Known, report: &Report) -> Pla
 pub(super) async fn execute(
     places: &Places,
     planned: PlannedChanges,
+    asking: Asking,
 ) -> Result<Vec<PlanStep>, Problem> {
-    let desks = desks(places);
+    let desks = desks(places).asking(asking);
     off_thread(move || {
         change::execute(&desks, &planned, &mut |step: Step| {
             tracing::info!(step = step.number, of = step.of, "{}", step.what);
@@ -66,20 +68,27 @@ pub(super) async fn execute(
 }
 
 /// Gives everything back that the journals know.
-pub(super) async fn undo(places: &Places) -> Result<Undone, Problem> {
-    let desks = desks(places);
+pub(super) async fn undo(places: &Places, asking: Asking) -> Result<Undone, Problem> {
+    let desks = desks(places).asking(asking);
     off_thread(move || change::undo(&desks)).await
+}
+
+/// Root's part of what the agent was not given root for, asked for on this command's terminal.
+pub(super) async fn finish(file: PathBuf) -> Result<Undone, Problem> {
+    off_thread(move || change::elevation::finish(&file))
+        .await
+        .map(Option::unwrap_or_default)
 }
 
 /// The engine's service, from nothing to answering.
 pub(super) async fn install_service(places: &Places) -> Result<(), Problem> {
-    let desks = desks(places);
+    let desks = desks(places).asking(Asking::of_a_command());
     off_thread(move || engine_service::install(&desks)).await
 }
 
 /// The engine's service, gone.
 pub(super) async fn remove_service(places: &Places) -> Result<Undone, Problem> {
-    let desks = desks(places);
+    let desks = desks(places).asking(Asking::of_a_command());
     off_thread(move || engine_service::remove(&desks)).await
 }
 

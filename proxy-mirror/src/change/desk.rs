@@ -222,7 +222,7 @@ impl Desk {
         self.checked(Command::Restart(unit)).map(drop)
     }
 
-    pub(super) fn checked(&self, command: Command) -> Result<Output, ChangeError> {
+    pub(super) fn checked(&self, command: Command<'_>) -> Result<Output, ChangeError> {
         self.host.run(command)?.checked(command)
     }
 }

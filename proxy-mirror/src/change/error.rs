@@ -85,12 +85,14 @@ pub enum ChangeError {
         message: String,
     },
     /// Root is needed and could not be had.
-    #[error("this needs root, and neither pkexec nor sudo gave it ({reason}): run `{command}`")]
+    #[error("this needs root, and nobody gave it ({reason}): run `{command}`")]
     Elevation {
-        /// What both said.
+        /// What those said that were asked for it.
         reason: String,
         /// What to type instead.
         command: String,
+        /// What was to be done, for [`super::elevation::finish`].
+        file: PathBuf,
     },
     /// The privileged side refused or failed.
     #[error("{message}")]
@@ -138,7 +140,18 @@ impl ChangeError {
 
     /// The error for people and for programs.
     pub fn problem(&self) -> Problem {
-        Problem::new(self.code(), self.to_string())
+        let problem = Problem::new(self.code(), self.to_string());
+        match self {
+            Self::Elevation {
+                reason,
+                command,
+                file,
+            } => problem
+                .with("reason", reason)
+                .with("command", command)
+                .with("file", file.display()),
+            _ => problem,
+        }
     }
 }
 

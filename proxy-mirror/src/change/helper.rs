@@ -2,15 +2,14 @@
 //!
 //! It believes nothing of what it reads: files and units come from its own list, every value is
 //! validated again, and paths are walked as root must walk them. It is the hidden `gangway helper`,
-//! started through `pkexec` or `sudo -n` where the agent is not root.
+//! started by [`super::elevation`] where the process that changes the machine is not root.
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, ChangeError, Desks, Fingerprint, Owner, UnitId};
+use super::{Change, ChangeError, Desks, Fingerprint, Owner, UnitId, elevation};
 use crate::control::Undone;
 use crate::engine_service;
 
@@ -25,7 +24,7 @@ const JOURNAL: &str = "/var/lib/gangway/journal";
 /// What the helper is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]
-enum Request {
+pub(super) enum Request {
     CarryOut { errands: Vec<Errand> },
     Undo,
     InstallEngine,
@@ -44,9 +43,10 @@ pub struct Errand {
     pub seen: Option<Fingerprint>,
 }
 
+/// What it says in the end.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "answer", deny_unknown_fields)]
-enum Answer {
+pub(super) enum Answer {
     Done { undone: Option<Undone> },
     Failed { code: String, message: String },
 }
@@ -56,9 +56,7 @@ enum Answer {
 /// # Errors
 /// Those of reading and writing; a request that is refused is an answer.
 pub fn main(input: impl Read, mut output: impl Write) -> std::io::Result<()> {
-    let mut bytes = Vec::new();
-    input.take(LIMIT + 1).read_to_end(&mut bytes)?;
-    let answer = match answer(&Desks::new(JOURNAL, JOURNAL), &bytes) {
+    let answer = match answer(&desks(), &read(input)?) {
         Ok(undone) => Answer::Done { undone },
         Err(error) => Answer::Failed {
             code: error.code().to_owned(),
@@ -67,6 +65,35 @@ pub fn main(input: impl Read, mut output: impl Write) -> std::io::Result<()> {
     };
     serde_json::to_writer(&mut output, &answer)?;
     output.write_all(b"\n")
+}
+
+/// Carries out the request in a file, for root who was shown `gangway helper FILE`.
+///
+/// # Errors
+/// [`ChangeError`]: the file, who asks, or what came of it.
+pub fn carry_out_file(file: &Path) -> Result<Option<Undone>, ChangeError> {
+    let desks = desks();
+    if !desks.root {
+        return Err(ChangeError::Elevation {
+            reason: "this process is not root".into(),
+            command: elevation::by_hand(file),
+            file: file.to_owned(),
+        });
+    }
+    let bytes = std::fs::File::open(file)
+        .and_then(read)
+        .map_err(ChangeError::io("read", file))?;
+    answer(&desks, &bytes)
+}
+
+fn desks() -> Desks {
+    Desks::new(JOURNAL, JOURNAL)
+}
+
+fn read(input: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn answer(desks: &Desks, bytes: &[u8]) -> Result<Option<Undone>, ChangeError> {
@@ -107,89 +134,4 @@ fn answer(desks: &Desks, bytes: &[u8]) -> Result<Option<Undone>, ChangeError> {
         Request::InstallEngine => engine_service::install(desks).map(|()| None),
         Request::RemoveEngine => engine_service::remove(desks).map(Some),
     }
-}
-
-pub(super) fn carry_out(errands: impl Iterator<Item = Errand>) -> Result<(), ChangeError> {
-    ask(&Request::CarryOut {
-        errands: errands.collect(),
-    })
-    .map(drop)
-}
-
-pub(super) fn undo() -> Result<Undone, ChangeError> {
-    ask(&Request::Undo).map(Option::unwrap_or_default)
-}
-
-pub(crate) fn install_engine() -> Result<(), ChangeError> {
-    ask(&Request::InstallEngine).map(drop)
-}
-
-pub(crate) fn remove_engine() -> Result<Undone, ChangeError> {
-    ask(&Request::RemoveEngine).map(Option::unwrap_or_default)
-}
-
-/// Asks the privileged side: `pkexec` where somebody can answer its dialogue, else `sudo` without
-/// asking.
-fn ask(request: &Request) -> Result<Option<Undone>, ChangeError> {
-    let own = std::env::current_exe().map_err(|error| ChangeError::Elevation {
-        reason: error.to_string(),
-        command: "sudo gangway apply".into(),
-    })?;
-    // The window hosts an agent too; the helper is the command's, which lies beside it.
-    let program = own.with_file_name("gangway");
-    let text = serde_json::to_vec(request).map_err(|error| ChangeError::Value {
-        what: "a request".into(),
-        reason: error.to_string(),
-    })?;
-    let mut reasons = Vec::new();
-    for (elevate, arguments) in [("pkexec", &[][..]), ("sudo", &["-n", "--"][..])] {
-        let mut command = Command::new(elevate);
-        command.args(arguments).arg(&program).arg("helper");
-        match run(command, &text) {
-            Ok(Answer::Done { undone }) => return Ok(undone),
-            Ok(Answer::Failed { code, message }) => {
-                return Err(ChangeError::Helper { code, message });
-            }
-            Err(reason) => reasons.push(format!("{elevate}: {reason}")),
-        }
-    }
-    Err(ChangeError::Elevation {
-        reason: reasons.join("; "),
-        command: by_hand(request, &program),
-    })
-}
-
-fn by_hand(request: &Request, program: &Path) -> String {
-    let what = match request {
-        Request::CarryOut { .. } => "apply",
-        Request::Undo => "undo",
-        Request::InstallEngine => "engine install",
-        Request::RemoveEngine => "engine remove",
-    };
-    format!("sudo {} {what}", program.display())
-}
-
-fn run(mut command: Command, request: &[u8]) -> Result<Answer, String> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that refuses at once does not read; its own words say why.
-        let _ = stdin.write_all(request);
-    }
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.trim();
-        if said.is_empty() {
-            output.status.to_string()
-        } else {
-            said.to_owned()
-        }
-    })
 }

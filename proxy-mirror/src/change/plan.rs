@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::desk::Draft;
 use super::diff::diff;
 use super::host::Machine;
-use super::{Change, ChangeError, Desks, FileId, Fingerprint, Owner, UnitId, helper};
+use super::{Change, ChangeError, Desks, FileId, Fingerprint, Owner, UnitId, elevation, helper};
 use crate::control::{Plan, PlanStep, RefusedTarget, Said};
 use crate::target::TargetId;
 
@@ -166,11 +166,12 @@ pub fn execute(
                 what: step.view.what.english.clone(),
             });
         }
-        helper::carry_out(by_helper.iter().map(|step| helper::Errand {
+        let errands = by_helper.iter().map(|step| helper::Errand {
             change: step.change.clone(),
             restarts: step.restarts.clone(),
             seen: step.seen.as_ref().and_then(|(_, seen)| seen.clone()),
-        }))?;
+        });
+        elevation::carry_out(desks, errands)?;
     }
     for step in own {
         progress(Step {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::host::{Command, FileImage, Host, Machine, Place, Wsl};
 use super::journal::{Journal, Record};
 use super::render::{Inverse, take_back};
-use super::{ChangeError, Desk, FileId, Owner, UnitId, helper};
+use super::{Asking, ChangeError, Desk, FileId, Owner, UnitId, elevation};
 use crate::control::Undone;
 
 /// Every machine that changes are made on, and both journals.
@@ -20,6 +20,8 @@ pub struct Desks {
     pub machine_journal: PathBuf,
     /// Whether this process may write system files itself.
     pub root: bool,
+    /// Where root is asked for.
+    pub asking: Asking,
 }
 
 impl Desks {
@@ -30,7 +32,14 @@ impl Desks {
             user_journal: user_journal.into(),
             machine_journal: machine_journal.into(),
             root: rustix::process::geteuid().is_root(),
+            asking: Asking::Aside,
         }
+    }
+
+    /// The same desks, where root may be asked for there.
+    #[must_use]
+    pub fn asking(self, asking: Asking) -> Self {
+        Self { asking, ..self }
     }
 
     /// The desk for files of `owner` on `machine`.
@@ -72,20 +81,14 @@ pub fn undo(desks: &Desks) -> Result<Undone, ChangeError> {
     let mut undone = Undone::default();
     let mut first_error = None;
     let mut note = |result: Result<Undone, ChangeError>| match result {
-        Ok(more) => {
-            undone.restored.extend(more.restored);
-            undone.removed.extend(more.removed);
-            undone.merged.extend(more.merged);
-            undone.restarted.extend(more.restarted);
-            undone.gone.extend(more.gone);
-        }
+        Ok(more) => undone.absorb(more),
         Err(error) => first_error = first_error.take().or(Some(error)),
     };
     // Root's journal cannot be read by others; that it is there says that it holds something.
     if desks.root {
         note(desks.machine_desk().undo());
     } else if desks.machine_journal.exists() {
-        note(helper::undo());
+        note(elevation::undo(desks));
     }
     match machines(&desks.user_journal) {
         Ok(machines) => {
@@ -109,6 +112,17 @@ fn machines(journal: &Path) -> Result<Vec<Machine>, ChangeError> {
         }
     }
     Ok(machines)
+}
+
+impl Undone {
+    /// Both, as one.
+    pub(crate) fn absorb(&mut self, more: Self) {
+        self.restored.extend(more.restored);
+        self.removed.extend(more.removed);
+        self.merged.extend(more.merged);
+        self.restarted.extend(more.restarted);
+        self.gone.extend(more.gone);
+    }
 }
 
 enum GivenBack {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use proxy_mirror::change::host::{Local, Machine};
 use proxy_mirror::change::plan::{PlannedChanges, Proposal, build};
-use proxy_mirror::change::{Change, ChangeError, Desks, FileId, execute};
+use proxy_mirror::change::{Asking, Change, ChangeError, Desks, FileId, execute};
 use proxy_mirror::target::TargetId;
 
 /// A `daemon.json` as people write it: CRLF, tabs, a comment, no newline at its end.
@@ -29,6 +29,7 @@ impl Sandbox {
             user_journal: folder.path().join("user-journal"),
             machine_journal: folder.path().join("journal"),
             root: true,
+            asking: Asking::Aside,
         };
         std::fs::create_dir_all(folder.path().join("root/etc/systemd/system")).unwrap();
         Self { folder, desks }

@@ -17,6 +17,7 @@ mod workstation {
     mod containers;
     mod demo;
     mod distro;
+    mod elevation;
     mod hand_edited;
     mod lending;
     mod loss;

@@ -1,5 +1,6 @@
 //! A plain user of a machine.
 
+use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
 
 use testbed::Machine;
@@ -102,5 +103,29 @@ impl<'m> User<'m> {
         let notices = self.json(&["status"])["notices"].to_string();
         let command = notices.split('`').find(|part| part.starts_with("sudo "));
         command.unwrap_or_else(|| panic!("{notices}")).to_owned()
+    }
+
+    /// Runs a shell line on a terminal, types `password` wherever one is asked for, and returns
+    /// whether it succeeded and what was on the screen.
+    pub(crate) fn on_terminal(&self, line: &str, password: &str) -> (bool, String) {
+        let mut command = self.command("timeout");
+        command
+            .args(["120", "script", "-qec", line, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut terminal = command.spawn().unwrap();
+        let mut keyboard = terminal.stdin.take().unwrap();
+        let mut screen = terminal.stdout.take().unwrap();
+        let (mut shown, mut answered) = (Vec::new(), 0);
+        let mut chunk = [0; 4096];
+        while let Ok(read @ 1..) = screen.read(&mut chunk) {
+            shown.extend_from_slice(&chunk[..read]);
+            let asked = text(&shown).matches("assword for ").count();
+            for _ in answered..asked {
+                writeln!(keyboard, "{password}").unwrap();
+            }
+            answered = asked;
+        }
+        (terminal.wait().unwrap().success(), text(&shown))
     }
 }

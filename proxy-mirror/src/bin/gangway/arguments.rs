@@ -147,9 +147,12 @@ the pod.")]
     /// A process of the demo's network
     #[command(hide = true, subcommand)]
     DemoRole(crate::demo::Role),
-    /// The privileged side: carries out a plan that it reads on standard input
+    /// The privileged side: carries out what it reads on standard input, or in a file
     #[command(hide = true)]
-    Helper,
+    Helper {
+        /// What a message about root named
+        file: Option<std::path::PathBuf>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -238,7 +241,7 @@ pub(crate) enum StyleArgument {
 impl Command {
     /// Whether it ends itself in order when it is interrupted.
     pub(crate) fn ends_by_itself(&self) -> bool {
-        matches!(self, Self::Run | Self::Helper | Self::DemoRole(_))
+        matches!(self, Self::Run | Self::Helper { .. } | Self::DemoRole(_))
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn carry_out(
         Command::Off => set::switch(false, output, words).await,
         Command::Demo => demo::demo(output).await,
         Command::DemoRole(role) => demo::role(role).await,
-        Command::Helper => helper::helper(),
+        Command::Helper { file } => helper::helper(file.as_deref(), output, words),
     }
 }
 

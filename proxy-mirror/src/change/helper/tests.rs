@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::change::Asking;
 use crate::change::host::Local;
 
 /// Desks over an empty machine of the test's own.
@@ -13,6 +14,7 @@ fn desks(folder: &Path) -> Desks {
         user_journal: folder.join("user"),
         machine_journal: folder.join("journal"),
         root: true,
+        asking: Asking::Aside,
     }
 }
 
