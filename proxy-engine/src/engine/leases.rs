@@ -44,7 +44,9 @@ impl Leases {
     pub(super) fn open(&self, user: &str, uid: u32) -> Result<String, EngineError> {
         let lease = format!("{:032x}", random()?);
         let mut alive = self.lock();
-        if let Some(other) = alive.iter().find(|alive| alive.user != user) {
+        // The name is what an agent says of itself; the number is the kernel's.
+        let is_other = |alive: &&Alive| alive.uid != uid || alive.user != user;
+        if let Some(other) = alive.iter().find(is_other) {
             return Err(EngineError::AttachedToOther(other.user.clone()));
         }
         alive.push(Alive {

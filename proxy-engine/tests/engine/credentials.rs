@@ -140,8 +140,11 @@ async fn only_one_user_lends_at_a_time() {
     let again = engine
         .attach("alice", 0)
         .expect("the same user comes back before the old one is gone");
-    let refused = engine.attach("bob", 0).expect_err("refused");
-    assert!(refused.to_string().contains("alice"), "{refused}");
+    // Nobody is somebody by saying so.
+    for (name, uid) in [("bob", 0), ("alice", 1)] {
+        let refused = engine.attach(name, uid).expect_err("refused");
+        assert!(refused.to_string().contains("alice"), "{refused}");
+    }
     drop((first, again));
     assert!(engine.attach("bob", 0).is_ok());
 }
