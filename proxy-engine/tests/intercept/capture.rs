@@ -65,6 +65,22 @@ fn an_interface_that_appears_later_is_covered() {
 }
 
 #[test]
+fn bridges_whose_networks_adjoin_are_captured_as_others_are() {
+    let road = Road::new();
+    let port = road.listen();
+    let node = &road.corp.node;
+    // As Docker numbers its networks; the first and the third make no larger network.
+    node.sh("for n in 17 18 19; do ip link add br-$n type bridge; \
+         ip addr add 172.$n.0.1/16 dev br-$n; ip link set br-$n up; done")
+        .expect("bridges");
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&interception("br-*", "443"), port)).expect("rules");
+    let destination = SocketAddr::from((ORIGIN, 443));
+    let captured = format!("captured {destination}");
+    assert_eq!(greeting(&road.corp.pod, destination), captured);
+}
+
+#[test]
 fn an_excepted_bridge_is_not_captured_although_a_pattern_covers_it() {
     let road = Road::new();
     let port = road.listen();

@@ -22,9 +22,10 @@ pub(super) fn octets(ip: IpAddr) -> Vec<u8> {
     }
 }
 
+
 /// The first address of each network, and the first one behind it, marked as such; a network that
-/// goes to the end of the address space, or to the next network, has nothing behind it. `networks`
-/// are sorted and do not overlap.
+/// goes to the end of the address space has nothing behind it. `networks` are sorted and do not
+/// overlap.
 pub(super) fn intervals(networks: impl IntoIterator<Item = IpNet>) -> Vec<(Vec<u8>, bool)> {
     let behind = |last: IpAddr| match last {
         IpAddr::V4(last) => u32::from(last)
@@ -34,7 +35,9 @@ pub(super) fn intervals(networks: impl IntoIterator<Item = IpNet>) -> Vec<(Vec<u
             .checked_add(1)
             .map(|next| Ipv6Addr::from(next).into()),
     };
-    let mut bounds: Vec<(IpAddr, bool)> = networks
+    // An end is said even where the next network begins: without it the kernel takes the two for
+    // overlapping ones.
+    networks
         .into_iter()
         .flat_map(|net| {
             [
@@ -43,11 +46,6 @@ pub(super) fn intervals(networks: impl IntoIterator<Item = IpNet>) -> Vec<(Vec<u
             ]
         })
         .flatten()
-        .collect();
-    // Where the next one begins, the former need not end.
-    bounds.dedup_by(|next, last| last.0 == next.0 && std::mem::replace(&mut last.1, false));
-    bounds
-        .into_iter()
         .map(|(ip, ends)| (octets(ip), ends))
         .collect()
 }
