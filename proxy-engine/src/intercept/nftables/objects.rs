@@ -22,7 +22,6 @@ pub(super) fn octets(ip: IpAddr) -> Vec<u8> {
     }
 }
 
-
 /// The first address of each network, and the first one behind it, marked as such; a network that
 /// goes to the end of the address space has nothing behind it. `networks` are sorted and do not
 /// overlap.
