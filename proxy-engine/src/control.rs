@@ -8,6 +8,7 @@
 //! | `POST /v1/attach?user=NAME` | server-sent events that last as long as the agent does: first `lease` ([`Lease`]), then `status` ([`Status`]) at every change. When the stream ends, however it ends, everything lent under the lease is taken back. |
 //! | `PUT /v1/credentials` | body [`LentCredentials`]; 204. The lease must be alive. |
 //! | `DELETE /v1/credentials?lease=…` | takes back everything that was lent under the lease; 204 |
+//! | `POST /v1/hand-over` | for a new engine that takes this one's place: see [`hand_over`] |
 //!
 //! Errors are `application/json` [`Problem`]s.
 //!
@@ -20,6 +21,8 @@
 mod api;
 #[cfg(unix)]
 pub mod client;
+#[cfg(unix)]
+pub mod hand_over;
 #[cfg(unix)]
 mod lenders;
 #[cfg(unix)]

@@ -4,13 +4,15 @@
 //! API, and the agent embeds it where no service is installed.
 
 mod core;
+mod error;
+#[cfg(unix)]
+mod hand_over;
 mod interception;
 mod leases;
 mod listeners;
 mod state;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,13 +21,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::core::Core;
+pub use error::EngineError;
 pub use leases::Attached;
 
 use crate::config::{DefaultRoute, EngineConfig, InterceptBy, Policy};
 use crate::control::{Connection, LentCredentials, Status, UpstreamState, Via};
 use interception::Intercepting;
 use leases::Leases;
-use listeners::{Listeners, Passed, Wanted};
+use listeners::{Inherited, Listeners, Passed, Wanted};
 
 /// The relay: where a world's own clients find the engine.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -36,55 +39,6 @@ pub const TRANSPARENT_PORT: u16 = 3183;
 /// A listener that could not be opened is tried again this often: the address may appear, the
 /// holder of the port may end.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// Why the engine did not start, or did not do as it was told.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The folder for the last policy cannot be used.
-    #[error(
-        "cannot keep the policy in {}: {source}; its folder must be there, and the engine's user able to write it",
-        path.display()
-    )]
-    State {
-        /// The folder or file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A default route of no upstream.
-    #[error("the policy names no upstream: name one, or say `direct` or `refused`")]
-    NoUpstream,
-    /// The lease is not, or no longer, alive.
-    #[error("the lease is not alive: attach first")]
-    NoLease,
-    /// Somebody else's agent is attached.
-    #[error("the agent of {0} is attached; only one user's credentials can be lent at a time")]
-    AttachedToOther(String),
-    /// The operating system gives no random numbers.
-    #[error("the operating system gives no random numbers: {0}")]
-    Random(String),
-    /// Capabilities cannot be given up, so strangers' bytes must not be read.
-    #[error("capabilities cannot be given up: {0}")]
-    Capabilities(std::io::Error),
-}
-
-impl EngineError {
-    /// The error for people and programs.
-    pub fn problem(&self) -> crate::control::Problem {
-        let code = match self {
-            Self::State { .. } => "state_not_kept",
-            Self::NoUpstream => "no_upstream",
-            Self::NoLease => "no_lease",
-            Self::AttachedToOther(_) => "attached_to_other",
-            Self::Random(_) => "no_random",
-            Self::Capabilities(_) => "capabilities",
-        };
-        crate::control::Problem {
-            code: code.into(),
-            message: self.to_string(),
-        }
-    }
-}
 
 /// A running engine. Clones are handles of the same one; it runs until [`Engine::drain`].
 #[derive(Debug, Clone)]
@@ -105,6 +59,8 @@ struct Inner {
     stop: CancellationToken,
     /// Ends connections that outlive the deadline of a drain.
     cut: CancellationToken,
+    /// Another engine has taken this one's place.
+    handed_over: CancellationToken,
 }
 
 impl Engine {
@@ -132,7 +88,19 @@ impl Engine {
             (None, Some(folder)) => state::load(folder)?,
             (None, None) => Policy::direct("nothing was set yet"),
         };
-        check(&policy)?;
+        let engine = Self::new(config, &policy, credentials)?;
+        engine.listen(&policy, Inherited::new()).await;
+        engine.set_out().await?;
+        Ok(engine)
+    }
+
+    /// An engine that does nothing yet.
+    fn new(
+        config: EngineConfig,
+        policy: &Policy,
+        credentials: &[LentCredentials],
+    ) -> Result<Self, EngineError> {
+        check(policy)?;
         if let Some(folder) = &config.state
             && let Err(source) = state::try_out(folder)
         {
@@ -144,7 +112,7 @@ impl Engine {
         for lent in credentials {
             core.dialer.credentials.lend(lent, own_uid());
         }
-        let engine = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             listeners: Mutex::default(),
             intercepting: Intercepting::new(
                 config.intercept_by.clone(),
@@ -156,19 +124,23 @@ impl Engine {
             connections: TaskTracker::new(),
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
+            handed_over: CancellationToken::new(),
             core,
             config,
-        }));
-        engine.listen(&policy).await;
-        engine.intercept(&policy).await;
+        })))
+    }
+
+    /// Once it listens: interception, and what goes on beside the connections.
+    async fn set_out(&self) -> Result<(), EngineError> {
+        self.intercept(&self.policy()).await;
         if let InterceptBy::ThisProcess {
             drop_capabilities: true,
-        } = engine.0.config.intercept_by
+        } = self.0.config.intercept_by
         {
             crate::intercept::drop_capabilities().map_err(EngineError::Capabilities)?;
         }
-        engine.keep_trying();
-        Ok(engine)
+        self.keep_trying();
+        Ok(())
     }
 
     /// The policy in force.
@@ -181,13 +153,16 @@ impl Engine {
     /// the policy is kept for the next start.
     ///
     /// # Errors
-    /// [`EngineError::NoUpstream`]: nothing changed. [`EngineError::State`]: it is in force, but
-    /// will not be after a restart.
+    /// [`EngineError::NoUpstream`], [`EngineError::Ending`]: nothing changed.
+    /// [`EngineError::State`]: it is in force, but will not be after a restart.
     pub async fn swap_policy(&self, policy: Policy) -> Result<(), EngineError> {
         check(&policy)?;
         let _one = self.0.swapping.lock().await;
+        if self.0.handed_over.is_cancelled() {
+            return Err(EngineError::Ending);
+        }
         self.0.core.swap(policy.clone());
-        self.listen(&policy).await;
+        self.listen(&policy, Inherited::new()).await;
         self.intercept(&policy).await;
         tracing::info!(cause = %policy.cause, "policy in force");
         self.0.core.changes.ring();
@@ -202,8 +177,11 @@ impl Engine {
     /// lease is taken back. The same user may attach again before the former attachment is gone.
     ///
     /// # Errors
-    /// [`EngineError::AttachedToOther`].
+    /// [`EngineError::AttachedToOther`], [`EngineError::Ending`].
     pub fn attach(&self, user: &str, uid: u32) -> Result<Attached, EngineError> {
+        if self.0.handed_over.is_cancelled() {
+            return Err(EngineError::Ending);
+        }
         let lease = self.0.leases.open(user, uid)?;
         self.0.core.changes.ring();
         Ok(Attached::new(self.clone(), lease))
@@ -283,11 +261,16 @@ impl Engine {
 
     fn end_lease(&self, lease: &str) {
         self.0.leases.close(lease);
-        self.0.core.dialer.credentials.forget(lease);
+        // After a hand-over, connections that came in before still get what they came for: it is
+        // taken back a little later.
+        if !self.0.handed_over.is_cancelled() {
+            self.0.core.dialer.credentials.forget(lease);
+        }
         self.0.core.changes.ring();
     }
 
-    async fn listen(&self, policy: &Policy) {
+    /// Opens what is wanted and not open yet; what is `inherited` is open already.
+    async fn listen(&self, policy: &Policy, mut inherited: Inherited) {
         let config = &self.0.config;
         let explicit = config.listen.iter().chain(&policy.listen);
         let wanted: Vec<_> = explicit
@@ -303,7 +286,9 @@ impl Engine {
         let wanted = Wanted::all(&wanted, with_credentials && !config.access.wildcard);
         let mut passed = Passed::new();
         for wanted in &wanted {
-            if wanted.via == Via::Transparent && !self.listeners().is_open(wanted) {
+            if let Some(socket) = inherited.remove(&(wanted.address, wanted.via)) {
+                passed.insert(wanted.address, Ok(socket));
+            } else if wanted.via == Via::Transparent && !self.listeners().is_open(wanted) {
                 let from_broker = self
                     .0
                     .intercepting
@@ -344,7 +329,7 @@ impl Engine {
                 let _one = engine.0.swapping.lock().await;
                 if engine.listeners().some_failed() {
                     let policy = engine.policy();
-                    engine.listen(&policy).await;
+                    engine.listen(&policy, Inherited::new()).await;
                     engine.intercept(&policy).await;
                 }
                 engine.0.intercepting.mend().await;

@@ -8,6 +8,7 @@ use proxy_engine::config::RunFlags;
 use proxy_engine::intercept::broker::{self, BrokerError, BrokerOptions, EngineUser, OnLoss};
 
 use self::exit::Exit;
+use self::run::{Beginning, RunError};
 
 /// Forwards connections towards a company's proxy: those of clients that know it (explicit), and
 /// those that interception brings (transparent).
@@ -49,6 +50,17 @@ enum Command {
     ///     3< <(printf 'proxy.example.com:8080\0me\0%s\0' "$PASSWORD")
     #[command(verbatim_doc_comment)]
     Run(Box<RunFlags>),
+    /// Run a new engine in the place of the one that answers at --control
+    ///
+    /// It asks that engine for its listening sockets, its policy (unless these flags name one) and
+    /// what is lent, and serves from then on: no connection is refused meanwhile, and those that
+    /// live stay with the old engine, which ends with the last of them. Only root and the old
+    /// engine's own user may. Where no engine answers, this is the same as `run`.
+    ///
+    /// An engine that gets SIGUSR2 starts this by itself, with its own flags, from where it was
+    /// started: put the new program there, and send it.
+    #[command(verbatim_doc_comment)]
+    TakeOver(Box<RunFlags>),
     /// Hold the firewall rules for an engine that runs without privilege (root)
     ///
     /// It understands no byte from the network (it passes opening segments on). When its engine is gone for two seconds, it withdraws
@@ -94,7 +106,8 @@ fn main() -> Exit {
         }
     };
     match cli.command {
-        Command::Run(flags) => ended(run::run(*flags), run::RunError::exit),
+        Command::Run(flags) => ended(run::run(*flags, Beginning::New), RunError::exit),
+        Command::TakeOver(flags) => ended(run::run(*flags, Beginning::TakeOver), RunError::exit),
         Command::Broker(flags) => ended(broker(flags), |_| Exit::Failed),
     }
 }

@@ -1,4 +1,6 @@
-//! `proxy-engine run`.
+//! `proxy-engine run` and `proxy-engine take-over`.
+
+mod successor;
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -9,15 +11,30 @@ use proxy_engine::config::{
     read_credentials,
 };
 use proxy_engine::control::LentCredentials;
+use proxy_engine::control::hand_over::{TakeOver, TakeOverError};
 use proxy_engine::control::server::{ServeError, Server, scraped, serve_metrics};
 use proxy_engine::engine::{Engine, EngineError};
 use proxy_engine::systemd;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::AbortHandle;
 
+use self::successor::Successor;
 use crate::exit::Exit;
 
 /// Connections get this many seconds to end when the engine is told to.
 const DRAIN: u32 = 5;
+
+/// A new engine looks this often whether the metrics' address is free.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// How an engine begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// By itself.
+    New,
+    /// In the place of the one that runs, where one does.
+    TakeOver,
+}
 
 /// Why the engine did not run.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +52,11 @@ pub(crate) enum RunError {
     /// Not one listener could be opened; a sentence each.
     #[error("{0}")]
     NoListener(String),
+    /// Somebody's place shall be taken, and nobody knows whose.
+    #[error("say with --control whose place it takes")]
+    WhosePlace,
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     /// Metrics were asked for, and nobody could fetch them.
     #[error("--metrics: {0}")]
     Metrics(#[from] ListenError),
@@ -45,20 +67,23 @@ pub(crate) enum RunError {
 impl RunError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Flags(_) | Self::Credentials(CredentialsError::Closed(_)) => Exit::Usage,
+            Self::Flags(_) | Self::WhosePlace | Self::Credentials(CredentialsError::Closed(_)) => {
+                Exit::Usage
+            }
             Self::File(_)
             | Self::Credentials(_)
             | Self::Control(_)
             | Self::Engine(_)
             | Self::NoListener(_)
+            | Self::TakeOver(_)
             | Self::Metrics(_)
             | Self::System(_) => Exit::Failed,
         }
     }
 }
 
-/// Runs an engine until it is told to end.
-pub(crate) fn run(flags: RunFlags) -> Result<(), RunError> {
+/// Runs an engine until it is told to end, or another has taken its place.
+pub(crate) fn run(flags: RunFlags, beginning: Beginning) -> Result<(), RunError> {
     let flags = flags.resolve()?;
     log(flags.log.unwrap_or_default());
     let (file, descriptor) = (flags.config.clone(), flags.credentials_fd);
@@ -67,7 +92,11 @@ pub(crate) fn run(flags: RunFlags) -> Result<(), RunError> {
         None => RunError::Flags(source),
         Some(path) => RunError::File(ConfigFileError::Flags { path, source }),
     })?;
-    let credentials = descriptor.map_or(Ok(Vec::new()), read_credentials)?;
+    let credentials = match descriptor.map_or(Ok(Vec::new()), read_credentials) {
+        // Read up by the engine whose flags these are: it hands over what it read.
+        Err(CredentialsError::Empty(_)) if beginning == Beginning::TakeOver => Vec::new(),
+        read => read?,
+    };
     raise_descriptor_limit();
     if let InterceptBy::Broker(socket) = &config.intercept_by
         && !socket.exists()
@@ -82,7 +111,7 @@ pub(crate) fn run(flags: RunFlags) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(config, credentials, drain));
+    let ended = runtime.block_on(serve(config, credentials, beginning, drain));
     // A name that is still being resolved keeps nobody here.
     runtime.shutdown_background();
     ended
@@ -91,10 +120,69 @@ pub(crate) fn run(flags: RunFlags) -> Result<(), RunError> {
 async fn serve(
     config: EngineConfig,
     credentials: Vec<LentCredentials>,
+    beginning: Beginning,
     drain: Duration,
 ) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let successor = Successor::of(&config)?;
+    let former = match (beginning, &config.control) {
+        (Beginning::New, _) => None,
+        (Beginning::TakeOver, Some(control)) => TakeOver::begin(control).await?,
+        (Beginning::TakeOver, None) => return Err(RunError::WhosePlace),
+    };
+    let begun = match former {
+        None => begin(config, &credentials).await?,
+        Some(former) => follow(config, &credentials, former).await?,
+    };
+    drop(credentials);
+    let Begun {
+        engine,
+        control,
+        scraping,
+    } = begun;
+    let serving = control.map(|server| tokio::spawn(server.serve(engine.clone())));
+    let followed = async {
+        engine.handed_over().await;
+        if let Some(scraping) = &scraping {
+            scraping.abort();
+        }
+        engine.last_connection().await;
+    };
+    let is_followed = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = successor.started_when_told() => false,
+        () = followed => true,
+    };
+    if !is_followed {
+        tracing::info!("ending; live connections get {} s", drain.as_secs());
+        tokio::select! {
+            () = engine.drain(drain) => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+    if let Some(scraping) = scraping {
+        scraping.abort();
+    }
+    if let Some(serving) = serving {
+        serving.abort();
+        // Its end removes the socket.
+        let _ = serving.await;
+    }
+    Ok(())
+}
+
+/// An engine that serves, and what serves beside it.
+struct Begun {
+    engine: Engine,
+    control: Option<Server>,
+    scraping: Option<AbortHandle>,
+}
+
+/// An engine where there was none.
+async fn begin(config: EngineConfig, credentials: &[LentCredentials]) -> Result<Begun, RunError> {
     // First the socket: a second engine must not take anything from the one that runs.
     let control = match &config.control {
         None => None,
@@ -107,9 +195,7 @@ async fn serve(
         }
     };
     let metrics = config.metrics.map(scraped).transpose()?;
-    let alone = control.is_none();
-    let engine = Engine::start_with(config, &credentials).await?;
-    drop(credentials);
+    let engine = Engine::start_with(config, credentials).await?;
     let listeners = engine.status().listeners;
     let errors: Vec<&str> = listeners
         .iter()
@@ -117,31 +203,51 @@ async fn serve(
         .collect();
     // Nobody can ask this engine what is wrong, and nothing works: the person who typed the
     // command is told.
-    if alone && errors.len() == listeners.len() {
+    if control.is_none() && errors.len() == listeners.len() {
         return Err(RunError::NoListener(errors.join("; ")));
     }
-    let serving = control.map(|server| tokio::spawn(server.serve(engine.clone())));
     let scraping = metrics.map(|listener| tokio::spawn(serve_metrics(listener, engine.clone())));
     systemd::notify("READY=1");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("ending; live connections get {} s", drain.as_secs());
-    tokio::select! {
-        () = engine.drain(drain) => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    if let Some(scraping) = scraping {
-        scraping.abort();
-    }
-    if let Some(serving) = serving {
-        serving.abort();
-        // Its end removes the socket.
-        let _ = serving.await;
-    }
-    Ok(())
+    Ok(Begun {
+        engine,
+        control,
+        scraping: scraping.map(|task| task.abort_handle()),
+    })
+}
+
+/// An engine in the place of another.
+async fn follow(
+    config: EngineConfig,
+    credentials: &[LentCredentials],
+    former: TakeOver,
+) -> Result<Begun, RunError> {
+    let (estate, socket, rest) = former.into_parts();
+    let (path, metrics) = (config.control.clone(), config.metrics);
+    let group = config.control_group.clone();
+    let engine = Engine::take_over(config, credentials, estate).await?;
+    // systemd must know its new main process before the old one can end.
+    systemd::notify(&format!("MAINPID={}\nREADY=1", std::process::id()));
+    rest.confirm().await?;
+    engine.settle().await?;
+    let scraping = metrics.map(|address| {
+        let engine = engine.clone();
+        let serve = async move {
+            // The old engine lets go of it about now.
+            loop {
+                match scraped(address) {
+                    Ok(listener) => return serve_metrics(listener, engine).await,
+                    Err(_) => tokio::time::sleep(RETRY).await,
+                }
+            }
+        };
+        tokio::spawn(serve).abort_handle()
+    });
+    let control = path.map(|path| Server::taken_over(socket, &path, group));
+    Ok(Begun {
+        engine,
+        control: control.transpose()?,
+        scraping,
+    })
 }
 
 /// Writes what happens to standard error; `RUST_LOG` chooses how much.

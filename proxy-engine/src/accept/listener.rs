@@ -73,6 +73,16 @@ impl Listener {
         self.address
     }
 
+    /// A second descriptor of the socket, for another process.
+    ///
+    /// # Errors
+    /// No descriptor is free.
+    #[cfg(unix)]
+    pub fn second(&self) -> io::Result<std::net::TcpListener> {
+        use std::os::fd::AsFd;
+        self.socket.as_fd().try_clone_to_owned().map(Into::into)
+    }
+
     /// The next connection, with canonical addresses of the client and of our side. No error ends
     /// the listener: without room for another connection it waits for some, and goes on.
     pub async fn accept(&self) -> (TcpStream, SocketAddr, SocketAddr) {

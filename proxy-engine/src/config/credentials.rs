@@ -24,6 +24,11 @@ pub enum CredentialsError {
         /// Why.
         source: io::Error,
     },
+    /// Nothing came.
+    #[error(
+        "descriptor {0} gives nothing: it must give authority, user and password, each ended by a NUL byte"
+    )]
+    Empty(i32),
     /// Not authority, user and password, each ended by a NUL byte.
     #[error(
         "descriptor {0} must give authority, user and password, each ended by a NUL byte, in UTF-8"
@@ -52,6 +57,9 @@ fn parse(descriptor: i32, source: impl Read) -> Result<Vec<LentCredentials>, Cre
         .take(MOST)
         .read_to_string(&mut text)
         .map_err(|source| CredentialsError::Read { descriptor, source })?;
+    if text.is_empty() {
+        return Err(CredentialsError::Empty(descriptor));
+    }
     let malformed = || CredentialsError::Form(descriptor);
     let text = text.strip_suffix('\0').ok_or_else(malformed)?;
     let parts: Vec<&str> = text.split('\0').collect();

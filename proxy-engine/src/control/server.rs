@@ -2,12 +2,14 @@
 
 mod answer;
 mod events;
+mod hand_over;
 mod scrape;
 mod strangers;
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,12 +55,13 @@ pub enum ServeError {
     },
 }
 
-/// A socket that is listened on; removed when this is dropped.
+/// A socket that is listened on; removed when this is dropped, unless it was handed over.
 #[derive(Debug)]
 pub struct Server {
-    listener: UnixListener,
+    listener: Arc<UnixListener>,
     path: PathBuf,
     lenders: Lenders,
+    handed_over: bool,
 }
 
 impl Server {
@@ -86,13 +89,39 @@ impl Server {
             io::ErrorKind::NotFound => ServeError::NoFolder(path.to_owned()),
             _ => failed(error),
         })?;
-        let server = Self {
-            listener,
-            path: path.to_owned(),
-            lenders: Lenders::alone(),
-        };
+        let server = Self::over(listener, path);
         server.set_mode(0o600)?;
         Ok(server)
+    }
+
+    /// Listens on the socket that the former engine had at `path`; `group` as in
+    /// [`Server::open_to`].
+    ///
+    /// # Errors
+    /// [`ServeError::Socket`].
+    pub fn taken_over(
+        listener: std::os::unix::net::UnixListener,
+        path: &Path,
+        group: Option<String>,
+    ) -> Result<Self, ServeError> {
+        let listener = UnixListener::from_std(listener).map_err(|source| ServeError::Socket {
+            socket: path.to_owned(),
+            source,
+        })?;
+        let server = Self::over(listener, path);
+        match group {
+            Some(group) => server.open_to(group),
+            None => server.set_mode(0o600).map(|()| server),
+        }
+    }
+
+    fn over(listener: UnixListener, path: &Path) -> Self {
+        Self {
+            listener: Arc::new(listener),
+            path: path.to_owned(),
+            lenders: Lenders::alone(),
+            handed_over: false,
+        }
     }
 
     /// Lets the members of `group` speak, too: everybody can open the socket from now on, and
@@ -115,14 +144,24 @@ impl Server {
         )
     }
 
-    /// Serves until it is dropped.
-    pub async fn serve(self, engine: Engine) {
+    /// Serves until it is dropped, or another engine has taken the place of this one.
+    pub async fn serve(mut self, engine: Engine) {
         let mut strangers = Strangers::new();
         loop {
-            match self.listener.accept().await {
+            let accepted = tokio::select! {
+                () = engine.handed_over() => {
+                    self.handed_over = true;
+                    return;
+                }
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
                 Ok((stream, _)) => match peer::of(&stream) {
                     Ok(peer) => match self.lenders.judge(&peer) {
-                        Ok(()) => drop(tokio::spawn(connection(stream, peer.uid, engine.clone()))),
+                        Ok(()) => {
+                            let own = Arc::clone(&self.listener);
+                            tokio::spawn(connection(stream, peer.uid, engine.clone(), own));
+                        }
                         Err(problem) => strangers.refuse(stream, peer.uid, problem),
                     },
                     Err(error) => tracing::warn!(%error, "a control peer cannot be told: refused"),
@@ -139,16 +178,21 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // When it is gone already, that is what was wanted.
-        let _ = std::fs::remove_file(&self.path);
+        if !self.handed_over {
+            // When it is gone already, that is what was wanted.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
-async fn connection(stream: UnixStream, uid: u32, engine: Engine) {
+async fn connection(stream: UnixStream, uid: u32, engine: Engine, own: Arc<UnixListener>) {
     let service = service_fn(move |request| {
-        let engine = engine.clone();
+        let (engine, own) = (engine.clone(), Arc::clone(&own));
         async move {
-            let answered = answer(&engine, uid, request).await;
+            let answered = match request.uri().path() {
+                "/v1/hand-over" => hand_over::response(&engine, uid, own, request).await,
+                _ => answer(&engine, uid, request).await,
+            };
             Ok::<_, std::convert::Infallible>(answered.unwrap_or_else(Refusal::into_response))
         }
     });
@@ -156,6 +200,7 @@ async fn connection(stream: UnixStream, uid: u32, engine: Engine) {
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "control connection ended");
@@ -240,7 +285,10 @@ impl From<EngineError> for Refusal {
     fn from(error: EngineError) -> Self {
         let status = match error {
             EngineError::NoUpstream => http::StatusCode::UNPROCESSABLE_ENTITY,
-            EngineError::NoLease | EngineError::AttachedToOther(_) => http::StatusCode::CONFLICT,
+            EngineError::NoLease | EngineError::AttachedToOther(_) | EngineError::HoldsRules => {
+                http::StatusCode::CONFLICT
+            }
+            EngineError::Ending => http::StatusCode::SERVICE_UNAVAILABLE,
             EngineError::State { .. } | EngineError::Random(_) | EngineError::Capabilities(_) => {
                 http::StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -1,12 +1,14 @@
 //! Credentials that are lent: in memory, for one authority each, never tried twice after a refusal.
 
 mod basic;
+mod handed;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::DialError;
@@ -14,6 +16,8 @@ use crate::accept::{Asker, User};
 use crate::config::{CredentialUsers, Upstream};
 use crate::control::LentCredentials;
 use crate::observe::Changes;
+
+pub use handed::Handed;
 
 /// Everything that is lent at the moment, by [`Upstream::authority`].
 #[derive(Debug)]
@@ -57,7 +61,8 @@ struct Lent {
 
 /// What is known of a password. While it was never accepted, one request at a time tries it: a
 /// wrong one that fifty requests tried at once would lock the user's account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Standing {
     Untried,
     Trying,

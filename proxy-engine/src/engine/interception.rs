@@ -118,6 +118,18 @@ impl Intercepting {
         opened.map_err(|error| error.problem())
     }
 
+    /// Whether the rules end with this process.
+    pub(super) async fn holds_rules(&self) -> bool {
+        let is_here = matches!(self.by, InterceptBy::ThisProcess { .. });
+        is_here && self.door.lock().await.interceptor.is_some()
+    }
+
+    /// Leaves the broker with the rules in force, for another engine to take over.
+    pub(super) async fn leave(&self) {
+        self.door.lock().await.interceptor = None;
+        self.show(InterceptionState::Off);
+    }
+
     /// Withdraws everything.
     pub(super) async fn end(&self) {
         let mut door = self.door.lock().await;

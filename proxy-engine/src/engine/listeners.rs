@@ -57,6 +57,9 @@ impl Wanted {
 /// Sockets that the broker opened, or why it did not, by the address they were asked for.
 pub(super) type Passed = HashMap<SocketAddr, Result<TcpListener, String>>;
 
+/// Sockets of the engine whose place this one takes, by the address they were asked for.
+pub(super) type Inherited = HashMap<(SocketAddr, Via), TcpListener>;
+
 /// Every listener that is wanted.
 #[derive(Debug, Default)]
 pub(super) struct Listeners(Vec<Entry>);
@@ -144,6 +147,17 @@ impl Listeners {
             },
         });
         states.collect()
+    }
+
+    /// A second descriptor of every open socket, with the address it was asked for.
+    #[cfg(unix)]
+    pub(super) fn seconds(&self) -> std::io::Result<Vec<(SocketAddr, Via, TcpListener)>> {
+        let open = self.0.iter().filter_map(|entry| match &entry.state {
+            State::Open { listener, .. } => Some((entry, listener)),
+            State::Failed(_) => None,
+        });
+        open.map(|(entry, listener)| Ok((entry.wanted, entry.via, listener.second()?)))
+            .collect()
     }
 
     pub(super) fn some_failed(&self) -> bool {

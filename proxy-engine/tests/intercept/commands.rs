@@ -14,14 +14,14 @@ use crate::road::{Road, SOON};
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_proxy-engine");
 
 /// `nobody` on every system there is.
-const NOBODY: &str = "65534";
+pub(crate) const NOBODY: &str = "65534";
 
 pub(crate) fn spawn(mut command: Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     Child::spawn(command).expect("the program")
 }
 
-fn start_broker(road: &Road, socket: &Path) -> Child {
+pub(crate) fn start_broker(road: &Road, socket: &Path) -> Child {
     let mut broker = road.corp.node.command(PROGRAM);
     broker.args(["broker", "--engine-uid", NOBODY, "--socket"]);
     let broker = spawn({
@@ -36,10 +36,15 @@ fn start_broker(road: &Road, socket: &Path) -> Child {
 }
 
 fn start_engine(road: &Road, folder: &Path) -> Child {
+    start_engine_as(road, folder, "run")
+}
+
+/// With this command.
+pub(crate) fn start_engine_as(road: &Road, folder: &Path, what: &str) -> Child {
     let mut engine = road.corp.node.command("setpriv");
     engine.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}")]);
     engine.args(["--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]);
-    engine.args([PROGRAM, "run", "--transparent", "0.0.0.0:3183"]);
+    engine.args([PROGRAM, what, "--transparent", "0.0.0.0:3183"]);
     engine.args(["--intercept", "br-pods", "--broker"]);
     engine.arg(folder.join("broker.sock"));
     engine.arg("--control").arg(folder.join("engine.sock"));

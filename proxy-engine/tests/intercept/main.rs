@@ -14,3 +14,4 @@ mod quic;
 mod refused;
 mod road;
 mod survival;
+mod upgrade;

@@ -6,6 +6,7 @@
 mod descriptors;
 mod drain;
 mod program;
+mod take_over;
 
 use std::io;
 use std::net::SocketAddr;

@@ -27,7 +27,7 @@ impl Program {
         let folder = tempfile::tempdir().expect("folder");
         let control = folder.path().join("engine.sock");
         let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
-        let child = spawn(under, &control, &arguments);
+        let child = spawn(under, "run", &control, &arguments);
         let mut program = Self {
             child,
             relay: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -35,6 +35,14 @@ impl Program {
         };
         program.relay = serves(&control, program.child.pid()).await.listeners[0].address;
         program
+    }
+
+    /// Starts another one in its place, and waits until that one answers.
+    pub(crate) async fn followed_by(&self, arguments: &[&str]) -> (Child, Status) {
+        let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
+        let child = spawn(&[], "take-over", &self.control(), &arguments);
+        let status = serves(&self.control(), child.pid()).await;
+        (child, status)
     }
 
     /// Its control socket.
@@ -49,10 +57,10 @@ impl Program {
     }
 }
 
-/// Starts the program.
-pub(crate) fn spawn(under: &[&str], control: &Path, arguments: &[&str]) -> Child {
+/// Starts the program with this command.
+pub(crate) fn spawn(under: &[&str], what: &str, control: &Path, arguments: &[&str]) -> Child {
     let program = env!("CARGO_BIN_EXE_proxy-engine");
-    let words: Vec<&str> = under.iter().copied().chain([program, "run"]).collect();
+    let words: Vec<&str> = under.iter().copied().chain([program, what]).collect();
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).args(arguments);
     command.arg("--control").arg(control);

@@ -38,8 +38,10 @@ pub(super) fn response(engine: Engine, attached: Attached) -> Response<Body> {
         last: None,
         greeted: false,
     };
+    // After a hand-over the agent shall ask the engine that is there now.
     let frames = stream::unfold(stream, |mut stream| async move {
-        let text = stream.next().await;
+        let engine = stream.engine.clone();
+        let text = engine.unless_handed_over(stream.next()).await?;
         Some((Ok(Frame::data(Bytes::from(text))), stream))
     });
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
