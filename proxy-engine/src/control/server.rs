@@ -61,7 +61,8 @@ pub struct Server {
     listener: Arc<UnixListener>,
     path: PathBuf,
     lenders: Lenders,
-    handed_over: bool,
+    /// The engine that is served, once one is.
+    engine: Option<Engine>,
 }
 
 impl Server {
@@ -120,7 +121,7 @@ impl Server {
             listener: Arc::new(listener),
             path: path.to_owned(),
             lenders: Lenders::alone(),
-            handed_over: false,
+            engine: None,
         }
     }
 
@@ -146,13 +147,11 @@ impl Server {
 
     /// Serves until it is dropped, or another engine has taken the place of this one.
     pub async fn serve(mut self, engine: Engine) {
+        self.engine = Some(engine.clone());
         let mut strangers = Strangers::new();
         loop {
             let accepted = tokio::select! {
-                () = engine.handed_over() => {
-                    self.handed_over = true;
-                    return;
-                }
+                () = engine.handed_over() => return,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
@@ -178,7 +177,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if !self.handed_over {
+        let handed_over = self.engine.as_ref().is_some_and(Engine::has_handed_over);
+        if !handed_over {
             // When it is gone already, that is what was wanted.
             let _ = std::fs::remove_file(&self.path);
         }

@@ -66,14 +66,15 @@ impl Engine {
     }
 
     /// Lets `give` pass on all that this engine has. When it returns well, another engine serves:
-    /// this one takes no new connection, leaves the broker with the rules in force, and lives on
-    /// for the connections that it has. Else it goes on as before.
+    /// this one takes no new connection, leaves the broker with the rules in force, says
+    /// `farewell`, and lives on for the connections that it has. Else it goes on as before.
     ///
     /// # Errors
-    /// Those of `give`; no descriptor is free; another hand-over came first.
-    pub async fn hand_over(
+    /// Those of both; no descriptor is free; another hand-over came first.
+    pub async fn hand_over<T>(
         &self,
-        give: impl AsyncFnOnce(Estate) -> io::Result<()>,
+        give: impl AsyncFnOnce(Estate) -> io::Result<T>,
+        farewell: impl AsyncFnOnce(T) -> io::Result<()>,
     ) -> io::Result<()> {
         // What is handed over is what is in force.
         let _one = self.0.swapping.lock().await;
@@ -85,17 +86,19 @@ impl Engine {
         };
         let leases = estate.credentials.iter().map(|c| c.lease().to_owned());
         let leases: Vec<String> = leases.collect();
-        give(estate).await?;
+        let given = give(estate).await?;
         self.0.stop.cancel();
         self.0.core.draining.cancel();
         self.listeners().close();
         self.0.intercepting.leave().await;
         self.0.connections.close();
+        let told = farewell(given).await;
+        // Only now: whoever waits for it may end this process.
         self.0.handed_over.cancel();
         self.0.core.changes.ring();
         self.forget_later(leases);
         tracing::info!("handed over; live connections end here");
-        Ok(())
+        told
     }
 
     /// Whether another engine has taken this one's place.

@@ -9,7 +9,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tokio::net::UnixListener;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{UnixListener, UnixStream};
 
 use super::answer::{Body, Refusal};
 use crate::control::Problem;
@@ -43,12 +44,7 @@ pub(super) async fn response(
     let engine = engine.clone();
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
-        let handed = hand_over(&engine, upgrade, &control);
-        let handed = match tokio::time::timeout(PATIENCE, handed).await {
-            Ok(handed) => handed,
-            Err(late) => Err(late.into()),
-        };
-        match handed {
+        match hand_over(&engine, upgrade, &control).await {
             Ok(()) => {}
             Err(error) if engine.has_handed_over() => {
                 tracing::warn!(%error, "the new engine went away after it took over");
@@ -65,13 +61,29 @@ pub(super) async fn response(
 }
 
 async fn hand_over(engine: &Engine, upgrade: OnUpgrade, control: &UnixListener) -> io::Result<()> {
-    let mut stream = bare(upgrade.await.map_err(io::Error::other)?)?;
-    expect(&mut stream, LISTENS).await?;
-    engine
-        .hand_over(async |estate| {
+    let begin = async {
+        let mut stream = bare(upgrade.await.map_err(io::Error::other)?)?;
+        expect(&mut stream, LISTENS).await?;
+        Ok(stream)
+    };
+    let mut stream = in_time(begin).await?;
+    let give = async |estate| {
+        let given = async {
             give(&mut stream, estate, control.as_fd()).await?;
             expect(&mut stream, SERVES).await
-        })
-        .await?;
-    tokio::io::AsyncWriteExt::write_u8(&mut stream, LEFT).await
+        };
+        in_time(given).await?;
+        Ok(stream)
+    };
+    // What is between the two, leaving, is done whole or not at all.
+    let farewell = async |mut stream: UnixStream| in_time(stream.write_u8(LEFT)).await;
+    engine.hand_over(give, farewell).await
+}
+
+/// The new engine is waited for no longer.
+async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match tokio::time::timeout(PATIENCE, step).await {
+        Ok(done) => done,
+        Err(late) => Err(late.into()),
+    }
 }
