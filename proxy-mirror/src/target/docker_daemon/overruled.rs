@@ -100,8 +100,15 @@ mod tests {
 
     const OURS: &str = "/etc/systemd/system/docker.service.d/gangway.conf";
 
+    /// Who has the last word beside these drop-ins, with ours written and before.
     fn by(files: &[(&str, &str)]) -> Option<String> {
         let ours = "[Service]\nEnvironment=\"HTTP_PROXY=http://127.0.0.1:3182\"\nEnvironment=\"NO_PROXY=a%%b\"\n";
+        let written = among(&[files, &[("gangway.conf", ours)]].concat());
+        assert_eq!(among(files), written, "{files:?}");
+        written
+    }
+
+    fn among(files: &[(&str, &str)]) -> Option<String> {
         // As systemd 257 prints it.
         let mut cat = "# /lib/systemd/system/docker.service\n[Service]\nEnvironment=HTTP_PROXY=http://unit:1\nExecStart=/usr/sbin/dockerd\n".to_owned();
         let mut files: Vec<(String, &str)> = files
@@ -113,7 +120,6 @@ mod tests {
                 )
             })
             .collect();
-        files.push((OURS.to_owned(), ours));
         files.sort();
         for (path, text) in files {
             cat.extend(["\n# ", &path, "\n", text]);
