@@ -306,8 +306,8 @@ export type UndonePage = {
 	merged: string[],
 	/**  Units that were restarted. */
 	restarted: string[],
-	/**  Units that are not there any more, so that nothing was left to restart. */
-	gone: string[],
+	/**  Units that do not run any more, so that nothing was left to restart. */
+	not_running: string[],
 };
 
 /**  One upstream. */

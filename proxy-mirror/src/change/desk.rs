@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::host::{Command, FileImage, Host, Output, Place};
 use super::journal::{Before, Journal, Record};
 use super::render::{inverse, render, take_back};
+use super::undo::Restarts;
 use super::validate::validate;
 use super::{Change, ChangeError, FileId, Fingerprint, UnitId};
 
@@ -182,7 +183,7 @@ impl Desk {
 
     /// A daemon that does not start with what was written starts with what was there before.
     fn without_ours(&self, error: ChangeError) -> ChangeError {
-        let outcome = match self.undo() {
+        let outcome = match self.give_everything_back(Restarts::All) {
             Ok(_) => "everything is again what it was, and it runs".to_owned(),
             Err(second) => format!("and without what was written: {second}"),
         };

@@ -133,8 +133,8 @@ pub enum Command<'a> {
     DisableNow(UnitId),
     /// `systemctl show --property=Result,ExecMainStatus UNIT`
     Status(UnitId),
-    /// `systemctl show --property=LoadState --value UNIT`: `loaded`, `not-found`, …
-    LoadState(UnitId),
+    /// `systemctl show --property=LoadState,ActiveState UNIT`: whether it is there, and runs.
+    Condition(UnitId),
     /// `systemctl cat UNIT`: its file and its drop-ins, in the order in which they hold.
     Cat(UnitId),
     /// `docker info --format '{{json .}}'`
@@ -179,11 +179,10 @@ impl<'a> Command<'a> {
                     unit.name(),
                 ]
             }
-            Self::LoadState(unit) => vec![
+            Self::Condition(unit) => vec![
                 "systemctl",
                 "show",
-                "--property=LoadState",
-                "--value",
+                "--property=LoadState,ActiveState",
                 unit.name(),
             ],
             Self::Cat(unit) => vec!["systemctl", "--no-pager", "cat", unit.name()],

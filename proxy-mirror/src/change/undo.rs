@@ -121,8 +121,17 @@ impl Undone {
         self.removed.extend(more.removed);
         self.merged.extend(more.merged);
         self.restarted.extend(more.restarted);
-        self.gone.extend(more.gone);
+        self.not_running.extend(more.not_running);
     }
+}
+
+/// Which units restart when their files are given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restarts {
+    /// Those that run.
+    WhatRuns,
+    /// All: they ran until a moment ago.
+    All,
 }
 
 enum GivenBack {
@@ -133,11 +142,15 @@ enum GivenBack {
 
 impl Desk {
     /// Gives back every file of this machine that the journal knows, then restarts what had been
-    /// restarted for them and is still there, once each, and forgets.
+    /// restarted for them and still runs, once each, and forgets.
     ///
     /// # Errors
     /// The first [`ChangeError`]; records of what could not be given back stay.
     pub fn undo(&self) -> Result<Undone, ChangeError> {
+        self.give_everything_back(Restarts::WhatRuns)
+    }
+
+    pub(super) fn give_everything_back(&self, restarts: Restarts) -> Result<Undone, ChangeError> {
         let mut undone = Undone::default();
         let mut units: Vec<UnitId> = Vec::new();
         let mut given: Vec<Record> = Vec::new();
@@ -162,8 +175,8 @@ impl Desk {
         units.dedup();
         for unit in units {
             let name = unit.name().to_owned();
-            if self.is_gone(unit)? {
-                undone.gone.push(name);
+            if restarts == Restarts::WhatRuns && !self.runs(unit)? {
+                undone.not_running.push(name);
             } else {
                 self.restart_as_loaded(unit)?;
                 undone.restarted.push(name);
@@ -176,12 +189,14 @@ impl Desk {
         first_error.map_or(Ok(undone), Err)
     }
 
-    /// Whether the unit was uninstalled since it was restarted for us: then nothing is left to restart.
-    fn is_gone(&self, unit: UnitId) -> Result<bool, ChangeError> {
+    /// Whether there is something left that read our files: one that was stopped reads those that
+    /// were given back when it starts, and one that was uninstalled reads none.
+    fn runs(&self, unit: UnitId) -> Result<bool, ChangeError> {
         // systemd remembers a unit whose file is gone until it is told to look.
         self.checked(Command::DaemonReload)?;
-        let state = self.checked(Command::LoadState(unit))?.stdout;
-        Ok(state.trim() == "not-found")
+        let said = self.checked(Command::Condition(unit))?.stdout;
+        let gone = ["LoadState=not-found", "ActiveState=inactive"];
+        Ok(!said.lines().any(|line| gone.contains(&line)))
     }
 
     fn give_back(&self, record: &Record) -> Result<GivenBack, ChangeError> {

@@ -236,9 +236,9 @@ pub struct Undone {
     pub merged: Vec<String>,
     /// Units that were restarted.
     pub restarted: Vec<String>,
-    /// Units that had been restarted for these files and are not on the machine any more: nothing
-    /// is left there to restart.
-    pub gone: Vec<String>,
+    /// Units that had been restarted for these files and do not run any more, or are not even there:
+    /// nothing was left to restart.
+    pub not_running: Vec<String>,
 }
 
 /// What would happen to one URL.

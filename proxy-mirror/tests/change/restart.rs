@@ -40,8 +40,8 @@ fn a_daemon_that_does_not_start_with_ours_starts_without() {
     let before = machine.picture();
     let systemctl = machine.root().join("bin/systemctl");
     // As dockerd, when a flag in its unit says the same as its file.
-    let picky =
-        "#!/bin/sh\necho $* >>/told\n[ $1 != restart ] || [ ! -e /etc/docker/daemon.json ]\n";
+    let picky = "#!/bin/sh\n[ $1 = show ] && echo ActiveState=inactive && exit\n\
+        echo $* >>/told\n[ $1 != restart ] || [ ! -e /etc/docker/daemon.json ]\n";
     let works = std::fs::read_to_string(&systemctl).unwrap();
     std::fs::write(&systemctl, picky).unwrap();
     let restart = Change::RestartUnit {
@@ -85,27 +85,51 @@ fn a_restart_that_fails_in_undo_is_tried_again_by_the_next() {
 }
 
 #[test]
-fn a_unit_that_was_uninstalled_since_does_not_hold_undo_up() {
+fn a_unit_that_was_stopped_or_uninstalled_since_does_not_hold_undo_up() {
+    // As systemd 257 answers, also for a unit that there is none of.
+    for (loaded, active) in [("not-found", "failed"), ("loaded", "inactive")] {
+        let machine = Sandbox::new();
+        machine.stand_in_for_systemctl();
+        let before = machine.picture();
+        let restart = Change::RestartUnit {
+            unit: UnitId::Docker,
+        };
+        machine.apply(&[daemon_json(), restart]).unwrap();
+        machine.systemctl_was_told();
+        let systemctl = machine.root().join("bin/systemctl");
+        let works = std::fs::read_to_string(&systemctl).unwrap();
+        let without = format!(
+            "#!/bin/sh\ncase $1 in\n\
+            show) echo LoadState={loaded}; echo ActiveState={active};;\n\
+            restart) echo Unit docker.service not found. >&2; exit 5;;\n\
+            esac\n"
+        );
+        std::fs::write(&systemctl, without).unwrap();
+        let undone = undo(&machine.desks).unwrap();
+        assert_eq!(undone.removed, ["/etc/docker/daemon.json"]);
+        assert_eq!(undone.not_running, ["docker.service"]);
+        assert!(undone.restarted.is_empty(), "{undone:?}");
+        assert!(!machine.journal().exists(), "undo is done with it");
+        std::fs::write(&systemctl, works).unwrap();
+        assert_eq!(machine.picture(), before);
+    }
+}
+
+#[test]
+fn a_unit_that_failed_is_started_again_with_what_was_given_back() {
     let machine = Sandbox::new();
     machine.stand_in_for_systemctl();
-    let before = machine.picture();
     let restart = Change::RestartUnit {
         unit: UnitId::Docker,
     };
     machine.apply(&[daemon_json(), restart]).unwrap();
-    machine.systemctl_was_told();
     let systemctl = machine.root().join("bin/systemctl");
-    let works = std::fs::read_to_string(&systemctl).unwrap();
-    // As systemd 257 answers for a unit that there is none of.
-    let without = "#!/bin/sh\ncase $1 in\nshow) echo not-found;;\n\
-        restart) echo Failed to restart docker.service: Unit docker.service not found. >&2; exit 5;;\n\
-        esac\n";
-    std::fs::write(&systemctl, without).unwrap();
-    let undone = undo(&machine.desks).unwrap();
-    assert_eq!(undone.removed, ["/etc/docker/daemon.json"]);
-    assert_eq!(undone.gone, ["docker.service"]);
-    assert!(undone.restarted.is_empty(), "{undone:?}");
-    assert!(!machine.journal().exists(), "undo is done with it");
-    std::fs::write(&systemctl, works).unwrap();
-    assert_eq!(machine.picture(), before);
+    let failed = "#!/bin/sh\n[ $1 = show ] && echo ActiveState=failed || echo $* >>/told\n";
+    std::fs::write(&systemctl, failed).unwrap();
+    assert_eq!(undo(&machine.desks).unwrap().restarted, ["docker.service"]);
+    assert!(
+        machine
+            .systemctl_was_told()
+            .ends_with("restart docker.service\n")
+    );
 }

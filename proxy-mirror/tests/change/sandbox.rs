@@ -57,7 +57,7 @@ impl Sandbox {
         std::fs::copy("/bin/busybox", bin.join("sh"))
             .expect("a static busybox must be installed: apt-get install busybox-static");
         let systemctl = bin.join("systemctl");
-        let script = "#!/bin/sh\n[ $1 = show ] && echo loaded || echo $* >>/told\n";
+        let script = "#!/bin/sh\n[ $1 = show ] && echo ActiveState=active || echo $* >>/told\n";
         std::fs::write(&systemctl, script).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&systemctl, mode).unwrap();

@@ -65,16 +65,10 @@ fn a_docker_that_was_uninstalled_since_does_not_hold_undo_up() {
     let ws = office.workstation();
     ws.write("/etc/docker/daemon.json", DAEMON).unwrap();
     set_up(&ws, squid.address());
-    // What removing the package does.
-    ws.sh("systemctl stop docker.socket docker.service\n\
-         rm $(systemctl show --property=FragmentPath --value docker.socket docker.service)\n\
-         systemctl daemon-reload")
-        .unwrap();
+    // Debian leaves the init script of a package that is removed, and systemd makes a unit of it.
+    ws.sh("dpkg --remove --force-depends docker.io").unwrap();
     let said = succeed(&ws, &["undo", "--yes"]);
-    assert!(
-        said.contains("docker.service is not on this machine any more"),
-        "{said}"
-    );
+    assert!(said.contains("docker.service does not run"), "{said}");
     assert_eq!(ws.sh("cat /etc/docker/daemon.json").unwrap(), DAEMON);
     assert_eq!(succeed(&ws, &["undo", "--yes"]), "Nothing to undo.\n");
 }

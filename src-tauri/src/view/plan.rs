@@ -56,8 +56,8 @@ pub struct UndonePage {
     pub merged: Vec<String>,
     /// Units that were restarted.
     pub restarted: Vec<String>,
-    /// Units that are not there any more, so that nothing was left to restart.
-    pub gone: Vec<String>,
+    /// Units that do not run any more, so that nothing was left to restart.
+    pub not_running: Vec<String>,
 }
 
 impl From<control::Plan> for PlanPage {
@@ -100,7 +100,7 @@ impl From<control::Undone> for UndonePage {
             removed: undone.removed,
             merged: undone.merged,
             restarted: undone.restarted,
-            gone: undone.gone,
+            not_running: undone.not_running,
         }
     }
 }

@@ -64,8 +64,8 @@ Examples:
     #[command(after_help = "\
 Files that Gangway changed are again what they were, mode and owner included; files that it made go
 away. What somebody else wrote into them since is kept: only Gangway's part is taken out. What had
-been restarted for them restarts once more, dockerd for one. The engine's service stays (`gangway
-engine remove`), and so do settings.toml and the keychain.
+been restarted for them and still runs, as dockerd may, restarts once more. The engine's service
+stays (`gangway engine remove`), and so do settings.toml and the keychain.
 Examples:
   gangway undo            asks first
   gangway undo --yes      for scripts")]

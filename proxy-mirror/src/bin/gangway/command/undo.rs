@@ -28,7 +28,7 @@ pub(super) fn show(undone: &Undone, output: Output, words: Words) {
         ("cli_undo_removed", &undone.removed),
         ("cli_undo_merged", &undone.merged),
         ("cli_undo_restarted", &undone.restarted),
-        ("cli_undo_gone", &undone.gone),
+        ("cli_undo_not_running", &undone.not_running),
     ] {
         for name in names {
             lines.push(plain(&words.with(key, &[("name", name)])).into_owned());
