@@ -130,6 +130,7 @@ fn ask_at(asking: Asking, request: &Request, file: &Path) -> Result<Option<Undon
     })
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Refusal {
     Dismissed,
     Because(String),
@@ -137,6 +138,7 @@ enum Refusal {
 
 fn run(mut command: Command, request: &[u8]) -> Result<Answer, Refusal> {
     let failed = |error: std::io::Error| Refusal::Because(error.to_string());
+    let is_pkexec = Path::new(command.get_program()).ends_with("pkexec");
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = spawned.map_err(|error| match error.kind() {
         ErrorKind::NotFound => Refusal::Because("not installed".into()),
@@ -148,7 +150,7 @@ fn run(mut command: Command, request: &[u8]) -> Result<Answer, Refusal> {
     }
     let output = child.wait_with_output().map_err(failed)?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
-        if output.status.code() == Some(DISMISSED) {
+        if is_pkexec && output.status.code() == Some(DISMISSED) {
             return Refusal::Dismissed;
         }
         let said = String::from_utf8_lossy(&output.stderr);
@@ -219,7 +221,34 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asking, quoted};
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Stdio};
+
+    use super::{Asking, Refusal, quoted, run};
+
+    #[test]
+    fn a_dismissed_dialogue_is_a_no_and_other_ends_are_reasons() {
+        let folder = tempfile::tempdir().unwrap();
+        let ends = |name: &str, script: &str| {
+            let program = folder.path().join(name);
+            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+            let runs = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&program, runs).unwrap();
+            let mut command = Command::new(program);
+            command.stderr(Stdio::piped());
+            run(command, b"{}").err()
+        };
+        assert_eq!(ends("pkexec", "exit 126"), Some(Refusal::Dismissed));
+        let because = |reason: &str| Some(Refusal::Because(reason.to_owned()));
+        assert_eq!(ends("sudo", "echo no >&2; exit 126"), because("no"));
+        assert_eq!(
+            ends("pkexec", "echo not; echo so >&2; exit 127"),
+            because("so")
+        );
+        assert_eq!(ends("sudo", "exit 1"), because("exit status: 1"));
+        let missing = run(Command::new(folder.path().join("none")), b"{}");
+        assert_eq!(missing.err(), because("not installed"));
+    }
 
     #[test]
     fn a_word_of_the_shell_stays_one_word() {

@@ -67,8 +67,8 @@ fn asker(var: impl Fn(&str) -> Option<String>) -> Result<Option<u32>, ChangeErro
 
 /// The name of the user, by this machine's database.
 fn user(host: &dyn Host, uid: u32) -> Result<String, ChangeError> {
-    let look = Command::LookUpUid(uid);
-    let found = host.run(look)?.checked(look)?;
+    // What it does not find it does not name either.
+    let found = host.run(Command::LookUpUid(uid))?;
     let mut fields = found.stdout.split(':');
     let name = fields.next().unwrap_or_default().to_owned();
     if fields.nth(1) != Some(uid.to_string().as_str()) {
