@@ -133,12 +133,31 @@ fn parse_size(line: &[u8]) -> Option<u64> {
     let (size, extensions) = line.split_at(digits);
     let allowed = |b: &u8| *b == b'\t' || (b' '..=b'~').contains(b) || *b >= 0x80;
     let well_formed = extensions.is_empty()
-        || (extensions.trim_ascii_start().starts_with(b";") && extensions.iter().all(allowed));
+        || (extensions.trim_ascii_start().starts_with(b";")
+            && extensions.iter().all(allowed)
+            && quotes_end(extensions));
     // 16 digits are 64 bits.
     if !(1..=16).contains(&digits) || !well_formed {
         return None;
     }
     u64::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()
+}
+
+/// Whether every quoted string ends in its line: for a reader that looks for the end of a quote
+/// first, an open one would hold the next lines.
+fn quotes_end(extensions: &[u8]) -> bool {
+    let mut is_quoted = false;
+    let mut bytes = extensions.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\\' if is_quoted => {
+                let _ = bytes.next();
+            }
+            _ => {}
+        }
+    }
+    !is_quoted
 }
 
 #[cfg(test)]

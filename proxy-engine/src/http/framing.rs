@@ -25,19 +25,34 @@ pub enum FramingError {
     /// More than one, or none that is a number.
     #[error("Content-Length is not one decimal number")]
     Length,
-    /// A coding that is not understood.
-    #[error("the Transfer-Encoding is not `chunked`")]
+    /// Codings that do not end in `chunked`, or that name it in a way of their own: where the body
+    /// ends, nobody can tell.
+    #[error("the Transfer-Encoding does not end in `chunked`")]
     Coding,
+    /// Other codings, and `chunked` around them.
+    #[error("the Transfer-Encoding has a coding that is not known here: only `chunked` is")]
+    UnknownCoding,
     /// Chunks in HTTP/1.0.
     #[error("Transfer-Encoding is used in HTTP/1.0")]
     OldVersion,
+}
+
+impl FramingError {
+    /// The status that the client gets for such a request, before its connection is closed.
+    pub fn status(&self) -> u16 {
+        match self {
+            // RFC 9112, section 6.1.
+            Self::UnknownCoding => 501,
+            Self::Both | Self::Length | Self::Coding | Self::OldVersion => 400,
+        }
+    }
 }
 
 impl Framing {
     /// The framing of a request's body.
     ///
     /// # Errors
-    /// See [`FramingError`]: answer 400 and close.
+    /// See [`FramingError`]: answer [`FramingError::status`] and close.
     pub fn of_request(head: &RequestHead) -> Result<Self, FramingError> {
         Ok(declared(&head.fields, head.is_1_0)?.unwrap_or(Self::Empty))
     }
@@ -71,11 +86,32 @@ fn declared(fields: &Fields, is_1_0: bool) -> Result<Option<Framing>, FramingErr
         }
         let only = codings.next().filter(|_| codings.peek().is_none());
         return match only {
-            Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Some(Framing::Chunked)),
-            _ => Err(FramingError::Coding),
+            Some(coding) if is_chunked(coding) => Ok(Some(Framing::Chunked)),
+            _ => Err(other_codings(fields)),
         };
     }
     length.map(parse_length).transpose()
+}
+
+fn is_chunked(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"chunked")
+}
+
+/// What is wrong with codings that are not `chunked` alone. `gzip, chunked` is well formed and not
+/// known here; anything that `chunked` does not end, once and as it is, has no sure end
+/// (RFC 9112, section 6.3).
+fn other_codings(fields: &Fields) -> FramingError {
+    let mut inner = Vec::new();
+    for line in fields.all("transfer-encoding") {
+        inner.extend(line.split(|b| *b == b',').map(<[u8]>::trim_ascii));
+    }
+    let outer = inner.pop();
+    let known = |coding: &&[u8]| !coding.is_empty() && !is_chunked(coding);
+    if outer.is_some_and(is_chunked) && !inner.is_empty() && inner.iter().all(known) {
+        FramingError::UnknownCoding
+    } else {
+        FramingError::Coding
+    }
 }
 
 fn parse_length(value: &[u8]) -> Result<Framing, FramingError> {
@@ -151,7 +187,25 @@ mod tests {
                 "Transfer-Encoding: chunked, identity\r\n",
                 FramingError::Coding,
             ),
-            ("Transfer-Encoding: gzip, chunked\r\n", FramingError::Coding),
+            (
+                "Transfer-Encoding: gzip, chunked\r\n",
+                FramingError::UnknownCoding,
+            ),
+            (
+                "Transfer-Encoding: a;x=\"y\"\r\nTransfer-Encoding: b , Chunked\r\n",
+                FramingError::UnknownCoding,
+            ),
+            (
+                "Transfer-Encoding: gzip, , chunked\r\n",
+                FramingError::Coding,
+            ),
+            (
+                "Transfer-Encoding: gzip, chunked, chunked\r\n",
+                FramingError::Coding,
+            ),
+            ("Transfer-Encoding: gzip\r\n", FramingError::Coding),
+            ("Transfer-Encoding: ,chunked\r\n", FramingError::Coding),
+            ("Transfer-Encoding: chunked;q=1\r\n", FramingError::Coding),
             (
                 "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
                 FramingError::Coding,

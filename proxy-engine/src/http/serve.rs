@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::answer::linger;
 use super::exchange::Hop;
-use super::{Framing, RequestHead, forward};
+use super::{Answer, Framing, RequestHead, forward, target};
 use crate::accept::Asker;
 use crate::dial::DialError;
 use crate::engine::Core;
@@ -122,6 +122,14 @@ impl Connection<'_> {
     async fn request(&mut self, head: RequestHead) -> After {
         let framing = match Framing::of_request(&head) {
             Ok(framing) => framing,
+            Err(error) => {
+                let answer = Answer::new(error.status(), error.to_string());
+                return self.turn_down(&head, answer).await;
+            }
+        };
+        // Whatever is asked for (RFC 9112, section 3.2).
+        let named = match target::host(&head) {
+            Ok(named) => named,
             Err(error) => return self.bad_request(&head, error.to_string()).await,
         };
         if forward::has_looped(&head, &self.core.dialer.pseudonym) {
@@ -133,7 +141,7 @@ impl Connection<'_> {
         if self.is_for_this_engine(&head) {
             return self.answer_as_last(head, framing).await;
         }
-        let asked = match self.asked(&head) {
+        let asked = match self.asked(&head, named) {
             Ok(asked) => asked,
             Err(error) => return self.bad_request(&head, error.to_string()).await,
         };

@@ -10,6 +10,10 @@ use crate::route::Destination;
 pub(super) enum TargetError {
     #[error("this is a proxy: it wants CONNECT host:port, or a whole URL (http://host/path)")]
     NotForAProxy,
+    #[error("a request to an origin wants a path; `*` is for OPTIONS alone")]
+    NotForAnOrigin,
+    #[error("a request has no fragment: nothing with # in it goes to a server")]
+    Fragment,
     #[error("only http:// URLs are forwarded; https goes through CONNECT host:443")]
     Scheme,
     #[error("the URL names no valid host and port")]
@@ -30,6 +34,11 @@ pub(super) struct Absolute {
 /// `http://host[:port]/path?query`.
 pub(super) fn absolute(head: &RequestHead) -> Result<Absolute, TargetError> {
     let target = &head.target;
+    // RFC 9112, section 3.2: no target has one. Where the authority ends, two readers of
+    // `http://a.test#@b.test` may see two hosts.
+    if target.contains(&b'#') {
+        return Err(TargetError::Fragment);
+    }
     if target.starts_with(b"/") || &target[..] == b"*" {
         return Err(TargetError::NotForAProxy);
     }
@@ -40,7 +49,7 @@ pub(super) fn absolute(head: &RequestHead) -> Result<Absolute, TargetError> {
     let rest = target.slice(7..);
     let end = rest
         .iter()
-        .position(|b| b"/?#".contains(b))
+        .position(|b| b"/?".contains(b))
         .unwrap_or(rest.len());
     let authority = std::str::from_utf8(&rest[..end]).map_err(|_| TargetError::Authority)?;
     // `user@host` is refused with the rest: it is neither a name nor an address.
@@ -55,11 +64,18 @@ pub(super) fn absolute(head: &RequestHead) -> Result<Absolute, TargetError> {
         // A query without a path.
         Some(_) => [b"/", &path[..]].concat().into(),
     };
-    host(head)?;
     Ok(Absolute {
         destination,
         origin_form,
     })
+}
+
+/// The target as an origin takes it: a path, or `*` of OPTIONS; `None` for anything else.
+pub(super) fn origin_form(head: &RequestHead) -> Option<Bytes> {
+    let target = &head.target;
+    let is_path = target.starts_with(b"/") && !target.contains(&b'#');
+    let is_all = &target[..] == b"*" && head.is("OPTIONS");
+    (is_path || is_all).then(|| target.clone())
 }
 
 /// `host:port` of a CONNECT.
@@ -82,6 +98,8 @@ pub(super) fn host(head: &RequestHead) -> Result<Option<Destination>, TargetErro
         Some([]) => Ok(None),
         Some(value) => {
             let text = std::str::from_utf8(value).map_err(|_| TargetError::Host)?;
+            // `a.test:` has a port too, of no digits (RFC 3986, section 3.2.3).
+            let text = text.strip_suffix(':').unwrap_or(text);
             let named = Destination::parse(text, Some(80)).ok_or(TargetError::Host)?;
             Ok(Some(named))
         }
@@ -114,7 +132,7 @@ mod tests {
     #[test]
     fn a_url_is_taken_apart() {
         for (line, destination, path) in [
-            ("GET http://A.test/x?y#z", "a.test:80", "/x?y#z"),
+            ("GET http://A.test/x?y", "a.test:80", "/x?y"),
             ("GET HTTP://a.test:8080", "a.test:8080", "/"),
             ("GET http://a.test:?q", "a.test:80", "/?q"),
             ("OPTIONS http://a.test", "a.test:80", "*"),
@@ -133,6 +151,9 @@ mod tests {
             ("GET /", TargetError::NotForAProxy),
             ("GET *", TargetError::NotForAProxy),
             ("GET https://a.test/", TargetError::Scheme),
+            ("GET http://a.test/#b", TargetError::Fragment),
+            ("GET http://a.test#@b.test/", TargetError::Fragment),
+            ("GET /#b", TargetError::Fragment),
             ("GET http://user@a.test/", TargetError::Authority),
             ("GET http://a.test:99999/", TargetError::Authority),
             ("GET http:///x", TargetError::Authority),
@@ -146,6 +167,12 @@ mod tests {
     }
 
     #[test]
+    fn a_port_of_no_digits_is_the_usual_one() {
+        let named = host(&head("GET /", "Host: a.test:\r\n")).expect("valid");
+        assert_eq!(named.expect("named").to_string(), "a.test:80");
+    }
+
+    #[test]
     fn a_host_must_be_there_once_and_valid() {
         for hosts in [
             "",
@@ -153,6 +180,8 @@ mod tests {
             "Host: a b\r\n",
             "Host: a@b\r\n",
             "Host: a/b\r\n",
+            "Host: :\r\n",
+            "Host: a::\r\n",
         ] {
             assert_eq!(
                 host(&head("GET /", hosts)).err(),

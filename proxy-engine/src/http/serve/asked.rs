@@ -3,21 +3,38 @@
 use bytes::Bytes;
 
 use super::{Asked, Connection};
-use crate::http::{RequestHead, target};
+use crate::http::RequestHead;
+use crate::http::target::{self, TargetError};
 use crate::route::{Destination, Host};
 
 impl Connection<'_> {
-    /// Where a request that is not CONNECT goes, and its target in origin form.
-    pub(super) fn asked(&self, head: &RequestHead) -> Result<AskedFor, target::TargetError> {
+    /// Where a request that is not CONNECT goes, and its target in origin form; `named` is what
+    /// its `Host` says.
+    pub(super) fn asked(
+        &self,
+        head: &RequestHead,
+        named: Option<Destination>,
+    ) -> Result<AskedFor, TargetError> {
         let Asked::Origin(original) = self.client.asked else {
             let url = target::absolute(head)?;
+            // `http://a.test?@b.test` has no slash, by which careless readers know where its
+            // authority ends: it is written anew, with one.
+            let as_it_came = head.target.ends_with(&url.origin_form);
             return Ok(AskedFor {
                 destination: url.destination,
                 origin_form: url.origin_form,
-                absolute_form: Some(head.target.clone()),
+                absolute_form: as_it_came.then(|| head.target.clone()),
             });
         };
-        let named = target::host(head)?;
+        let (named, origin_form) = match target::origin_form(head) {
+            Some(path) => (named, path),
+            // RFC 9112, section 3.2.2: what a URL names counts, and `Host` does not.
+            None => match target::absolute(head) {
+                Ok(url) => (Some(url.destination), url.origin_form),
+                Err(TargetError::NotForAProxy) => return Err(TargetError::NotForAnOrigin),
+                Err(error) => return Err(error),
+            },
+        };
         // The name is what the client says; where it goes is what the firewall remembers. An
         // address in Host is worth nothing beside the address that was dialled.
         let dialled = original.ip().to_canonical();
@@ -31,12 +48,6 @@ impl Connection<'_> {
                 Host::Ip(dialled)
             }
             None => Host::Ip(dialled),
-        };
-        let slash = head.target.starts_with(b"/") || &head.target[..] == b"*";
-        let origin_form = if slash {
-            head.target.clone()
-        } else {
-            target::absolute(head)?.origin_form
         };
         Ok(AskedFor {
             destination: Destination {
@@ -53,7 +64,7 @@ impl Connection<'_> {
 pub(super) struct AskedFor {
     pub(super) destination: Destination,
     origin_form: Bytes,
-    /// As the client wrote it.
+    /// As the client wrote it, where that may go on.
     absolute_form: Option<Bytes>,
 }
 
