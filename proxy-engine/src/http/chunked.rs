@@ -38,6 +38,7 @@ impl ChunkError {
 #[derive(Debug)]
 pub struct Chunked {
     limits: Limits,
+    is_response: bool,
     at: At,
 }
 
@@ -61,11 +62,20 @@ pub enum Part {
 }
 
 impl Chunked {
-    /// A body that begins.
-    pub fn new(limits: Limits) -> Self {
+    /// A request's body that begins.
+    pub fn of_request(limits: Limits) -> Self {
         Self {
             limits,
+            is_response: false,
             at: At::SizeLine,
+        }
+    }
+
+    /// A response's body that begins: whitespace before the colon of a trailer is removed.
+    pub fn of_response(limits: Limits) -> Self {
+        Self {
+            is_response: true,
+            ..Self::of_request(limits)
         }
     }
 
@@ -99,7 +109,7 @@ impl Chunked {
                     return Ok(Part::Content(part));
                 }
                 At::Trailers => {
-                    let section = take_trailers(read, &self.limits)?;
+                    let section = take_trailers(read, &self.limits, self.is_response)?;
                     return Ok(section.map_or(Part::Incomplete, Part::End));
                 }
             }

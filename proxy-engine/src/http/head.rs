@@ -133,7 +133,7 @@ impl ResponseHead {
         };
         with_fields(limits, |lines| {
             let mut response = httparse::Response::new(lines);
-            complete(response.parse(&head))?;
+            complete(of_response().parse_response(&mut response, &head))?;
             let Some(status) = response.code.filter(|code| (100..1000).contains(code)) else {
                 return Err(HeadError::Malformed(httparse::Error::Status));
             };
@@ -158,10 +158,19 @@ impl ResponseHead {
     }
 }
 
-/// Takes a trailer section (possibly empty) from the front of `read`.
+/// RFC 9112, section 5.1: whitespace before a colon is removed from responses, where requests are
+/// refused for it.
+fn of_response() -> httparse::ParserConfig {
+    let mut config = httparse::ParserConfig::default();
+    config.allow_spaces_after_header_name_in_responses(true);
+    config
+}
+
+/// Takes the trailer section (possibly empty) of a request or a response from the front of `read`.
 pub(super) fn take_trailers(
     read: &mut BytesMut,
     limits: &Limits,
+    is_response: bool,
 ) -> Result<Option<Fields>, HeadError> {
     if read.starts_with(b"\r\n") {
         let _ = read.split_to(2);
@@ -170,10 +179,23 @@ pub(super) fn take_trailers(
     let Some(section) = take_head(read, limits.trailers)? else {
         return Ok(None);
     };
-    with_fields(limits, |lines| {
+    let strictly = with_fields(limits, |lines| {
         let (_, lines) = complete(httparse::parse_headers(&section, lines))?;
         Ok(Some(fields(&section, lines)))
-    })
+    });
+    let whitespace = HeadError::Malformed(httparse::Error::HeaderName);
+    match strictly {
+        Err(error) if is_response && error == whitespace => {
+            // Only whole heads are read with that whitespace: it gets a line that makes it one.
+            let head = Bytes::from([b"HTTP/1.1 200\r\n", &section[..]].concat());
+            with_fields(limits, |lines| {
+                let mut response = httparse::Response::new(lines);
+                complete(of_response().parse_response(&mut response, &head))?;
+                Ok(Some(fields(&head, response.headers)))
+            })
+        }
+        taken => taken,
+    }
 }
 
 /// Everything up to and with the empty line: `limit` bytes at most.

@@ -44,6 +44,7 @@ async fn a_tunnel_begins_right_behind_the_head_whatever_the_head_says() {
         ),
         format!("HTTP/1.0 200 Connection established\r\n\r\n{early}"),
         format!("HTTP/1.1 299\r\n\r\n{early}"),
+        format!("HTTP/1.1 200 OK\r\nX : y\r\n\r\n{early}"),
         format!(
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n{early}"
         ),
@@ -105,7 +106,7 @@ async fn an_answer_that_is_none_is_a_bad_gateway() {
         "HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         "HTTP/2 200\r\n\r\n",
         "HTTP/1.1 200 OK\nX: y\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n: y\r\n\r\n",
         "HTTP/1.1 200",
         "",
     ] {

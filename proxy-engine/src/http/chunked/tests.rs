@@ -9,7 +9,7 @@ type Read = (Vec<u8>, String, Vec<u8>);
 
 /// The whole content and the trailers, fed in pieces of `piece` bytes; and what is left.
 fn read(body: &[u8], piece: usize) -> Result<Option<Read>, ChunkError> {
-    let mut chunked = Chunked::new(Limits::default());
+    let mut chunked = Chunked::of_request(Limits::default());
     let mut buffer = BytesMut::new();
     let mut content = Vec::new();
     let mut pieces = body.chunks(piece);
@@ -129,7 +129,7 @@ fn a_size_line_and_trailers_have_bounds() {
 
 #[test]
 fn a_chunk_of_more_than_four_gibibytes_is_counted_to_its_last_byte() {
-    let mut chunked = Chunked::new(Limits::default());
+    let mut chunked = Chunked::of_request(Limits::default());
     let size = (1_u64 << 32) + 3;
     let mut read = BytesMut::from(format!("{size:x}\r\n").as_str());
     let block = vec![7; 1 << 20];

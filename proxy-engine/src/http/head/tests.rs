@@ -107,14 +107,42 @@ fn a_response_keeps_its_reason() {
 fn a_trailer_section_may_be_empty() {
     let mut read = BytesMut::from("\r\nnext");
     assert_eq!(
-        take_trailers(&mut read, &Limits::default()).expect("valid"),
+        take_trailers(&mut read, &Limits::default(), false).expect("valid"),
         Some(super::Fields::default())
     );
     assert_eq!(&read[..], b"next");
     let mut read = BytesMut::from("A: b\r\n\r\nnext");
-    let trailers = take_trailers(&mut read, &Limits::default())
+    let trailers = take_trailers(&mut read, &Limits::default(), false)
         .expect("valid")
         .expect("complete");
     assert_eq!(trailers.first("a"), Some(&b"b"[..]));
     assert_eq!(&read[..], b"next");
+}
+
+#[test]
+fn whitespace_before_a_colon_is_removed_from_responses_and_refused_in_requests() {
+    let text = "HTTP/1.1 200 OK\r\nA : b\r\nC \t: d\r\n\r\n";
+    let head = ResponseHead::parse(&mut BytesMut::from(text), &Limits::default())
+        .expect("valid")
+        .expect("complete");
+    assert_eq!(head.write(), b"HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\n\r\n");
+    let trailers = |is_response| {
+        let mut read = BytesMut::from("X: y\r\nA : b\r\n\r\nnext");
+        take_trailers(&mut read, &Limits::default(), is_response)
+    };
+    let malformed = HeadError::Malformed(httparse::Error::HeaderName);
+    assert_eq!(trailers(false), Err(malformed.clone()));
+    let taken = trailers(true).expect("valid").expect("complete");
+    let mut written = Vec::new();
+    taken.write(&mut written);
+    assert_eq!(written, b"X: y\r\nA: b\r\n");
+    for bad in [
+        " A: b\r\n\r\n",
+        ": b\r\n\r\n",
+        "A b: c\r\n\r\n",
+        "A\r\n\r\n",
+    ] {
+        let taken = take_trailers(&mut BytesMut::from(bad), &Limits::default(), true);
+        assert!(taken.is_err(), "{bad:?}");
+    }
 }
