@@ -33,7 +33,7 @@ pub struct EngineConfig {
     pub limits: Limits,
     /// What clients may do.
     pub access: Access,
-    /// How long a tunnel may be silent in both directions.
+    /// How long a tunnel or an exchange may be silent in both directions.
     pub idle_limit: IdleLimit,
 }
 

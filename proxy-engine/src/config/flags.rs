@@ -83,7 +83,7 @@ pub struct RunFlags {
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
 
-    /// Close a tunnel on which nothing moved for so long [7440]
+    /// Close a tunnel or an exchange in which nothing moved for so long [7440]
     #[arg(long, value_name = "SECONDS")]
     pub idle_limit: Option<NonZeroU32>,
 

@@ -24,7 +24,7 @@ pub struct Core {
     pub dialer: Dialer,
     /// Who is connected.
     pub table: Arc<ConnectionTable>,
-    /// How long a tunnel may be silent.
+    /// How long a tunnel or an exchange may be silent.
     pub idle: IdleLimit,
     /// Rings when the status changes.
     pub changes: Changes,

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::Framing;
@@ -45,6 +45,8 @@ impl Source<'_> {
     /// this is dropped half-way.
     pub(super) async fn fill(&mut self) -> io::Result<usize> {
         loop {
+            // Whoever always has something to say must not keep others from being heard.
+            tokio::task::consume_budget().await;
             self.half.readable().await?;
             self.read.reserve(READ);
             match self.half.try_read_buf(self.read) {
@@ -71,7 +73,7 @@ pub(super) struct Body<'a> {
     pub(super) unchunk: bool,
     /// What `Connection` listed in the head is no trailer either (RFC 9110, section 7.6.1).
     pub(super) listed: Listed,
-    /// Told of every wait for the sender.
+    /// Told of every wait for the sender of a request.
     pub(super) pace: Option<&'a Pace>,
     pub(super) limits: Limits,
 }
@@ -91,7 +93,7 @@ impl Body<'_> {
             Framing::UntilClose => loop {
                 write(sink, source.read).await?;
                 source.read.clear();
-                match self.more(source).await {
+                match self.more(source, sink).await {
                     Ok(()) => {}
                     Err(PumpError::Truncated) => return Ok(()),
                     Err(error) => return Err(error),
@@ -108,7 +110,7 @@ impl Body<'_> {
     ) -> Result<(), PumpError> {
         while left > 0 {
             if source.read.is_empty() {
-                self.more(source).await?;
+                self.more(source, sink).await?;
             }
             let part = take(source.read, left);
             left -= part.len() as u64;
@@ -122,7 +124,11 @@ impl Body<'_> {
         source: &mut Source<'_>,
         sink: &mut WriteHalf<'_>,
     ) -> Result<(), PumpError> {
-        let mut chunked = Chunked::new(self.limits);
+        // Only a request has a pace.
+        let mut chunked = match self.pace {
+            Some(_) => Chunked::of_request(self.limits),
+            None => Chunked::of_response(self.limits),
+        };
         let mut out = Vec::new();
         loop {
             match chunked.next(source.read)? {
@@ -139,7 +145,7 @@ impl Body<'_> {
                 Part::Incomplete => {
                     write(sink, &out).await?;
                     out.clear();
-                    self.more(source).await?;
+                    self.more(source, sink).await?;
                 }
                 Part::End(mut trailers) => {
                     if !self.unchunk {
@@ -154,11 +160,19 @@ impl Body<'_> {
         }
     }
 
-    async fn more(&self, source: &mut Source<'_>) -> Result<(), PumpError> {
+    async fn more(&self, source: &mut Source<'_>, sink: &WriteHalf<'_>) -> Result<(), PumpError> {
         if let Some(pace) = self.pace {
             pace.waits_for_the_client();
         }
-        let read = source.fill().await;
+        let read = tokio::select! {
+            biased;
+            read = source.fill() => read,
+            // Nobody writes to the receiver meanwhile, who may be gone.
+            () = lost(sink) => {
+                let error = io::ErrorKind::ConnectionReset.into();
+                return Err(PumpError::Sink(error));
+            }
+        };
         if let Some(pace) = self.pace {
             pace.goes_on();
         }
@@ -168,6 +182,13 @@ impl Body<'_> {
             Err(error) => Err(PumpError::Source(error)),
         }
     }
+}
+
+/// Ends when the connection is reset. Its end alone says nothing: whoever has no more to say may
+/// still listen.
+pub(super) async fn lost(sink: &WriteHalf<'_>) {
+    // A socket that cannot be waited for is broken too.
+    let _ = sink.ready(Interest::ERROR).await;
 }
 
 async fn write(sink: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), PumpError> {

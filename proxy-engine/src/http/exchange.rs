@@ -1,6 +1,7 @@
 //! One request and its response, over one connection to the next hop.
 
 mod download;
+mod silence;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -10,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use self::download::Download;
+use self::silence::silence;
 use super::body::{Body, PumpError, Source};
 use super::chunked::ChunkError;
 use super::fields::Listed;
@@ -19,6 +21,7 @@ use crate::config::{Limits, Upstream};
 use crate::dial::DialError;
 use crate::dial::auth::Permit;
 use crate::observe::Record;
+use crate::relay::IdleLimit;
 
 /// A connection to the next hop: an origin, or an upstream.
 pub(super) struct Hop {
@@ -81,6 +84,8 @@ pub(super) struct Manner<'a> {
     pub(super) to: forward::Client,
     pub(super) pseudonym: &'a str,
     pub(super) limits: Limits,
+    /// How long neither side may say anything.
+    pub(super) idle: IdleLimit,
 }
 
 /// Sends the request and passes the response on, both at the same time.
@@ -131,7 +136,8 @@ pub(super) async fn exchange(
         answered: &answered,
     }
     .run(outgoing.permit);
-    tokio::pin!(upload, download);
+    let silence = silence(record, manner.idle);
+    tokio::pin!(upload, download, silence);
     let mut sent = None;
     let ended = loop {
         tokio::select! {
@@ -143,6 +149,10 @@ pub(super) async fn exchange(
                 Err(error) => break Err(error),
             },
             outcome = &mut download => break Ok(outcome),
+            () = &mut silence => {
+                tracing::debug!("nothing moved for too long");
+                break Ok(Outcome::Broken);
+            }
         }
     };
     match ended {

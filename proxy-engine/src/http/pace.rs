@@ -12,7 +12,8 @@ const WAITS: u64 = u64::MAX;
 /// One request on its way to the next hop.
 pub(super) struct Pace {
     start: Instant,
-    /// Milliseconds after `start` at which the next hop was last given something; [`WAITS`].
+    /// Milliseconds after `start` at which the next hop was last given something, or said
+    /// something; [`WAITS`].
     since: AtomicU64,
     /// A client that expects 100 waits for the next hop before it sends anything.
     expects: AtomicBool,
@@ -41,9 +42,20 @@ impl Pace {
     /// The client sent some.
     pub(super) fn goes_on(&self) {
         self.expects.store(false, Relaxed);
-        let since = self.start.elapsed().as_millis();
-        let since = u64::try_from(since).unwrap_or(WAITS - 1);
-        self.since.store(since, Relaxed);
+        self.since.store(self.now(), Relaxed);
+    }
+
+    /// The next hop said that it is at work; `invites` where it waits for the client's body now.
+    pub(super) fn is_answered(&self, invites: bool) {
+        if invites && self.expects.swap(false, Relaxed) {
+            self.since.store(WAITS, Relaxed);
+        } else if self.since.load(Relaxed) != WAITS {
+            self.since.store(self.now(), Relaxed);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(WAITS - 1)
     }
 
     /// The whole request is sent.

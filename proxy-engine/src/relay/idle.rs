@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// How long a tunnel may be silent in both directions before it is closed.
+/// How long a tunnel, or the request and the response of one exchange, may be silent in both
+/// directions before it is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdleLimit(pub Duration);
 

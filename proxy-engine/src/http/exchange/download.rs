@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{LeadsTo, Manner, Outcome};
 use crate::dial::DialError;
 use crate::dial::auth::Permit;
-use crate::http::body::{Body, Source};
+use crate::http::body::{Body, Source, lost};
 use crate::http::fields::Listed;
 use crate::http::pace::Pace;
 use crate::http::{Framing, ResponseHead, forward};
@@ -88,6 +88,7 @@ impl Download<'_, '_> {
                 }
                 Ok(Some(head)) if head.status >= 200 || head.status == 101 => return Ok(head),
                 Ok(Some(interim)) => {
+                    self.pace.is_answered(interim.status == 100);
                     if !self.manner.to.is_1_0 && !self.pass(interim, &self.manner.to).await {
                         return Err(Outcome::Broken);
                     }
@@ -95,7 +96,13 @@ impl Download<'_, '_> {
                 Ok(None) => {
                     let patience = self.manner.limits.answer_time;
                     let due = self.pace.due(patience);
-                    match timeout_at(due, self.source.fill()).await {
+                    let filled = tokio::select! {
+                        biased;
+                        filled = timeout_at(due, self.source.fill()) => filled,
+                        // Nobody waits for the answer any more.
+                        () = lost(self.sink) => return Err(Outcome::Broken),
+                    };
+                    match filled {
                         // Only a hop that had something to answer is late.
                         Err(_) if self.pace.due(patience) > Instant::now() => {}
                         Err(_) => return Err(failed(self.silent())),

@@ -53,6 +53,7 @@ impl Connection<'_> {
             },
             pseudonym,
             limits: self.core.limits,
+            idle: self.core.idle,
         };
         let repeatable = framing == Framing::Empty && is_idempotent(&head.method);
         let mut reuse = true;
