@@ -54,7 +54,9 @@ fn never_has_a_body(head: &ResponseHead) -> bool {
 
 /// Whether the origin's connection ends after this message.
 pub(super) fn response_closes(head: &ResponseHead) -> bool {
-    head.is_1_0 || head.fields.lists("connection", "close")
+    head.is_1_0
+        || head.fields.lists("connection", "close")
+        || head.fields.lists("proxy-connection", "close")
 }
 
 /// Makes the request that goes on: target and `Host` as given, nothing hop-by-hop, our `Via`, and
@@ -70,6 +72,10 @@ pub(super) fn request(
     let version = if head.is_1_0 { "1.0" } else { "1.1" };
     head.target = target;
     head.fields.remove_hop_by_hop(upgrade);
+    if head.is_1_0 {
+        // RFC 9110, section 10.1.1: it means nothing there, and would in the version sent on.
+        head.fields.remove("expect");
+    }
     head.fields
         .set_in_place("Host", super::target::authority(host));
     head.fields.push("Via", format!("{version} {pseudonym}"));

@@ -156,3 +156,63 @@ async fn an_upgrade_becomes_a_tunnel() {
     assert_eq!(client.exactly(11).await, b"firstframes");
     assert!(proxy.heads()[0].contains("\r\nConnection: Upgrade\r\n"));
 }
+
+#[tokio::test]
+async fn what_speaks_of_one_connection_is_removed_however_it_is_listed() {
+    let proxy = Peer::start(|_| {
+        b"HTTP/1.1 200 OK\r\nUpgrade: h2c\r\nX-A: 1\r\nconnection: x-a\r\nKeep-Alive: timeout=5\r\n\
+          Proxy-Connection: keep-alive, X-B\r\nX-B: 2\r\nTE: x\r\nProxy-Authenticate: Basic\r\n\
+          Proxy-Authentication-Info: x\r\nX-Last: 3\r\nVia: 1.1 other\r\nContent-Length: 2\r\n\r\nhi"
+            .to_vec()
+    })
+    .await;
+    let (_engine, relay) = engine(through(&[proxy.url()])).await;
+    let mut client = Client::connect(relay).await;
+    let response = client
+        .ask(
+            "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nX-A: 1\r\nx-a: 2\r\n\
+             X-B: 3\r\nX-C: 4\r\nConnection: , x-a ,,\r\nHTTP2-Settings: AA\r\nX-Last: 5\r\n\
+             Connection: X-B\r\nProxy-Connection: x-c, Host, Content-Length\r\nProxy-Authenticate: x\r\n\r\n",
+        )
+        .await;
+    let head = proxy.heads().remove(0);
+    let (sent, _) = head.rsplit_once("Via: 1.1 gangway-").expect("Via");
+    assert_eq!(
+        sent,
+        "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nX-Last: 5\r\n"
+    );
+    assert_eq!(head.matches("Via:").count(), 1, "{head}");
+    let (head, _) = response.head.split_once("Via: 1.1 gangway-").expect("Via");
+    assert_eq!(
+        head,
+        "HTTP/1.1 200 OK\r\nX-Last: 3\r\nVia: 1.1 other\r\nContent-Length: 2\r\n"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_sends_on_after_a_refusal_reads_it_whole() {
+    let (_engine, relay) = engine(through(&["http://127.0.0.1:9".into()])).await;
+    let mut client = Client::connect(relay).await;
+    let (mut read, mut write) = client.stream.split();
+    // Bytes that nobody reads would make a reset of the close, and the reset would outrun the
+    // answer.
+    let send = async {
+        let head = "POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: x\r\n\r\n";
+        write.write_all(head.as_bytes()).await.expect("sent");
+        let block = vec![b'x'; 64 * 1024];
+        for _ in 0..64 {
+            write.write_all(&block).await.expect("sent");
+        }
+        write.shutdown().await.expect("shutdown");
+    };
+    let mut answer = Vec::new();
+    let receive = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut answer);
+    let both = async { tokio::join!(send, receive) };
+    let ((), ended) = tokio::time::timeout(crate::DEADLINE, both)
+        .await
+        .expect("in time");
+    ended.expect("a clean end");
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.ends_with("one decimal number\n"), "{answer}");
+}

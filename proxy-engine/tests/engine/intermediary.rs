@@ -241,3 +241,97 @@ async fn a_426_still_says_which_protocol_is_wanted() {
         response.head
     );
 }
+
+#[tokio::test]
+async fn a_client_of_http_1_0_is_not_kept_whatever_it_asks_for() {
+    let proxy = Peer::named("proxy").await;
+    let (_engine, relay) = engine(through(&[proxy.url()])).await;
+    for keep in [
+        "Connection: keep-alive",
+        "Proxy-Connection: keep-alive",
+        "Connection: keep-alive\r\nKeep-Alive: timeout=60",
+    ] {
+        let mut client = Client::connect(relay).await;
+        let request = format!("GET http://a.test/ HTTP/1.0\r\n{keep}\r\n\r\n");
+        let seen = proxy.heads().len();
+        client.send(request.repeat(2)).await;
+        let (answers, _) = client.rest().await;
+        let answers = String::from_utf8(answers).expect("text");
+        assert!(
+            answers.ends_with("\r\nConnection: close\r\n\r\nproxy"),
+            "{answers}"
+        );
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+        let heads = proxy.heads();
+        assert_eq!(heads.len(), seen + 1, "{keep}");
+        assert!(!heads[seen].contains("eep-"), "{}", heads[seen]);
+    }
+}
+
+#[tokio::test]
+async fn what_an_http_1_0_client_expects_is_nothing() {
+    let proxy = Peer::named("proxy").await;
+    let (_engine, relay) = engine(through(&[proxy.url()])).await;
+    let mut client = Client::connect(relay).await;
+    client
+        .send(
+            "POST http://a.test/ HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody",
+        )
+        .await;
+    assert!(client.rest().await.0.ends_with(b"proxy"));
+    let head = proxy.heads().remove(0);
+    assert!(head.contains("\r\nContent-Length: 4\r\n"), "{head}");
+    assert!(!head.contains("Expect"), "{head}");
+}
+
+#[tokio::test]
+async fn no_trailer_of_a_request_says_how_it_is_framed_routed_or_let_in() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let url = scripted(move |mut upstream| {
+        let tell = tell.clone();
+        async move {
+            upstream.until(b"\r\n\r\n").await;
+            let body = upstream.until(b"\r\n\r\n").await;
+            tell.send(body).expect("test lives");
+            upstream.send(ok("read")).await;
+        }
+    })
+    .await;
+    let (_engine, relay) = engine(through(&[url])).await;
+    let mut client = Client::connect(relay).await;
+    let request = "POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nConnection: X-Hop\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2;x=\"y\"\r\nhi\r\n0\r\nx-SUM: 1\r\nContent-Length: 9\r\nTransfer-Encoding: x\r\nhost: b.test\r\n\
+         Connection: X-Sum\r\nX-Hop: 2\r\nKeep-Alive: 3\r\nProxy-Authorization: Basic eA==\r\nTE: x\r\n\
+         Upgrade: y\r\nVia: 1.1 z\r\nX-Last: 4\r\n\r\n";
+    let response = client.ask(request).await;
+    assert_eq!(response.body, "read");
+    // What `Connection` lists there counts there too.
+    let body = told.recv().await.expect("body");
+    assert_eq!(body, "2\r\nhi\r\n0\r\nX-Last: 4\r\n\r\n");
+}
+
+#[tokio::test]
+async fn an_authority_ends_at_a_slash_for_every_reader() {
+    let proxy = Peer::named("proxy").await;
+    let (_engine, relay) = engine(through(&[proxy.url()])).await;
+    let mut client = Client::connect(relay).await;
+    for (target, passed) in [
+        ("http://a.test?@b.test", "http://a.test/?@b.test"),
+        ("http://A.test:80?x", "http://a.test/?x"),
+        (
+            "http://a.test:8080?/@b.test",
+            "http://a.test:8080/?/@b.test",
+        ),
+        // What has its slash goes on as it came.
+        ("http://A.test:80/?x", "http://A.test:80/?x"),
+        (
+            "HTTP://a.test/x?y=http://b.test",
+            "HTTP://a.test/x?y=http://b.test",
+        ),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        assert_eq!(client.ask(request).await.status(), 200, "{target}");
+        let line = proxy.lines().pop().expect("line");
+        assert_eq!(line, format!("GET {passed} HTTP/1.1"));
+    }
+}

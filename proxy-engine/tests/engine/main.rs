@@ -13,6 +13,7 @@ mod explicit;
 mod failures;
 mod forwarding;
 mod framing;
+mod hostile_origin;
 mod intermediary;
 mod lenders;
 mod limits;
