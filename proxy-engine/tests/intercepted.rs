@@ -7,13 +7,15 @@
     reason = "a test stops at the first surprise; the office is shared with other tests"
 )]
 
+#[path = "websocket/conversation.rs"]
+mod conversation;
 #[path = "corporate_network/office.rs"]
 mod office;
 #[path = "intercepted/upstream.rs"]
 mod upstream;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use office::{NEAR, Office};
@@ -179,6 +181,37 @@ fn each_request_of_an_intercepted_connection_goes_to_the_host_that_it_names() {
             &address,
         ]
     );
+}
+
+#[test]
+fn an_intercepted_websocket_says_everything_it_can() {
+    let office = Office::open();
+    let bound = office
+        .corp
+        .proxy
+        .enter(|| TcpListener::bind("10.66.0.2:3128"));
+    let upstream = bound.unwrap().unwrap();
+    let _engine = office.engine(&THROUGH, "");
+    let pod = pod_dials(&office.corp, &format!("{ORIGIN}:80"));
+    upstream.set_nonblocking(true).unwrap();
+    pod.set_nonblocking(true).unwrap();
+    let conversation = async {
+        let upstream = tokio::net::TcpListener::from_std(upstream).unwrap();
+        let pod = tokio::net::TcpStream::from_std(pod).unwrap();
+        let served = tokio::spawn(async move {
+            let (stream, _) = upstream.accept().await.unwrap();
+            conversation::echo(stream).await
+        });
+        let shaken = tokio_tungstenite::client_async("ws://web.example.test/chat", pod);
+        let (mut socket, _) = shaken.await.unwrap();
+        conversation::everything(&mut socket).await;
+        conversation::close(socket, 1000).await;
+        assert_eq!(served.await.unwrap(), "1000");
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(conversation);
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod policy;
 mod program;
 mod tunnels;
 mod upgrades;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::time::Duration;
