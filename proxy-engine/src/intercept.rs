@@ -32,6 +32,8 @@ mod nftables;
 mod original_dst;
 #[cfg(not(target_os = "linux"))]
 mod other;
+#[cfg(target_os = "linux")]
+mod routes;
 
 #[cfg(target_os = "linux")]
 pub use capabilities::drop_capabilities;

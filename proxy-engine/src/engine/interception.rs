@@ -8,6 +8,9 @@ use crate::control::{InterceptionState, Problem};
 use crate::intercept::{Families, InterceptError, Interceptor};
 use crate::observe::Changes;
 
+/// Problems that end without being tried again: whoever holds the rules sees when, and says so.
+const FOLLOWED: [&str; 3] = ["no_address", "no_default_route", "handshakes_dropped"];
+
 /// Keeps interception as the policy wants it, through whoever sets the rules.
 #[derive(Debug)]
 pub(super) struct Intercepting {
@@ -62,11 +65,16 @@ impl Intercepting {
         let mut door = self.door.lock().await;
         if let Some(interceptor) = &door.interceptor {
             let now = interceptor.state();
-            if !matches!(now, InterceptionState::Failed { .. }) {
-                self.show(now);
+            let is_followed = match &now {
+                InterceptionState::Failed { problem, .. } => {
+                    FOLLOWED.contains(&problem.code.as_str())
+                }
+                InterceptionState::On { .. } | InterceptionState::Off => true,
+            };
+            self.show(now);
+            if is_followed {
                 return;
             }
-            self.show(now);
         }
         let failed = matches!(*self.shown(), InterceptionState::Failed { .. });
         if failed && self.by != InterceptBy::Nobody {

@@ -81,6 +81,14 @@ pub enum InterceptError {
         "no interface here has an address that captured traffic could be sent to: it begins as soon as one has"
     )]
     NoAddress,
+    /// What containers send to far places is refused before the FORWARD rules are asked.
+    #[error(
+        "this machine has no default route for {family}, and what has no route is not captured: give it one (`ip route add default dev IFACE` is enough, wherever it leads), or run the engine with --ignore-forward"
+    )]
+    NoDefaultRoute {
+        /// `IPv4` or `IPv6`.
+        family: &'static str,
+    },
     /// The listening socket could not be had.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -131,6 +139,7 @@ impl InterceptError {
             Self::Dropped { .. } => "handshakes_dropped",
             Self::Netns { .. } => "netns_unreachable",
             Self::NoAddress => "no_address",
+            Self::NoDefaultRoute { .. } => "no_default_route",
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 "port_in_use"
             }

@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use super::addresses::{AddressWatch, Addresses};
 use super::forwarded::Forwarded;
 use super::nftables::{self, Capture, NftSocket, Targets};
-use super::{InterceptError, InterfacePattern, capabilities};
+use super::{InterceptError, InterfacePattern, capabilities, routes};
 use crate::config::{Interception, Ports};
 use crate::control::InterceptionState;
 
@@ -44,6 +44,8 @@ pub(super) struct Holder {
     /// Open from the first time that it is needed.
     forwarded: Option<Forwarded>,
     handshakes: Handshakes,
+    /// The family that is captured and has no way out.
+    without_way: Option<&'static str>,
     looked: Instant,
     /// Addresses changed, and the table does not know yet.
     behind: bool,
@@ -84,6 +86,7 @@ impl Holder {
             stage: Stage::Empty,
             forwarded: None,
             handshakes: Handshakes::default(),
+            without_way: None,
             looked: Instant::now(),
             behind: false,
         };
@@ -138,6 +141,7 @@ impl Holder {
             problem: None,
         };
         self.fill(wanted)?;
+        self.look_for_a_way();
         match &self.stage {
             Stage::Capturing(now) if now.targets == Targets::default() => {
                 Err(InterceptError::NoAddress)
@@ -202,6 +206,19 @@ impl Holder {
         Ok(())
     }
 
+    /// Notes whether what is captured leads anywhere, which the FORWARD rules take for granted.
+    fn look_for_a_way(&mut self) {
+        self.without_way = match &self.stage {
+            Stage::Capturing(now) if !now.interception.ignore_forward => {
+                routes::without_way(now.targets, &now.neighbours).unwrap_or_else(|error| {
+                    tracing::debug!(%error, "whether there is a way out is not known");
+                    None
+                })
+            }
+            Stage::Capturing(_) | Stage::Inert { .. } | Stage::Empty => None,
+        };
+    }
+
     /// What is in force.
     pub(super) fn state(&self) -> InterceptionState {
         let Stage::Capturing(now) = &self.stage else {
@@ -215,7 +232,10 @@ impl Holder {
             .handshakes
             .are_dropped()
             .then(|| InterceptError::Dropped { listener }.problem());
-        match now.problem.clone().or(nowhere).or(dropped) {
+        let no_way = self
+            .without_way
+            .map(|family| InterceptError::NoDefaultRoute { family }.problem());
+        match now.problem.clone().or(nowhere).or(no_way).or(dropped) {
             Some(problem) => InterceptionState::Failed {
                 interception,
                 problem,
@@ -296,6 +316,7 @@ impl Holder {
         }
         if matches!(self.stage, Stage::Capturing(_)) && self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
+            self.look_for_a_way();
             match nftables::counted(&self.table) {
                 Ok(counted) => self.handshakes.note(counted),
                 Err(error) => tracing::debug!(%error, "the table's counters cannot be read"),

@@ -9,6 +9,7 @@ mod commands;
 mod elsewhere;
 mod loops;
 mod neighbours;
+mod no_route;
 mod processes;
 mod quic;
 mod refused;
