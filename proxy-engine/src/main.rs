@@ -58,14 +58,25 @@ enum Command {
     /// engine's own user may. Where no engine answers, this is the same as `run`.
     ///
     /// An engine that gets SIGUSR2 starts this by itself, with its own flags, from where it was
-    /// started: put the new program there, and send it.
+    /// started: put the new program there, and send it. The service does it at
+    /// `systemctl reload gangway-engine`.
     #[command(verbatim_doc_comment)]
-    TakeOver(Box<RunFlags>),
+    TakeOver(Box<TakeOverFlags>),
     /// Hold the firewall rules for an engine that runs without privilege (root)
     ///
     /// It understands no byte from the network (it passes opening segments on). When its engine is gone for two seconds, it withdraws
     /// the rules, so that traffic flows as if nothing were installed.
     Broker(BrokerFlags),
+}
+
+#[derive(Debug, Args)]
+struct TakeOverFlags {
+    /// Return as soon as the new engine serves; it goes on by itself. Ends with 1 where it does not
+    /// come to that
+    #[arg(long)]
+    detach: bool,
+    #[command(flatten)]
+    run: RunFlags,
 }
 
 #[derive(Debug, Args)]
@@ -107,7 +118,10 @@ fn main() -> Exit {
     };
     match cli.command {
         Command::Run(flags) => ended(run::run(*flags, Beginning::New), RunError::exit),
-        Command::TakeOver(flags) => ended(run::run(*flags, Beginning::TakeOver), RunError::exit),
+        Command::TakeOver(flags) if flags.detach => {
+            ended(run::detached::begin(flags.run), RunError::exit)
+        }
+        Command::TakeOver(flags) => ended(run::run(flags.run, Beginning::TakeOver), RunError::exit),
         Command::Broker(flags) => ended(broker(flags), |_| Exit::Failed),
     }
 }

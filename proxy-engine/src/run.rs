@@ -1,8 +1,10 @@
 //! `proxy-engine run` and `proxy-engine take-over`.
 
+pub(crate) mod detached;
 mod successor;
 
 use std::io::{self, IsTerminal};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use proxy_engine::accept::ListenError;
@@ -57,6 +59,9 @@ pub(crate) enum RunError {
     WhosePlace,
     #[error(transparent)]
     TakeOver(#[from] TakeOverError),
+    /// A new engine that was started for that said why.
+    #[error("the new engine did not take over ({0}); what it said stands above")]
+    Detached(ExitStatus),
     /// Metrics were asked for, and nobody could fetch them.
     #[error("--metrics: {0}")]
     Metrics(#[from] ListenError),
@@ -76,6 +81,7 @@ impl RunError {
             | Self::Engine(_)
             | Self::NoListener(_)
             | Self::TakeOver(_)
+            | Self::Detached(_)
             | Self::Metrics(_)
             | Self::System(_) => Exit::Failed,
         }
