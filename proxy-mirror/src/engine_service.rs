@@ -5,6 +5,7 @@
 //! atomically, given back exactly.
 
 mod account;
+mod exchange;
 mod lenders;
 
 use std::path::{Path, PathBuf};
@@ -84,7 +85,9 @@ fn beside(own: &Path) -> Option<PathBuf> {
 }
 
 /// Installs the service and starts it, now and at every boot: user and group, program, units. The
-/// user who asked for root with sudo or pkexec may lend to it from then on. Returns when its control socket answers. Blocks; asks for root where this process is not.
+/// user who asked for root with sudo or pkexec may lend to it from then on. A service that runs is
+/// exchanged, where it can be without cutting a connection. Returns when its control socket
+/// answers. Blocks; asks for root where this process is not.
 ///
 /// # Errors
 /// [`ChangeError`]; what was done until then is in the journal, and [`remove`] gives it back.
@@ -99,26 +102,17 @@ pub fn install(desks: &Desks) -> Result<(), ChangeError> {
         });
     }
     let desk = desk(desks);
-    let had = FILES
-        .iter()
-        .map(|file| written(&desk, file))
-        .collect::<Result<Vec<_>, _>>()?;
+    let before = exchange::Before::look(&desk)?;
     account::make(&desk, &FileId::EngineUser)?;
     lenders::add(&desk)?;
     for file in FILES {
         desk.carry_out(&Change::InstallFile { file }, &[])?;
     }
     run(host, Command::DaemonReload)?;
-    let changed = FILES
-        .iter()
-        .zip(had)
-        .any(|(file, had)| written(&desk, file).ok().flatten() != had);
     for unit in UNITS {
         run(host, Command::EnableNow(unit))?;
-        if changed {
-            run(host, Command::Restart(unit))?;
-        }
     }
+    exchange::exchange(&desk, &before)?;
     wait_until_it_answers(host)
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn status() -> Status {
         },
         engine: EngineView {
             runs: EngineRuns::Service,
+            version: env!("CARGO_PKG_VERSION").into(),
             listening: vec!["127.0.0.1:3182".into()],
             listen_errors: Vec::new(),
             intercepts: Said::new("said_nothing", &[]),

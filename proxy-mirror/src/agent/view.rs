@@ -88,6 +88,7 @@ pub(super) fn engine(report: &Report) -> EngineView {
     let Some(status) = &report.status else {
         return view;
     };
+    view.version.clone_from(&status.version);
     view.open_connections = status.connections.open;
     for listener in &status.listeners {
         match &listener.error {
@@ -138,6 +139,7 @@ pub(super) fn engine(report: &Report) -> EngineView {
 fn nothing(runs: EngineRuns) -> EngineView {
     EngineView {
         runs,
+        version: String::new(),
         listening: Vec::new(),
         listen_errors: Vec::new(),
         intercepts: Said::new("said_nothing", &[]),

@@ -127,6 +127,8 @@ pub enum Command<'a> {
     ResetFailed(UnitId),
     /// `systemctl restart UNIT`
     Restart(UnitId),
+    /// `systemctl reload UNIT`
+    Reload(UnitId),
     /// `systemctl enable --now UNIT`
     EnableNow(UnitId),
     /// `systemctl disable --now UNIT`
@@ -169,6 +171,7 @@ impl<'a> Command<'a> {
             Self::DaemonReload => vec!["systemctl", "daemon-reload"],
             Self::ResetFailed(unit) => vec!["systemctl", "reset-failed", unit.name()],
             Self::Restart(unit) => vec!["systemctl", "restart", unit.name()],
+            Self::Reload(unit) => vec!["systemctl", "reload", unit.name()],
             Self::EnableNow(unit) => vec!["systemctl", "enable", "--now", unit.name()],
             Self::DisableNow(unit) => vec!["systemctl", "disable", "--now", unit.name()],
             Self::Status(unit) => {

@@ -78,6 +78,8 @@ pub enum PolicyKind {
 pub struct EngineView {
     /// Where it runs.
     pub runs: EngineRuns,
+    /// Its version; empty where it says nothing.
+    pub version: String,
     /// The relay's addresses that listen.
     pub listening: Vec<String>,
     /// Listeners that could not be opened, each in one sentence.

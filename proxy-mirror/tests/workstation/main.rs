@@ -18,6 +18,7 @@ mod workstation {
     mod demo;
     mod distro;
     mod elevation;
+    mod exchange;
     mod hand_edited;
     mod lending;
     mod loss;

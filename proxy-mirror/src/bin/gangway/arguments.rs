@@ -162,6 +162,8 @@ pub(crate) enum EngineCommand {
 Copies the engine to /usr/local/lib/gangway, writes gangway-engine.service and
 gangway-broker.service to /etc/systemd/system, makes the system user `gangway`, and starts both,
 now and at each boot. No target is told of it: that is `gangway apply`.
+Over an older one, the new engine takes the place of the running one, and no connection is cut. The
+broker goes on with the program that it began with, until its next start.
   gangway engine install --yes && gangway apply")]
     Install {
         /// Do not ask
@@ -177,7 +179,7 @@ Targets that were told its address keep it: give them back first.
         #[arg(short, long)]
         yes: bool,
     },
-    /// Say whether it is installed, runs and answers
+    /// Say whether it is installed, runs and answers, and which version it has
     #[command(after_help = "\
 Ends with 4 when it does not.
   gangway engine status --json | jq .service")]

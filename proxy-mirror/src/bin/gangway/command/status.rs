@@ -111,6 +111,10 @@ pub(super) fn engine_lines(engine: &EngineView, output: Output, words: Words) ->
         EngineRuns::Absent => "cli_engine_absent",
     });
     let mut lines = vec![format!("  {runs}")];
+    if !engine.version.is_empty() {
+        let version = words.with("cli_engine_version", &[("version", &engine.version)]);
+        lines.push(format!("  {}", plain(&version)));
+    }
     if !engine.listening.is_empty() {
         let list = engine.listening.join(", ");
         lines.push(format!(

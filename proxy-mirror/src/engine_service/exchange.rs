@@ -1,0 +1,98 @@
+//! What was installed in the place of what runs: the engine hands over to its successor, so that no
+//! connection is cut.
+//!
+//! The broker cannot: the rules that intercepted connections live by are its process's own. It
+//! goes on with the program that it was started from, as long as the new engine and it understand
+//! each other.
+
+use proxy_engine::control::InterceptionState;
+use proxy_engine::control::client::Client;
+
+use super::{CONTROL, UNITS, run, written};
+use crate::change::host::{Command, Host};
+use crate::change::{ChangeError, Desk, FileId, UnitId};
+
+/// Problems of interception that an engine and a broker of different versions have.
+const MISUNDERSTOOD: [&str; 2] = ["broker_version", "invalid_request"];
+
+/// What there was before the service was installed.
+pub(super) struct Before {
+    program: Option<Vec<u8>>,
+    broker: Unit,
+    engine: Unit,
+}
+
+struct Unit {
+    text: Option<Vec<u8>>,
+    runs: bool,
+}
+
+impl Before {
+    /// Looks.
+    ///
+    /// # Errors
+    /// [`ChangeError`] where a file cannot be read, or systemd cannot be asked.
+    pub(super) fn look(desk: &Desk) -> Result<Self, ChangeError> {
+        let unit = |file: &FileId, unit| {
+            Ok::<_, ChangeError>(Unit {
+                text: written(desk, file)?,
+                runs: runs(desk.host.as_ref(), unit)?,
+            })
+        };
+        Ok(Self {
+            program: written(desk, &FileId::EngineBinary)?,
+            broker: unit(&FileId::BrokerUnit, UnitId::Broker)?,
+            engine: unit(&FileId::EngineUnit, UnitId::Engine)?,
+        })
+    }
+}
+
+/// Brings what ran before to what is installed now. What was started meanwhile is that already.
+///
+/// # Errors
+/// [`ChangeError`] where a unit does not start again.
+pub(super) fn exchange(desk: &Desk, before: &Before) -> Result<(), ChangeError> {
+    let host = desk.host.as_ref();
+    let program = written(desk, &FileId::EngineBinary)? != before.program;
+    let broker = written(desk, &FileId::BrokerUnit)? != before.broker.text;
+    let engine = written(desk, &FileId::EngineUnit)? != before.engine.text;
+    if before.broker.runs && (broker || program && !before.engine.runs) {
+        run(host, Command::Restart(UnitId::Broker))?;
+    }
+    if !before.engine.runs || !(engine || program) {
+        return Ok(());
+    }
+    if host.run(Command::Reload(UnitId::Engine))?.success() && is_understood() {
+        return Ok(());
+    }
+    // It is too old to hand over, or its broker too old for the new one.
+    for unit in UNITS {
+        run(host, Command::Restart(unit))?;
+    }
+    Ok(())
+}
+
+fn runs(host: &dyn Host, unit: UnitId) -> Result<bool, ChangeError> {
+    let condition = host.run(Command::Condition(unit))?;
+    let mut lines = condition.stdout.lines();
+    Ok(lines.any(|line| line == "ActiveState=active"))
+}
+
+/// Whether the new engine and the broker speak the same language.
+fn is_understood() -> bool {
+    // A thread of its own: who calls this may be a runtime's.
+    let asked = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .ok()?;
+        let status = runtime.block_on(Client::new(CONTROL).status()).ok()?;
+        Some(match status.interception {
+            InterceptionState::Failed { problem, .. } => {
+                !MISUNDERSTOOD.contains(&problem.code.as_str())
+            }
+            InterceptionState::Off | InterceptionState::On { .. } => true,
+        })
+    });
+    asked.join().ok().flatten().unwrap_or(false)
+}
