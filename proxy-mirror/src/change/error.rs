@@ -54,6 +54,12 @@ pub enum ChangeError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file or folder of the machine's that this user may not read.
+    #[error("{path} cannot be read by this user: run gangway as root for it", path = path.display())]
+    Forbidden {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// A record of the journal cannot be read.
     #[error("the journal's record {path} cannot be read: {message}", path = path.display())]
     Journal {
@@ -128,6 +134,7 @@ impl ChangeError {
             Self::Unsafe { .. } => "file_unsafe",
             Self::Value { .. } => "value_refused",
             Self::Io { .. } => "file_io",
+            Self::Forbidden { .. } => "file_forbidden",
             Self::Journal { .. } => "journal_unreadable",
             Self::Command { .. } => "command_failed",
             Self::Stale { .. } => "plan_stale",

@@ -1,7 +1,11 @@
 //! A plan says what will be done, and only that is done.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use proxy_mirror::change::plan::build;
 use proxy_mirror::change::{Change, ChangeError, Desks, UnitId, execute};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use crate::sandbox::{DAEMON_JSON, Sandbox, cli_config, daemon_json, drop_in, proposal};
 
@@ -102,4 +106,46 @@ fn a_target_whose_file_is_malformed_is_refused_alone() {
     );
     let folder = machine.root().join("etc/systemd/system/docker.service.d");
     assert!(!folder.exists(), "nor its other file");
+}
+
+#[test]
+fn a_target_whose_file_this_user_may_not_read_is_refused_alone_and_says_who_may() {
+    let machine = Sandbox::new();
+    let secret = machine.write("etc/docker/daemon.json", "{}");
+    let cli = machine.write("home/config.json", "{}");
+    let proposals = vec![
+        proposal("docker-daemon", &[daemon_json()]),
+        proposal("docker-cli", &[cli_config(&cli)]),
+    ];
+    // Root, too, but for what lets it pass by the mode: of this thread alone.
+    let planned = std::thread::scope(|scope| {
+        let plan = scope.spawn(|| {
+            std::fs::set_permissions(&secret, Permissions::from_mode(0)).unwrap();
+            let none = CapabilitySets {
+                effective: CapabilitySet::empty(),
+                permitted: CapabilitySet::empty(),
+                inheritable: CapabilitySet::empty(),
+            };
+            set_capabilities(None, none).unwrap();
+            build(&machine.desks, proposals)
+        });
+        plan.join().unwrap()
+    });
+    let [refused] = planned.view.refused.as_slice() else {
+        panic!("{:#?}", planned.view);
+    };
+    assert_eq!(refused.target.0, "docker-daemon");
+    assert_eq!(refused.problem.code, "file_forbidden");
+    let message = &refused.problem.message;
+    assert!(
+        message.contains("daemon.json") && message.contains("as root"),
+        "{message}"
+    );
+    let whose: Vec<_> = planned
+        .view
+        .steps
+        .iter()
+        .map(|step| step.target.0.as_str())
+        .collect();
+    assert_eq!(whose, ["docker-cli"]);
 }

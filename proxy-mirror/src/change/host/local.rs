@@ -81,7 +81,7 @@ impl Local {
                         "it is a symbolic link or no folder; root writes only through real folders: replace it by one",
                     ));
                 }
-                Err(error) => return Err(ChangeError::io("open", &walked)(error.into())),
+                Err(error) => return Err(unread("open", &walked, error)),
             };
             root_alone(&folder, &walked)?;
         }
@@ -99,6 +99,15 @@ fn unsafe_path(path: &Path, reason: &str) -> ChangeError {
     ChangeError::Unsafe {
         path: path.to_owned(),
         reason: reason.to_owned(),
+    }
+}
+
+fn unread(doing: &'static str, path: &Path, error: Errno) -> ChangeError {
+    match error {
+        Errno::ACCESS => ChangeError::Forbidden {
+            path: path.to_owned(),
+        },
+        error => ChangeError::io(doing, path)(error.into()),
     }
 }
 
@@ -184,7 +193,7 @@ impl Host for Local {
                     "it is a symbolic link; root writes only real files: replace it by one",
                 ));
             }
-            Err(error) => return Err(ChangeError::io("read", place.path)(error.into())),
+            Err(error) => return Err(unread("read", place.path, error)),
         };
         let stat = rustix::fs::fstat(&file)
             .map_err(|e| ChangeError::io("look at", place.path)(e.into()))?;
