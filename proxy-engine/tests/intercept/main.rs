@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod alone;
+mod broker_door;
 mod brokered;
 mod capture;
 mod commands;
