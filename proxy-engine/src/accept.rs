@@ -9,6 +9,9 @@ pub mod inward;
 mod listener;
 #[cfg(target_os = "linux")]
 mod owner;
+#[cfg(not(target_os = "linux"))]
+#[path = "accept/no_owner.rs"]
+mod owner;
 mod room;
 mod served;
 mod transparent;
