@@ -5,12 +5,17 @@
 //! kernel chooses from, none is left after a minute of 470 connections a second. The kernel takes
 //! such a port again for a socket that is bound to it by name: that is safe by the timestamps of
 //! TCP (RFC 7323, section 5), which both ends have on by default.
+//!
+//! Long before none is left, the kernel's own choice gets slow: it looks at each port of every
+//! second number, and at all that wait, before it turns to the other half. At 1,000 connections a
+//! second that took an engine's whole processor after 14 seconds. So the kernel chooses only while
+//! few connections are dialled.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -19,14 +24,21 @@ use crate::accept::dialing_socket;
 
 /// A port may be in use towards the same peer: another one is tried, so often.
 const TRIES: usize = 64;
-/// The kernel looks at each of its ports before it says that none is left: after that, it is not
-/// asked again for so long.
-const SHORT: Duration = Duration::from_mins(1);
+/// How long a port waits.
+const WAIT: Duration = Duration::from_mins(1);
+/// The kernel chooses as long as no more than one in so many of its ports was dialled from in a
+/// minute: then it finds one at the first look.
+const FEW: u32 = 8;
 /// The kernel's own range where it cannot be read (ip(7), `ip_local_port_range`).
 const USUAL: RangeInclusive<u16> = 32768..=60999;
 
-/// Until when the kernel is not asked for a port.
-static SHORT_UNTIL: Mutex<Option<Instant>> = Mutex::new(None);
+/// How many connections were dialled of late.
+static DIALLED: Mutex<Dialled> = Mutex::new(Dialled {
+    since: None,
+    now: 0,
+    before: 0,
+    ports: USUAL,
+});
 /// Which port is tried next, counted from the first of the range.
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
@@ -35,21 +47,18 @@ static NEXT: AtomicU16 = AtomicU16::new(0);
 /// # Errors
 /// Those of connect(2).
 pub(super) async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
-    if !is_short() {
+    let (few, range) = dialled().one_more(Instant::now());
+    if few {
         match from(to, 0).await {
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
             other => return other,
         }
     }
-    let range = range();
     for _ in 0..TRIES {
-        let connected = match from(to, next(&range)).await {
-            Err(error) if is_taken(&error) => continue,
-            other => other?,
-        };
-        // Only now it is known that it was for the ports.
-        *lock() = Some(Instant::now() + SHORT);
-        return Ok(connected);
+        match from(to, next(&range)).await {
+            Err(error) if is_taken(&error) => {}
+            other => return other,
+        }
     }
     from(to, 0).await
 }
@@ -77,13 +86,36 @@ fn is_taken(error: &io::Error) -> bool {
     )
 }
 
-fn is_short() -> bool {
-    lock().is_some_and(|until| Instant::now() < until)
+fn dialled() -> MutexGuard<'static, Dialled> {
+    // The numbers are whole between two statements.
+    DIALLED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Option<Instant>> {
-    // One value, stored whole.
-    SHORT_UNTIL.lock().unwrap_or_else(PoisonError::into_inner)
+/// Counts by the minute.
+struct Dialled {
+    since: Option<Instant>,
+    now: u32,
+    /// In the minute before.
+    before: u32,
+    /// What the kernel chooses from, as it was when this minute began.
+    ports: RangeInclusive<u16>,
+}
+
+impl Dialled {
+    /// Counts one more. Whether those whose ports may wait are still few, and what to choose from
+    /// if not.
+    fn one_more(&mut self, now: Instant) -> (bool, RangeInclusive<u16>) {
+        let age = self.since.map(|since| now - since);
+        if age.is_none_or(|age| age >= WAIT) {
+            // What is older than two minutes waits no more.
+            let fresh = age.is_some_and(|age| age < WAIT * 2);
+            self.before = if fresh { self.now } else { 0 };
+            (self.since, self.now, self.ports) = (Some(now), 0, range());
+        }
+        self.now = self.now.saturating_add(1);
+        let few = u32::try_from(self.ports.len()).unwrap_or(u32::MAX) / FEW;
+        (self.now.max(self.before) <= few, self.ports.clone())
+    }
 }
 
 fn next(range: &RangeInclusive<u16>) -> u16 {
@@ -111,6 +143,31 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     const FEW: usize = 16;
+
+    #[test]
+    fn the_kernel_chooses_while_few_are_dialled_and_again_two_minutes_after_many() {
+        let mut dialled = super::Dialled {
+            since: None,
+            now: 0,
+            before: 0,
+            ports: super::USUAL,
+        };
+        let range = super::range();
+        let few = range.len() / super::FEW as usize;
+        let began = std::time::Instant::now();
+        for _ in 0..few {
+            assert_eq!(dialled.one_more(began), (true, range.clone()));
+        }
+        assert!(!dialled.one_more(began).0, "one more than few");
+        let minutes = |minutes| began + Duration::from_mins(minutes);
+        assert!(!dialled.one_more(minutes(1)).0, "their ports may wait");
+        assert!(dialled.one_more(minutes(2)).0, "few in the last minute");
+        for _ in 0..few {
+            dialled.one_more(minutes(2));
+        }
+        assert!(!dialled.one_more(minutes(2)).0, "many again");
+        assert!(dialled.one_more(minutes(4)).0, "nothing for two minutes");
+    }
 
     #[test]
     fn more_connections_are_opened_than_there_are_ports_although_each_is_closed_here_first() {
