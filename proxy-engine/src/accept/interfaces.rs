@@ -35,6 +35,20 @@ const FRESH: Duration = Duration::from_secs(1);
 static LAST: Mutex<Option<Found>> = Mutex::new(None);
 
 #[cfg(unix)]
+thread_local! {
+    /// The number of this thread's network namespace. A thread that enters another does so before
+    /// anything else.
+    static NAMESPACE: u64 = namespace();
+}
+
+#[cfg(unix)]
+fn namespace() -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    // Where there are no such files there is one namespace.
+    std::fs::metadata("/proc/thread-self/ns/net").map_or(0, |file| file.ino())
+}
+
+#[cfg(unix)]
 struct Found {
     when: Instant,
     /// The network namespace: the number of its file.
@@ -49,9 +63,7 @@ struct Found {
 /// Those of getifaddrs(3).
 #[cfg(unix)]
 pub fn attached() -> io::Result<Arc<[Attached]>> {
-    use std::os::unix::fs::MetadataExt;
-    // Where there are no such files there is one namespace.
-    let namespace = std::fs::metadata("/proc/thread-self/ns/net").map_or(0, |file| file.ino());
+    let namespace = NAMESPACE.with(|number| *number);
     // One value, stored whole.
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     let known = last.as_ref();
