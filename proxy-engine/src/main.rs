@@ -64,8 +64,9 @@ enum Command {
     TakeOver(Box<TakeOverFlags>),
     /// Hold the firewall rules for an engine that runs without privilege (root)
     ///
-    /// It understands no byte from the network (it passes opening segments on). When its engine is gone for two seconds, it withdraws
-    /// the rules, so that traffic flows as if nothing were installed.
+    /// It understands no byte from the network (where the kernel cannot copy packets, it passes
+    /// opening segments on). When its engine is gone for two seconds, it withdraws the rules, so
+    /// that traffic flows as if nothing were installed.
     Broker(BrokerFlags),
 }
 

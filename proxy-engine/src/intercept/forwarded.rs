@@ -3,14 +3,19 @@
 //! A connection that is captured where it arrives never sees the FORWARD rules: a drop in Docker's
 //! `DOCKER-USER` or a cluster's network policy would no longer hold. So its opening segment is let
 //! through first, as if nothing were installed. Where it would leave the machine, every rule about
-//! forwarding has had its say; there the table takes it out and hands a copy to this process
-//! (`log group`), which sends it again as one of this machine's own, marked with [`MARK`]. The
-//! table sends what bears the mark to the listener, by way of the loopback interface, and the
-//! kernel remembers where it was going: from then on it is captured like any other. The client
-//! notices nothing. What was refused on the way, or has no route, never gets that far.
+//! forwarding has had its say; there the table takes it out, and a copy of it begins anew as one of
+//! this machine's own, marked with [`MARK`]. The table sends what bears the mark to the listener,
+//! by way of the loopback interface, and the kernel remembers where it was going: from then on it
+//! is captured like any other. The client notices nothing. What was refused on the way, or has no
+//! route, never gets that far.
 //!
 //! This also makes the INPUT rules of a host firewall none of its business: the segment comes in by
 //! loopback, the rest belongs to a connection that is known.
+//!
+//! The kernel makes the copy by itself where it has `nft_dup_ipv4` and `nft_dup_ipv6`, as those of
+//! the usual distributions do. What follows here is for one that has not (an early WSL2): it hands
+//! the copy to this process (`log group`), which sends it again, for the price of a detour through
+//! a process at every connection.
 //!
 //! Of the copy, only the lengths in its headers are looked at, to sum it up: see [`segment`].
 
@@ -30,6 +35,9 @@ use log::PacketLog;
 /// What marks a segment that is sent again. No bit of it is one that Docker, Kubernetes (0xc000),
 /// Calico (the upper half) or Cilium (0x0f00) read anything into.
 pub(super) const MARK: u32 = 0x3067;
+
+/// What marks a segment that is taken out, until it is.
+pub(super) const TAKEN: u32 = 0x3066;
 
 /// `IPPROTO_RAW`: headers are sent as they are given, nothing is received.
 const RAW: i32 = 255;

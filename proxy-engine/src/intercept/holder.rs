@@ -17,7 +17,7 @@ use ipnet::IpNet;
 
 use super::addresses::{AddressWatch, Addresses};
 use super::forwarded::Forwarded;
-use super::nftables::{self, Capture, NftSocket, Targets};
+use super::nftables::{self, Capture, Kernel, NftSocket, Road, Targets};
 use super::{InterceptError, InterfacePattern, capabilities, routes};
 use crate::config::{Interception, Ports};
 use crate::control::InterceptionState;
@@ -41,7 +41,8 @@ pub(super) struct Holder {
     watch: AddressWatch,
     table: String,
     stage: Stage,
-    /// Open from the first time that it is needed.
+    kernel: Kernel,
+    /// Open from the first time that it is needed, in a kernel that does not copy packets.
     forwarded: Option<Forwarded>,
     handshakes: Handshakes,
     /// The family that is captured and has no way out.
@@ -84,6 +85,7 @@ impl Holder {
             watch: AddressWatch::open()?,
             socket,
             stage: Stage::Empty,
+            kernel: Kernel::default(),
             forwarded: None,
             handshakes: Handshakes::default(),
             without_way: None,
@@ -94,14 +96,58 @@ impl Holder {
         Ok(holder)
     }
 
-    /// Asks the kernel whether it would take the table, every part of it. Nothing changes.
+    /// Asks the kernel whether it would take the table, every part of it; what not every kernel can
+    /// do is left out where this one cannot. Nothing changes.
     pub(super) fn probe(&mut self) -> Result<(), InterceptError> {
+        if !matches!(self.stage, Stage::Empty) {
+            // What a table was made for, it keeps.
+            return self.try_out(self.kernel);
+        }
+        let all = Kernel {
+            copies: true,
+            timeouts: true,
+        };
+        let (no_copies, no_timeouts) = (
+            Kernel {
+                copies: false,
+                ..all
+            },
+            Kernel {
+                timeouts: false,
+                ..all
+            },
+        );
+        let neither = Kernel {
+            copies: false,
+            ..no_timeouts
+        };
+        for kernel in [all, no_timeouts, no_copies] {
+            match self.try_out(kernel) {
+                Ok(()) => {
+                    self.kernel = kernel;
+                    return Ok(());
+                }
+                Err(InterceptError::NotPermitted) => return Err(InterceptError::NotPermitted),
+                Err(error) => tracing::info!(%error, "this kernel cannot do everything"),
+            }
+        }
+        self.try_out(neither)?;
+        self.kernel = neither;
+        Ok(())
+    }
+
+    fn try_out(&mut self, kernel: Kernel) -> Result<(), InterceptError> {
         let table = format!("{}-probe", self.table);
         let capture = Capture {
             interfaces: &[InterfacePattern::Prefix("gangway".to_owned())],
             exclude: &[],
             ports: &Ports::default(),
-            behind_forward: Some(1),
+            road: if kernel.copies {
+                Road::Copied
+            } else {
+                Road::Logged(1)
+            },
+            kernel,
             listener: 3183,
             local: &BTreeSet::new(),
             neighbours: &[],
@@ -154,16 +200,17 @@ impl Holder {
         if matches!(&self.stage, Stage::Capturing(now) if *now == wanted) {
             return Ok(());
         }
-        let behind_forward = if wanted.interception.ignore_forward {
-            None
-        } else {
-            Some(self.forwarded()?.group())
+        let road = match (wanted.interception.ignore_forward, self.kernel.copies) {
+            (true, _) => Road::Early,
+            (false, true) => Road::Copied,
+            (false, false) => Road::Logged(self.forwarded()?.group()),
         };
         let capture = Capture {
             interfaces: &wanted.interception.interfaces,
             exclude: &wanted.interception.exclude,
             ports: &wanted.interception.ports,
-            behind_forward,
+            road,
+            kernel: self.kernel,
             listener: wanted.listener,
             local: &wanted.local,
             neighbours: &wanted.neighbours,
@@ -190,7 +237,10 @@ impl Holder {
     pub(super) fn withdraw(&mut self) -> Result<(), InterceptError> {
         if let Stage::Capturing(now) = &self.stage {
             let listener = now.listener;
-            commit(&mut self.socket, nftables::inert(&self.table, listener))?;
+            commit(
+                &mut self.socket,
+                nftables::inert(&self.table, listener, self.kernel),
+            )?;
             self.stage = Stage::Inert { listener };
             self.tick();
         }
@@ -200,7 +250,7 @@ impl Holder {
     /// Removes the table at once, and with it what keeps captured connections alive.
     pub(super) fn remove(&mut self) -> Result<(), InterceptError> {
         if !matches!(self.stage, Stage::Empty) {
-            commit(&mut self.socket, nftables::remove(&self.table))?;
+            commit(&mut self.socket, nftables::remove(&self.table, self.kernel))?;
             self.stage = Stage::Empty;
         }
         Ok(())
@@ -348,3 +398,6 @@ fn of_this_process(error: InterceptError) -> InterceptError {
         error => error,
     }
 }
+
+#[cfg(test)]
+mod tests;

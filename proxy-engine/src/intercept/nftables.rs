@@ -14,5 +14,5 @@ mod socket;
 
 pub(super) use counted::{Counted, counted};
 pub use list::tables_of_ours;
-pub(super) use ruleset::{Capture, Targets, inert, install, remove, replace};
+pub(super) use ruleset::{Capture, Kernel, Road, Targets, inert, install, remove, replace};
 pub(super) use socket::NftSocket;

@@ -136,7 +136,7 @@ fn bad_messages_are_refused_and_change_nothing() {
         answer(&fd).contains(r#""refused":null"#),
         "a good one is granted"
     );
-    assert_eq!(brokered.road.tables().len(), 1);
+    assert_eq!(brokered.road.holders(), 1);
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn a_killed_broker_leaves_no_rule_and_the_engine_learns_of_it() {
 fn a_broker_that_is_told_to_end_withdraws_and_leaves_nothing() {
     let brokered = Brokered::new(0, OnLoss::Hold);
     let _engine = processes::start(&brokered.road, Role::Engine(&brokered.socket));
-    assert_eq!(brokered.road.tables().len(), 1);
+    assert_eq!(brokered.road.holders(), 1);
     let status = brokered.broker.terminate(SOON).expect("its end");
     assert!(status.success(), "{status}");
     assert!(brokered.road.tables().is_empty());

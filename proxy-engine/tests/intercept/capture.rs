@@ -235,6 +235,27 @@ fn a_bridge_without_an_address_is_captured_too() {
 }
 
 #[test]
+fn a_captured_connection_that_ended_does_not_keep_its_port_from_the_next_for_minutes() {
+    let road = Road::new();
+    let interceptor = road.interceptor();
+    block(interceptor.apply(&pods(), road.listen())).expect("rules");
+    for (destination, protocol) in [
+        (SocketAddr::from((ORIGIN, 443)), "ipv4"),
+        (SocketAddr::from((ORIGIN_V6, 443)), "ipv6"),
+    ] {
+        drop(dial(&road.corp.pod, destination).expect("captured"));
+        let list = format!("conntrack -L -f {protocol} -p tcp --dport 443 --state TIME_WAIT");
+        let seconds = wait_for("the end of the connection", SOON, || {
+            let known = road.corp.node.sh(&list).ok()?;
+            let mut columns = known.lines().next()?.split_ascii_whitespace();
+            columns.nth(2)?.parse::<u32>().ok()
+        });
+        // By default it is remembered for 120 s.
+        assert!(seconds.expect("remembered") <= 5, "{destination}");
+    }
+}
+
+#[test]
 fn captured_traffic_moves_when_the_address_it_went_to_goes() {
     let road = Road::new();
     let (pod, node) = (&road.corp.pod, &road.corp.node);
@@ -273,9 +294,9 @@ fn nobody_reaches_the_transparent_listener_but_by_capture() {
     }
 }
 
-/// The lines of our table in the node.
+/// The lines of our tables in the node.
 fn table(road: &Road) -> String {
-    let list = "nft list table inet $(nft list tables | sed -n 's/.*\\(gangway-[0-9]*\\).*/\\1/p')";
+    let list = "nft list tables | grep gangway- | while read line; do nft list $line; done";
     road.corp.node.sh(list).expect("nft")
 }
 
@@ -325,11 +346,11 @@ fn the_table_reads_as_it_is_meant() {
             "ip daddr @local4 return",
             "ip daddr @private4 return",
             "ip daddr @neighbours4 return",
-            "meta nfproto ipv4 tcp dport @ports log group 26368 queue-threshold 1 drop",
+            "meta nfproto ipv4 tcp dport @ports meta mark set 0x00003066",
             "ip6 daddr @local6 return",
             "ip6 daddr @private6 return",
             "ip6 daddr @neighbours6 return",
-            "meta nfproto ipv6 tcp dport @ports log group 26368 queue-threshold 1 drop",
+            "meta nfproto ipv6 tcp dport @ports meta mark set 0x00003066",
             "chain quic {",
             "meta nfproto ipv4 reject",
             "meta nfproto ipv6 reject",
@@ -337,13 +358,16 @@ fn the_table_reads_as_it_is_meant() {
             "type nat hook prerouting priority dstnat + 1; policy accept;",
             "}",
             "chain leaving {",
-            "type filter hook postrouting priority srcnat - 2; policy accept;",
+            "type filter hook postrouting priority srcnat - 3; policy accept;",
             "iifname \"docker0\" meta l4proto tcp jump capture",
             "iifname \"br-*\" meta l4proto tcp jump capture",
+            "chain follow {",
+            "type filter hook output priority raw; policy accept;",
+            "meta mark 0x00003067 ct zone set 0",
             "chain again {",
             "type nat hook output priority -101; policy accept;",
-            "meta mark 0x00003067 meta nfproto ipv4 meta l4proto tcp counter packets 0 bytes 0 dnat ip to 10.244.0.1:3183",
-            "meta mark 0x00003067 meta nfproto ipv6 meta l4proto tcp counter packets 0 bytes 0 dnat ip6 to [fd00:244::1]:3183",
+            "meta mark 0x00003067 meta nfproto ipv4 meta l4proto tcp counter packets 0 bytes 0 ct timeout set \"short\" dnat ip to 10.244.0.1:3183",
+            "meta mark 0x00003067 meta nfproto ipv6 meta l4proto tcp counter packets 0 bytes 0 ct timeout set \"short\" dnat ip6 to [fd00:244::1]:3183",
             "chain again_from {",
             "type nat hook postrouting priority srcnat - 1; policy accept;",
             "meta mark 0x00003067 snat ip to ip saddr",
@@ -356,6 +380,11 @@ fn the_table_reads_as_it_is_meant() {
             "type filter hook input priority filter; policy accept;",
             "tcp dport 3183 ct status dnat accept",
             "tcp dport 3183 reject with tcp reset",
+            "chain taken {",
+            "type filter hook postrouting priority srcnat - 2; policy accept;",
+            "meta mark 0x00003066 meta mark set 0x00003067 dup to 127.0.0.1 device \"lo\" drop",
+            "chain taken {",
+            "meta mark 0x00003066 meta mark set 0x00003067 dup to ::1 device \"lo\" drop",
         ],
     );
     for range in [
@@ -382,14 +411,14 @@ fn the_table_that_asks_no_forward_rule_reads_as_it_is_meant() {
         &[
             "chain capture {",
             "ip daddr @neighbours4 return",
-            "meta nfproto ipv4 tcp dport @ports counter packets 0 bytes 0 dnat ip to 10.244.0.1:3183",
-            "meta nfproto ipv6 tcp dport @ports counter packets 0 bytes 0 dnat ip6 to [fd00:244::1]:3183",
+            "meta nfproto ipv4 tcp dport @ports counter packets 0 bytes 0 ct timeout set \"short\" dnat ip to 10.244.0.1:3183",
+            "meta nfproto ipv6 tcp dport @ports counter packets 0 bytes 0 ct timeout set \"short\" dnat ip6 to [fd00:244::1]:3183",
             "chain prerouting {",
             "type nat hook prerouting priority dstnat + 1; policy accept;",
             "iifname \"br-*\" meta l4proto tcp jump capture",
             "}",
             "chain leaving {",
-            "type filter hook postrouting priority srcnat - 2; policy accept;",
+            "type filter hook postrouting priority srcnat - 3; policy accept;",
             "}",
         ],
     );

@@ -22,10 +22,10 @@ fn of(netns: &testbed::Netns) -> Netns {
     path.parse().expect("a network namespace")
 }
 
-/// The tables of ours in this namespace.
+/// The tables of ours in this namespace that are for both families: one a holder.
 fn tables(netns: &testbed::Netns) -> usize {
     let tables = netns.sh("nft list tables").expect("nft");
-    tables.matches("gangway-").count()
+    tables.matches("table inet gangway-").count()
 }
 
 /// Captures in the namespace that the interceptor was told of, for listeners there.

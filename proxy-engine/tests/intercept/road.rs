@@ -85,6 +85,12 @@ impl Road {
         let ours = tables.lines().filter(|line| line.contains("gangway-"));
         ours.map(str::to_owned).collect()
     }
+
+    /// How many hold tables there: one for both families each.
+    pub(crate) fn holders(&self) -> usize {
+        let tables = self.tables();
+        tables.iter().filter(|t| t.contains("table inet")).count()
+    }
 }
 
 /// `br-pods` and the default ports.

@@ -14,7 +14,7 @@ fn a_killed_holder_leaves_no_rule() {
     let holder = processes::start(&road, Role::Holder);
     let captured = format!("captured {ORIGIN}:80");
     assert_eq!(greeting(&road.corp.pod, (ORIGIN, 80)), captured);
-    assert_eq!(road.tables().len(), 1);
+    assert_eq!(road.holders(), 1);
     holder.kill();
     wait_for("the table to go", std::time::Duration::from_secs(1), || {
         road.tables().is_empty().then_some(())
@@ -59,7 +59,7 @@ fn running_connections_survive_the_start_every_change_and_the_withdrawal() {
     for stream in &before {
         echo(stream, "withdrawn").expect("a direct connection");
     }
-    assert_eq!(road.tables().len(), 1, "kept for the one that lives");
+    assert_eq!(road.holders(), 1, "kept for the one that lives");
     drop(captured);
     wait_for("the table to go", 3 * SOON, || {
         road.tables().is_empty().then_some(())
@@ -121,9 +121,9 @@ fn two_holders_do_not_get_into_each_others_way() {
     let port = road.listen();
     block(one.apply(&pods(), port)).expect("rules");
     block(other.apply(&pods(), port)).expect("rules");
-    assert_eq!(road.tables().len(), 2);
+    assert_eq!(road.holders(), 2);
     drop(one);
-    assert_eq!(road.tables().len(), 1);
+    assert_eq!(road.holders(), 1);
     let captured = format!("captured {ORIGIN}:80");
     assert_eq!(greeting(&road.corp.pod, (ORIGIN, 80)), captured);
 }

@@ -19,7 +19,12 @@ pub(super) mod message {
     pub(crate) const NEW_SET: u16 = 9;
     pub(crate) const NEW_ELEMENTS: u16 = 12;
     pub(crate) const DELETE_ELEMENTS: u16 = 14;
+    pub(crate) const NEW_OBJECT: u16 = 18;
 }
+
+/// `NFTA_TABLE_NAME`, `NFTA_CHAIN_TABLE`, `NFTA_SET_TABLE`, `NFTA_RULE_TABLE`, …: the name of the
+/// table has the same number in every message.
+pub(super) const TABLE: u16 = 1;
 
 /// `NFPROTO_INET`: rules for IPv4 and IPv6 in one table.
 pub(super) const INET: u8 = 1;
@@ -30,7 +35,6 @@ pub(super) const IPV6: u8 = 10;
 
 /// `NFTA_TABLE_*`.
 pub(super) mod table {
-    pub(crate) const NAME: u16 = 1;
     pub(crate) const FLAGS: u16 = 2;
     /// `NFT_TABLE_F_OWNER`, Linux 5.12.
     pub(crate) const OWNER: u32 = 0x2;
@@ -38,7 +42,6 @@ pub(super) mod table {
 
 /// `NFTA_CHAIN_*` and `NFTA_HOOK_*`.
 pub(super) mod chain {
-    pub(crate) const TABLE: u16 = 1;
     pub(crate) const NAME: u16 = 3;
     pub(crate) const HOOK: u16 = 4;
     pub(crate) const POLICY: u16 = 5;
@@ -49,7 +52,6 @@ pub(super) mod chain {
 
 /// `NFTA_SET_*`, `NFTA_SET_ELEM_*`.
 pub(super) mod set {
-    pub(crate) const TABLE: u16 = 1;
     pub(crate) const NAME: u16 = 2;
     pub(crate) const FLAGS: u16 = 3;
     pub(crate) const KEY_TYPE: u16 = 4;
@@ -58,7 +60,6 @@ pub(super) mod set {
     /// `NFT_SET_INTERVAL`.
     pub(crate) const INTERVAL: u32 = 0x4;
 
-    pub(crate) const LIST_TABLE: u16 = 1;
     pub(crate) const LIST_SET: u16 = 2;
     pub(crate) const LIST_ELEMENTS: u16 = 3;
     pub(crate) const ELEMENT_KEY: u16 = 1;
@@ -67,9 +68,17 @@ pub(super) mod set {
     pub(crate) const INTERVAL_END: u32 = 1;
 }
 
+/// `NFTA_OBJ_*`.
+pub(super) mod object {
+    pub(crate) const NAME: u16 = 2;
+    pub(crate) const TYPE: u16 = 3;
+    pub(crate) const DATA: u16 = 4;
+    /// `NFT_OBJECT_CT_TIMEOUT`.
+    pub(crate) const TIMEOUTS: u32 = 7;
+}
+
 /// `NFTA_RULE_*`, `NFTA_EXPR_*`.
 pub(super) mod rule {
-    pub(crate) const TABLE: u16 = 1;
     pub(crate) const CHAIN: u16 = 2;
     pub(crate) const EXPRESSIONS: u16 = 4;
     pub(crate) const EXPRESSION_NAME: u16 = 1;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::constants::{INET, LIST_ELEMENT, SUBSYSTEM, message as m, rule};
+use super::constants::{INET, LIST_ELEMENT, SUBSYSTEM, TABLE, message as m, rule};
 use crate::intercept::netlink::{NetlinkSocket, attributes};
 
 /// Opening segments since the rules were written.
@@ -21,7 +21,7 @@ pub(crate) fn counted(table: &str) -> io::Result<Counted> {
     let mut head = vec![INET, 0, 0, 0];
     let length = u16::try_from(table.len() + 5).map_err(io::Error::other)?;
     head.extend(length.to_ne_bytes());
-    head.extend(rule::TABLE.to_ne_bytes());
+    head.extend(TABLE.to_ne_bytes());
     head.extend(table.as_bytes());
     head.push(0);
     let mut counted = Counted::default();
@@ -31,8 +31,7 @@ pub(crate) fn counted(table: &str) -> io::Result<Counted> {
                 .find(|(kind, _)| *kind == wanted)
                 .map(|(_, value)| value)
         };
-        if attribute(rule::TABLE).and_then(|name| name.strip_suffix(&[0])) != Some(table.as_bytes())
-        {
+        if attribute(TABLE).and_then(|name| name.strip_suffix(&[0])) != Some(table.as_bytes()) {
             return;
         }
         let packets = attribute(rule::EXPRESSIONS).map_or(0, packets);

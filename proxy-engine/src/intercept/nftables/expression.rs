@@ -1,9 +1,9 @@
 //! What a rule is made of: small steps over registers, in the kernel's encoding.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::constants::{
-    DATA_VALUE, DATA_VERDICT, IPV4, IPV6, LIST_ELEMENT, VERDICT_CHAIN, VERDICT_CODE, rule,
+    DATA_VALUE, DATA_VERDICT, IPV4, IPV6, LIST_ELEMENT, VERDICT_CHAIN, VERDICT_CODE, object, rule,
 };
 use crate::intercept::InterfacePattern;
 use crate::intercept::netlink::Message;
@@ -14,6 +14,9 @@ const FIRST: u32 = 1;
 const SECOND: u32 = 2;
 /// `NFT_REG_VERDICT`.
 const VERDICT: u32 = 0;
+
+/// `NFT_META_MARK`; a number of this machine's byte order.
+const PACKET_MARK: u32 = 3;
 
 /// `NFT_CMP_EQ`.
 const EQUAL: u32 = 0;
@@ -245,9 +248,53 @@ impl Expressions<'_> {
 
     /// The packet bears this mark.
     pub(super) fn marked(&mut self, mark: u32) -> &mut Self {
-        /// `NFT_META_MARK`; a number of this machine's byte order.
-        const PACKET_MARK: u32 = 3;
         self.meta(PACKET_MARK).compare(EQUAL, &mark.to_ne_bytes())
+    }
+
+    /// Puts this mark on the packet.
+    pub(super) fn mark(&mut self, mark: u32) -> &mut Self {
+        self.load(FIRST, &mark.to_ne_bytes())
+            .add("meta", |message| {
+                message.put_u32(2, PACKET_MARK);
+                message.put_u32(3, FIRST);
+            })
+    }
+
+    /// Sends a copy of the packet to this machine itself, from where it leaves for the loopback
+    /// interface. The kernel does not follow its connection.
+    pub(super) fn copy_to_loopback(&mut self, family: Family) -> &mut Self {
+        /// The loopback interface's number in every network namespace.
+        const LOOPBACK: u32 = 1;
+        match family {
+            Family::V4 => self.load(FIRST, &Ipv4Addr::LOCALHOST.octets()),
+            Family::V6 => self.load(FIRST, &Ipv6Addr::LOCALHOST.octets()),
+        };
+        self.load(SECOND, &LOOPBACK.to_ne_bytes());
+        self.add("dup", |message| {
+            message.put_u32(1, FIRST);
+            message.put_u32(2, SECOND);
+        })
+    }
+
+    /// Lets the kernel follow the connection of a packet that it was told not to follow: choosing a
+    /// zone, the usual one, makes that undecided again.
+    pub(super) fn follow(&mut self) -> &mut Self {
+        /// `NFT_CT_ZONE`.
+        const ZONE: u32 = 17;
+        self.load(FIRST, &0_u16.to_ne_bytes());
+        self.0.mark("ct zone");
+        self.add("ct", |message| {
+            message.put_u32(2, ZONE);
+            message.put_u32(4, FIRST);
+        })
+    }
+
+    /// The kernel remembers the connection as long as the timeouts `name` say.
+    pub(super) fn remember_as(&mut self, name: &str) -> &mut Self {
+        self.add("objref", |message| {
+            message.put_u32(1, object::TIMEOUTS);
+            message.put_str(2, name);
+        })
     }
 
     /// Hands a copy of the packet to the socket that has taken `group`, at once.
@@ -296,6 +343,9 @@ pub(super) enum Family {
 }
 
 impl Family {
+    /// Each of them.
+    pub(super) const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
     pub(super) fn of(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(_) => Self::V4,
@@ -304,7 +354,7 @@ impl Family {
     }
 
     /// `NFPROTO_*`.
-    fn number(self) -> u8 {
+    pub(super) fn number(self) -> u8 {
         match self {
             Self::V4 => IPV4,
             Self::V6 => IPV6,

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::constants::{
-    BATCH_BEGIN, DATA_VALUE, INET, LIST_ELEMENT, SUBSYSTEM, chain as c, message as m, rule, set,
-    table as t,
+    BATCH_BEGIN, DATA_VALUE, INET, LIST_ELEMENT, SUBSYSTEM, TABLE, chain as c, message as m,
+    object, rule, set, table as t,
 };
-use super::expression::Expressions;
+use super::expression::{Expressions, Family};
 use crate::intercept::netlink::{ACK, APPEND, CREATE, EXCLUSIVE, Message};
 
 /// So many elements fit in one attribute of 64 KiB, IPv6 included, with room to spare.
@@ -67,10 +67,34 @@ impl KeyType {
     }
 }
 
-/// A message about nftables, in a table of both families.
-pub(super) fn message(kind: u16, flags: u16, what: impl Into<String>) -> Message {
-    // `struct nfgenmsg`: family, version, resource.
-    Message::new((SUBSYSTEM << 8) | kind, flags | ACK, &[INET, 0, 0, 0], what)
+/// A table: tables of different families may bear the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Table<'a> {
+    name: &'a str,
+    /// `NFPROTO_*`.
+    family: u8,
+}
+
+impl<'a> Table<'a> {
+    /// For both families.
+    pub(super) fn of_both(name: &'a str) -> Self {
+        Self { name, family: INET }
+    }
+
+    /// For one family.
+    pub(super) fn of(family: Family, name: &'a str) -> Self {
+        let family = family.number();
+        Self { name, family }
+    }
+
+    /// A message about the table, which names it.
+    pub(super) fn message(self, kind: u16, flags: u16, what: impl Into<String>) -> Message {
+        // `struct nfgenmsg`: family, version, resource.
+        let head = [self.family, 0, 0, 0];
+        let mut message = Message::new((SUBSYSTEM << 8) | kind, flags | ACK, &head, what);
+        message.put_str(TABLE, self.name);
+        message
+    }
 }
 
 /// The message that begins a batch or ends it.
@@ -85,18 +109,16 @@ pub(super) fn bracket(kind: u16) -> Message {
 }
 
 /// The table, owned by the socket that sends this.
-pub(super) fn new_table(table: &str) -> Message {
-    let mut message = message(m::NEW_TABLE, CREATE | EXCLUSIVE, "a table with an owner");
-    message.put_str(t::NAME, table);
+pub(super) fn new_table(table: Table<'_>) -> Message {
+    let mut message = table.message(m::NEW_TABLE, CREATE | EXCLUSIVE, "a table with an owner");
     message.mark("owner");
     message.put_u32(t::FLAGS, t::OWNER);
     message
 }
 
 /// A chain; with a type, a hook's number and a priority, one that packets reach by themselves.
-pub(super) fn new_chain(table: &str, name: &str, hook: Option<(&str, u32, i32)>) -> Message {
-    let mut message = message(m::NEW_CHAIN, CREATE, format!("the chain {name}"));
-    message.put_str(c::TABLE, table);
+pub(super) fn new_chain(table: Table<'_>, name: &str, hook: Option<(&str, u32, i32)>) -> Message {
+    let mut message = table.message(m::NEW_CHAIN, CREATE, format!("the chain {name}"));
     message.put_str(c::NAME, name);
     if let Some((kind, number, priority)) = hook {
         message.nest(c::HOOK, |hook| {
@@ -115,10 +137,9 @@ pub(super) fn new_chain(table: &str, name: &str, hook: Option<(&str, u32, i32)>)
 }
 
 /// An empty set; `id` is unique in the batch.
-pub(super) fn new_set(table: &str, name: &str, key: KeyType, flags: u32, id: u32) -> Message {
+pub(super) fn new_set(table: Table<'_>, name: &str, key: KeyType, flags: u32, id: u32) -> Message {
     let (number, size) = key.number_and_size();
-    let mut message = message(m::NEW_SET, CREATE, format!("the set {name}"));
-    message.put_str(set::TABLE, table);
+    let mut message = table.message(m::NEW_SET, CREATE, format!("the set {name}"));
     message.put_str(set::NAME, name);
     message.put_u32(set::FLAGS, flags);
     message.put_u32(set::KEY_TYPE, number);
@@ -129,7 +150,7 @@ pub(super) fn new_set(table: &str, name: &str, key: KeyType, flags: u32, id: u32
 
 /// The messages that put `keys` in the set `name`; the flag says that a key ends an interval.
 pub(super) fn elements(
-    table: &str,
+    table: Table<'_>,
     name: &str,
     keys: impl IntoIterator<Item = (Vec<u8>, bool)>,
 ) -> Vec<Message> {
@@ -137,8 +158,7 @@ pub(super) fn elements(
     keys.chunks(CHUNK)
         .map(|chunk| {
             let what = format!("the contents of the set {name}");
-            let mut message = message(m::NEW_ELEMENTS, CREATE, what);
-            message.put_str(set::LIST_TABLE, table);
+            let mut message = table.message(m::NEW_ELEMENTS, CREATE, what);
             message.put_str(set::LIST_SET, name);
             message.nest(set::LIST_ELEMENTS, |list| {
                 for (key, ends) in chunk {
@@ -155,15 +175,34 @@ pub(super) fn elements(
         .collect()
 }
 
+/// How long the kernel remembers a TCP connection that has ended: `time_wait` seconds.
+pub(super) fn new_timeouts(table: Table<'_>, name: &str, time_wait: u32) -> Message {
+    /// `NFTA_CT_TIMEOUT_L4PROTO`, and the IANA number of TCP.
+    const TRANSPORT: (u16, u8) = (2, 6);
+    /// `NFTA_CT_TIMEOUT_DATA`.
+    const STATES: u16 = 3;
+    /// `CTA_TIMEOUT_TCP_TIME_WAIT`.
+    const TIME_WAIT: u16 = 7;
+    let what = format!("the timeouts {name}");
+    let mut message = table.message(m::NEW_OBJECT, CREATE, what);
+    message.put_str(object::NAME, name);
+    message.mark("ct timeout");
+    message.put_u32(object::TYPE, object::TIMEOUTS);
+    message.nest(object::DATA, |data| {
+        data.put(TRANSPORT.0, &[TRANSPORT.1]);
+        data.nest(STATES, |states| states.put_u32(TIME_WAIT, time_wait));
+    });
+    message
+}
+
 /// A rule at the end of `chain`, of the expressions that `fill` adds.
 pub(super) fn new_rule(
-    table: &str,
+    table: Table<'_>,
     chain: &str,
     what: String,
     fill: impl FnOnce(&mut Expressions<'_>),
 ) -> Message {
-    let mut message = message(m::NEW_RULE, CREATE | APPEND, what);
-    message.put_str(rule::TABLE, table);
+    let mut message = table.message(m::NEW_RULE, CREATE | APPEND, what);
     message.put_str(rule::CHAIN, chain);
     message.nest(rule::EXPRESSIONS, |list| fill(&mut Expressions(list)));
     message

@@ -157,6 +157,9 @@ fn feature(part: &str) -> String {
         "ct" => "nft_ct",
         "reject" => "nft_reject_inet",
         "log" => "nft_log",
+        "dup" => "nft_dup_ipv4, nft_dup_ipv6",
+        "ct timeout" | "objref" => "nf_conntrack with timeouts",
+        "ct zone" => "nf_conntrack with zones",
         _ => "nf_tables",
     };
     let kind = if part.ends_with("chain") {
@@ -175,12 +178,16 @@ mod tests {
     use crate::config::Ports;
     use crate::intercept::InterceptError;
     use crate::intercept::netlink::{Ack, Message};
-    use crate::intercept::nftables::{Capture, Targets, install};
+    use crate::intercept::nftables::{Capture, Kernel, Road, Targets, install};
 
     /// The table's message that is for `what`, and where in it stands `part`.
     fn find(what: &str, part: &str) -> (Message, usize) {
         let capture = Capture {
-            behind_forward: None,
+            road: Road::Early,
+            kernel: Kernel {
+                copies: false,
+                timeouts: false,
+            },
             exclude: &[],
             interfaces: &["br-*".parse().expect("a pattern")],
             ports: &Ports::default(),

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::{Capture, Targets};
+use super::{Capture, Road, SHORT, Targets};
 use crate::config::Ports;
-use crate::intercept::forwarded::MARK;
+use crate::intercept::forwarded::{MARK, TAKEN};
 use crate::intercept::netlink::Message;
-use crate::intercept::nftables::expression::Family;
-use crate::intercept::nftables::objects::new_rule;
+use crate::intercept::nftables::expression::{Expressions, Family};
+use crate::intercept::nftables::objects::{Table, new_rule};
 
 /// IANA number of TCP.
 const TCP: u8 = 6;
@@ -24,14 +24,14 @@ fn families(targets: Targets) -> impl Iterator<Item = (Family, IpAddr)> {
 }
 
 /// The rules that capture TCP: those of the chain `capture`, and the ways into it.
-pub(super) fn capture(table: &str, wanted: &Capture<'_>) -> Vec<Message> {
+pub(super) fn capture(table: Table<'_>, wanted: &Capture<'_>) -> Vec<Message> {
     let mut batch = vec![new_rule(
         table,
         "capture",
         "the rule for running connections".to_owned(),
         |rule| rule.transport(TCP).not_opening().leave(),
     )];
-    if wanted.behind_forward.is_some() {
+    if wanted.road != Road::Early {
         let what = "the rule for what others translated".to_owned();
         batch.push(new_rule(table, "capture", what, |rule| {
             rule.destination_translated().leave();
@@ -39,26 +39,30 @@ pub(super) fn capture(table: &str, wanted: &Capture<'_>) -> Vec<Message> {
     }
     for (family, target) in families(wanted.targets) {
         batch.extend(near(table, "capture", family));
-        let what = match wanted.behind_forward {
-            Some(_) => format!("the rule that takes {family:?} out"),
-            None => format!("the rule that sends {family:?} to {target}"),
+        let what = match wanted.road {
+            Road::Copied | Road::Logged(_) => format!("the rule that takes {family:?} out"),
+            Road::Early => format!("the rule that sends {family:?} to {target}"),
         };
         batch.push(new_rule(table, "capture", what, |rule| {
             rule.family(family).transport(TCP);
             if matches!(wanted.ports, Ports::List(_)) {
                 rule.port_in("ports");
             }
-            if let Some(group) = wanted.behind_forward {
-                rule.copy_to(group).drop();
-            } else {
-                rule.count();
-                rule.translate_destination(target, wanted.listener);
+            match wanted.road {
+                Road::Copied => {
+                    rule.mark(TAKEN);
+                }
+                Road::Logged(group) => rule.copy_to(group).drop(),
+                Road::Early => {
+                    rule.count();
+                    to_listener(rule, wanted, target);
+                }
             }
         }));
     }
-    let way_in = match wanted.behind_forward {
-        Some(_) => "leaving",
-        None => "prerouting",
+    let way_in = match wanted.road {
+        Road::Copied | Road::Logged(_) => "leaving",
+        Road::Early => "prerouting",
     };
     batch.extend(excluded(table, way_in, wanted));
     for pattern in wanted.interfaces {
@@ -70,14 +74,22 @@ pub(super) fn capture(table: &str, wanted: &Capture<'_>) -> Vec<Message> {
     batch
 }
 
+/// The rule that has the connections of copies followed.
+pub(super) fn follow(table: Table<'_>) -> Message {
+    let what = "the rule that follows copies".to_owned();
+    new_rule(table, "follow", what, |rule| {
+        rule.marked(MARK).follow();
+    })
+}
+
 /// The rules that bring what was taken out to the listener, in the name of its client.
-pub(super) fn again(table: &str, wanted: &Capture<'_>) -> Vec<Message> {
+pub(super) fn again(table: Table<'_>, wanted: &Capture<'_>) -> Vec<Message> {
     let mut batch = Vec::new();
     for (family, target) in families(wanted.targets) {
         let what = format!("the rule that sends {family:?} to {target}");
         batch.push(new_rule(table, "again", what, |rule| {
             rule.marked(MARK).family(family).transport(TCP).count();
-            rule.translate_destination(target, wanted.listener);
+            to_listener(rule, wanted, target);
         }));
         let what = format!("the rule that keeps the client's {family:?} address");
         batch.push(new_rule(table, "again_from", what, |rule| {
@@ -87,8 +99,15 @@ pub(super) fn again(table: &str, wanted: &Capture<'_>) -> Vec<Message> {
     batch
 }
 
+fn to_listener(rule: &mut Expressions<'_>, wanted: &Capture<'_>, target: IpAddr) {
+    if wanted.kernel.timeouts {
+        rule.remember_as(SHORT);
+    }
+    rule.translate_destination(target, wanted.listener);
+}
+
 /// The rules that refuse QUIC.
-pub(super) fn quic(table: &str, capture: &Capture<'_>) -> Vec<Message> {
+pub(super) fn quic(table: Table<'_>, capture: &Capture<'_>) -> Vec<Message> {
     let mut batch = Vec::new();
     for (family, _) in families(capture.targets) {
         batch.extend(near(table, "quic", family));
@@ -119,7 +138,7 @@ pub(super) fn quic(table: &str, capture: &Capture<'_>) -> Vec<Message> {
 
 /// Leave alone what comes from interfaces that are excepted; first in its chain.
 fn excluded<'a>(
-    table: &'a str,
+    table: Table<'a>,
     chain: &'a str,
     capture: &'a Capture<'_>,
 ) -> impl Iterator<Item = Message> + 'a {
@@ -132,7 +151,7 @@ fn excluded<'a>(
 }
 
 /// Leave alone what goes to this machine itself, to private ranges, or to the next container.
-fn near(table: &str, chain: &str, family: Family) -> [Message; 3] {
+fn near(table: Table<'_>, chain: &str, family: Family) -> [Message; 3] {
     let sets = match family {
         Family::V4 => ["local4", "private4", "neighbours4"],
         Family::V6 => ["local6", "private6", "neighbours6"],
@@ -148,7 +167,7 @@ fn near(table: &str, chain: &str, family: Family) -> [Message; 3] {
 }
 
 /// Counts what every other rule about what comes in has let through.
-pub(super) fn arrived(table: &str, listener: u16) -> Message {
+pub(super) fn arrived(table: Table<'_>, listener: u16) -> Message {
     let what = "the rule that counts what arrives".to_owned();
     new_rule(table, "arrived", what, |rule| {
         rule.transport(TCP)
@@ -160,7 +179,7 @@ pub(super) fn arrived(table: &str, listener: u16) -> Message {
 }
 
 /// Only what a rule sent to the listener may reach it.
-pub(super) fn guard(table: &str, listener: u16) -> [Message; 2] {
+pub(super) fn guard(table: Table<'_>, listener: u16) -> [Message; 2] {
     [
         new_rule(
             table,
