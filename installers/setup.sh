@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what is missing to build (`setup.sh run`), to build and test (`setup.sh test`), to measure
-# the engine beside its peers (`setup.sh bench`), or to fuzz its parsers (`setup.sh fuzz`).
+# the engine beside its peers (`setup.sh bench`), to wear it (`setup.sh soak`), or to fuzz its parsers
+# (`setup.sh fuzz`).
 # Says which packages, and asks, unless YES=1. On other systems it says exactly what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?run, test, bench or fuzz}
+what=${1:?run, test, bench, soak or fuzz}
 tools="$PWD/target/tools"
 rust_version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 nextest_version=0.9.143
@@ -77,6 +78,11 @@ squid                           squid
 tinyproxy                       tinyproxy
 strace                          strace
 perf                            linux-perf
+"
+soak_needs="
+ip                              iproute2
+nft                             nftables
+setpriv                         util-linux
 "
 
 there() {
@@ -178,9 +184,11 @@ install_cargo_tool() {
 }
 
 mkdir -p "$tools"
-if [ "$what" = bench ]; then
-  # Neither the window nor its Node is measured.
-  install_packages "$(grep -E '^(cc|make|curl|file:/etc/ssl[^ ]*) ' <<<"$build_needs")$bench_needs"
+if [ "$what" = bench ] || [ "$what" = soak ]; then
+  # The engine alone: neither the window nor its Node.
+  needs=$soak_needs
+  [ "$what" = soak ] || needs=$bench_needs
+  install_packages "$(grep -E '^(cc|make|curl|file:/etc/ssl[^ ]*) ' <<<"$build_needs")$needs"
   install_rust
   say "ready"
   exit

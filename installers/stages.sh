@@ -57,6 +57,13 @@ bench() {
   stage "benchmarks" "${root[@]}" target/release/benches "${long[@]}"
 }
 
+soak() {
+  local root=()
+  stage "the engine and the soak" cargo build --locked --release --package proxy-engine --package benches
+  [ "$(id -u)" -eq 0 ] || root=(sudo)
+  stage "soak, ${SOAK_MINUTES:-10} minutes" "${root[@]}" target/release/benches soak "${SOAK_MINUTES:-10}"
+}
+
 # Coverage without a sanitizer: the code is safe Rust, and a stable toolchain builds it. What is
 # found goes to target/fuzz; a finding worth keeping becomes a seed by hand.
 fuzz() {
@@ -87,6 +94,7 @@ case "${1:?a stage}" in
     ;;
   lint) build_ui; lint ;;
   bench) bench ;;
+  soak) soak ;;
   fuzz) fuzz ;;
   ui) build_ui ;;
   *) echo "stages.sh: no stage named $1" >&2; exit 2 ;;

@@ -19,14 +19,17 @@ pub(crate) enum Command {
     Echo,
     /// Bytes without end, until the client closes.
     Stream,
+    /// So many bytes both ways, summed at both ends ([`crate::sums`]).
+    Sums,
 }
 
 impl Command {
     /// Each with its letter in the session id.
-    pub(crate) const ALL: [(u8, Self); 3] = [
+    pub(crate) const ALL: [(u8, Self); 4] = [
         (b'c', Self::Close),
         (b'e', Self::Echo),
         (b's', Self::Stream),
+        (b'#', Self::Sums),
     ];
 
     /// The ClientHello that bears this command, for the server `name`.
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_engine_reads_the_name_and_the_origin_the_command() {
-        for command in [Command::Close, Command::Echo, Command::Stream] {
+        for (_, command) in Command::ALL {
             let hello = command.hello("web.example.test");
             assert_eq!(hello.len(), LENGTH);
             assert_eq!(Command::read(&hello), Some(command));

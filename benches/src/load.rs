@@ -30,7 +30,8 @@ pub(crate) struct Client {
     expected: fn(Ipv4Addr) -> u8,
     origins: Vec<Ipv4Addr>,
     next: Cell<usize>,
-    hellos: [(Command, Vec<u8>); 3],
+    hellos: [(Command, Vec<u8>); 4],
+    patience: Duration,
 }
 
 impl Client {
@@ -42,7 +43,13 @@ impl Client {
             origins: addresses(),
             next: Cell::new(0),
             hellos: Command::ALL.map(|(_, command)| (command, command.hello(NAME))),
+            patience: PATIENCE,
         }
+    }
+
+    /// The same, with this long for a connection to be through.
+    pub(crate) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// A new connection to the next origin with the answer's first byte read and judged.
@@ -65,7 +72,7 @@ impl Client {
                 )))
             }
         };
-        tokio::time::timeout(PATIENCE, opening)
+        tokio::time::timeout(self.patience, opening)
             .await
             .unwrap_or_else(|late| Err(late.into()))
     }
@@ -77,7 +84,7 @@ impl Client {
         if command != Command::Close {
             return Ok(());
         }
-        match tokio::time::timeout(PATIENCE, stream.read(&mut [0])).await? {
+        match tokio::time::timeout(self.patience, stream.read(&mut [0])).await? {
             Ok(0) => Ok(()),
             Ok(_) => Err(io::Error::other("more than was sent")),
             Err(error) => Err(error),

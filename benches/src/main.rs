@@ -2,6 +2,8 @@
 //!
 //! With names of stages as arguments (`transparent`, `memory`, `explicit`, `routing`, `pace`) only
 //! these are run, and the table is only printed. With `--long` the steady paces take five minutes.
+//!
+//! `make soak` is `soak MINUTES`: nothing is measured, and nothing may go wrong.
 
 mod error;
 mod goals;
@@ -20,13 +22,23 @@ mod run;
 mod sessions;
 #[cfg(test)]
 mod smoke;
+mod soak;
 mod statistics;
+mod sums;
 mod way;
 
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    run::raise_descriptor_limit();
+    if let [first, minutes] = &words[..]
+        && first == "soak"
+    {
+        let done = soak::run(&soak::Extent::minutes(minutes.parse()?))?;
+        println!("nothing went wrong, and nothing is left: {done}");
+        return Ok(());
+    }
     let plan = run::Plan::parse(&words)?;
     let results = run::run(&plan)?;
     if plan.is_whole() {

@@ -188,6 +188,10 @@ async fn serve(mut stream: TcpStream, came: Option<u8>) -> io::Result<()> {
                 stream.write_all(&block).await?;
             }
         }
+        Some(Command::Sums) => {
+            stream.write_all(&[came]).await?;
+            crate::sums::answer(stream).await
+        }
         None => Ok(()),
     }
 }

@@ -1,6 +1,8 @@
 //! What a process costs, as `/proc` tells it (proc(5)).
 
+use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{BenchError, Result};
@@ -61,6 +63,21 @@ impl Process {
         }
     }
 
+    /// Where its descriptors lead (proc(5), `fd`).
+    pub(crate) fn descriptors(self) -> Result<Vec<String>> {
+        let path = format!("/proc/{}/fd", self.0);
+        let folder = fs::read_dir(&path).map_err(BenchError::io(format!("list {path}")))?;
+        let links = folder.map(|entry| match fs::read_link(entry?.path()) {
+            Ok(link) => Ok(Some(link.to_string_lossy().into_owned())),
+            // Closed between the two looks.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        });
+        let links: io::Result<Vec<Option<String>>> = links.collect();
+        let links = links.map_err(BenchError::io(format!("read {path}")))?;
+        Ok(links.into_iter().flatten().collect())
+    }
+
     fn rollup(self, name: &str) -> Result<f64> {
         let text = self.read("smaps_rollup")?;
         text.lines()
@@ -74,6 +91,16 @@ impl Process {
         let path = format!("/proc/{}/{file}", self.0);
         fs::read_to_string(&path).map_err(BenchError::io(format!("read {path}")))
     }
+}
+
+/// How many of these descriptors are pipes that the process has to itself, two each.
+pub(crate) fn pipes(descriptors: &[String]) -> usize {
+    let mut ends: HashMap<&str, usize> = HashMap::new();
+    for link in descriptors.iter().filter(|link| link.starts_with("pipe:")) {
+        *ends.entry(link).or_default() += 1;
+    }
+    // Of a pipe to another process, only one end is here.
+    ends.values().filter(|ends| **ends == 2).count()
 }
 
 #[cfg(test)]

@@ -77,7 +77,6 @@ impl Plan {
 /// Measures what is planned, and judges it. What fails is told among the results, and has no figure
 /// in its round.
 pub(crate) fn run(plan: &Plan) -> Result<Results> {
-    raise_descriptor_limit();
     let mut results = Results {
         rounds: ROUNDS,
         idle: machine::idle(Duration::from_secs(3)),
@@ -183,7 +182,7 @@ fn judge(plan: &Plan, results: &mut Results) {
 }
 
 /// Thousands of connections are held at both ends, and the relays inherit the limit.
-fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Where it cannot be raised, the load says what it lacked.

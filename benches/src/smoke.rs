@@ -9,6 +9,7 @@ use crate::load::pace;
 use crate::measure::{Figures, Measure};
 use crate::rig::Rig;
 use crate::sessions::{self, Extent};
+use crate::soak;
 use crate::way::{Style, Way};
 
 const EXTENT: Extent = Extent {
@@ -83,6 +84,21 @@ fn traffic_that_goes_around_the_relay_is_no_figure() {
         rig.load(|client| crate::load::connections::run(client, Duration::from_millis(100)));
     let said = answer.expect_err("the wrong way").to_string();
     assert!(said.contains("came another way"), "{said}");
+}
+
+#[test]
+fn minutes_of_load_and_trouble_leave_nothing_behind_and_no_byte_wrong() {
+    crate::run::raise_descriptor_limit();
+    let extent = soak::Extent {
+        time: Duration::from_secs(30),
+        bytes: 1 << 30,
+        each: 4 << 20,
+        silent: 1_500,
+        beat: Duration::from_secs(1),
+        ..soak::Extent::minutes(1)
+    };
+    let done = soak::run(&extent).expect("nothing wrong");
+    assert!(done.bytes() >= extent.bytes, "{done}");
 }
 
 fn signal(rig: &Rig, signal: Signal) {

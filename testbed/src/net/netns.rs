@@ -105,6 +105,14 @@ impl Netns {
         run(command)
     }
 
+    /// The processes that have a thread inside.
+    ///
+    /// # Errors
+    /// [`TestbedError::Failed`].
+    pub fn pids(&self) -> Result<Vec<u32>> {
+        pids(&self.name)
+    }
+
     /// Runs `work` on a new thread inside the namespace. Sockets made there stay there, whoever
     /// uses them afterwards. Names resolve by the machine's own `/etc/resolv.conf` here: use
     /// addresses, or [`Netns::exec`].
@@ -160,19 +168,23 @@ impl Drop for Netns {
 /// Kills what runs in the namespace, then removes it and its files. Nothing here can be reported
 /// to anyone: what stays is removed by the next test ([`super::sweep`]).
 pub(super) fn remove(name: &str) {
-    if let Ok(pids) = run(ip(&["netns", "pids", name])) {
-        let own = i32::try_from(std::process::id()).ok();
-        let strangers = pids
-            .lines()
-            .filter_map(|pid| pid.trim().parse::<i32>().ok());
-        for pid in strangers.filter(|pid| Some(*pid) != own) {
-            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            }
+    let own = std::process::id();
+    for pid in pids(name).unwrap_or_default() {
+        let pid = i32::try_from(pid).ok().filter(|_| pid != own);
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
     let _ = run(ip(&["netns", "del", name]));
     let _ = fs::remove_dir_all(etc_dir(name));
+}
+
+fn pids(name: &str) -> Result<Vec<u32>> {
+    let pids = run(ip(&["netns", "pids", name]))?;
+    Ok(pids
+        .lines()
+        .filter_map(|pid| pid.trim().parse().ok())
+        .collect())
 }
 
 /// `gwPID-N`, which no namespace bears yet.
