@@ -16,9 +16,12 @@ use proxy_engine::control::LentCredentials;
 use proxy_engine::control::hand_over::{TakeOver, TakeOverError};
 use proxy_engine::control::server::{ServeError, Server, scraped, serve_metrics};
 use proxy_engine::engine::{Engine, EngineError};
+use proxy_engine::observe::FloodGate;
 use proxy_engine::systemd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::AbortHandle;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use self::successor::Successor;
 use crate::exit::Exit;
@@ -256,7 +259,8 @@ async fn follow(
     })
 }
 
-/// Writes what happens to standard error; `RUST_LOG` chooses how much.
+/// Writes what happens to standard error; `RUST_LOG` chooses how much. Strangers cannot fill a disk
+/// with it.
 pub(crate) fn log(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -264,9 +268,10 @@ pub(crate) fn log(format: LogFormat) {
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
+    let gate = FloodGate::default();
     match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.finish().with(gate).init(),
+        LogFormat::Json => log.json().finish().with(gate).init(),
     }
 }
 

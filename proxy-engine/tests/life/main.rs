@@ -5,6 +5,7 @@
 
 mod descriptors;
 mod drain;
+mod flood;
 mod program;
 mod take_over;
 
