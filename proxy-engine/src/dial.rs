@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
-pub(crate) use connect::tune;
 pub use connect::{connect_any, resolve};
+pub(crate) use connect::{doubt, tune};
 pub use direct::dial_direct;
 pub use error::DialError;
 pub(crate) use http_connect::judge;

@@ -102,9 +102,38 @@ where
     let _ = socket.set_tcp_keepalive(&KEEPALIVE);
 }
 
+/// A kept connection that is used again may lead nowhere any more: its other end has moved, or this
+/// machine has. While it is in `doubt`, bytes that nobody acknowledges for 3 s break it.
+#[cfg(target_os = "linux")]
+pub(crate) fn doubt(stream: &TcpStream, doubt: bool) {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    // A kernel that refuses waits for longer, as it does for every other connection.
+    let _ = SockRef::from(stream).set_tcp_user_timeout(doubt.then_some(PATIENCE));
+}
+
+/// Elsewhere it is waited for as every other connection is.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn doubt(_stream: &TcpStream, _doubt: bool) {}
+
 #[cfg(test)]
 mod tests {
     use super::connect_any;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_is_dialled_notices_dead_peers_long_before_a_silent_tunnel_ends() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("bind");
+        let to = listener.local_addr().expect("address");
+        let stream = connect_any(&[to]).await.expect("connected");
+        let stream = socket2::SockRef::from(&stream);
+        assert!(stream.keepalive().expect("asked"));
+        let asks = stream.tcp_keepalive_interval().expect("asked");
+        let gone = stream.tcp_keepalive_time().expect("asked")
+            + asks * stream.tcp_keepalive_retries().expect("asked");
+        assert!(gone < crate::relay::IdleLimit::default().0 / 10, "{gone:?}");
+    }
 
     #[tokio::test]
     async fn the_second_address_serves_where_the_first_refuses() {

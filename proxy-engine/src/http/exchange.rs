@@ -31,6 +31,8 @@ pub(super) struct Hop {
     pub(super) leads_to: LeadsTo,
     /// When its last exchange ended; `None` before the first.
     pub(super) idle_since: Option<Instant>,
+    /// Whether it may lead nowhere any more ([`crate::dial::doubt`]), until it answers.
+    pub(super) doubted: bool,
 }
 
 /// Where a connection to a next hop leads.
@@ -96,6 +98,7 @@ pub(super) async fn exchange(
     manner: &Manner<'_>,
     record: &Record,
 ) -> Outcome {
+    let doubted = std::mem::take(&mut hop.doubted);
     let (client_read, mut client_write) = client.stream.split();
     let (hop_read, mut hop_write) = hop.stream.split();
     let mut from_client = Source {
@@ -134,6 +137,7 @@ pub(super) async fn exchange(
         method: outgoing.method,
         asks_for_upgrade: outgoing.asks_for_upgrade,
         answered: &answered,
+        doubted,
     }
     .run(outgoing.permit);
     let silence = silence(record, manner.idle);

@@ -7,8 +7,8 @@ use tokio::net::tcp::WriteHalf;
 use tokio::time::{Instant, timeout_at};
 
 use super::{LeadsTo, Manner, Outcome};
-use crate::dial::DialError;
 use crate::dial::auth::Permit;
+use crate::dial::{DialError, doubt};
 use crate::http::body::{Body, Source, lost};
 use crate::http::fields::Listed;
 use crate::http::pace::Pace;
@@ -26,6 +26,8 @@ pub(super) struct Download<'a, 'b> {
     pub(super) asks_for_upgrade: bool,
     /// Whether a byte went to the client.
     pub(super) answered: &'a AtomicBool,
+    /// Whether the hop's connection was doubted.
+    pub(super) doubted: bool,
 }
 
 impl Download<'_, '_> {
@@ -34,6 +36,9 @@ impl Download<'_, '_> {
             Ok(head) => head,
             Err(outcome) => return outcome,
         };
+        if self.doubted {
+            doubt(self.source.half.as_ref(), false);
+        }
         if let LeadsTo::Upstream(upstream) = self.leads_to
             && let Err(error) = crate::dial::judge(permit, &head, upstream)
         {

@@ -9,7 +9,7 @@ use super::asked::AskedFor;
 use super::{Asked, Connection};
 use crate::accept::inward;
 use crate::dial::auth::Permit;
-use crate::dial::{DialError, dial_direct};
+use crate::dial::{DialError, dial_direct, doubt};
 use crate::http::exchange::{Hop, LeadsTo};
 use crate::route::Route;
 
@@ -26,15 +26,21 @@ impl Connection<'_> {
         repeatable: bool,
         reuse: bool,
     ) -> Result<(Hop, Permit), DialError> {
-        let last = self.hop.take().filter(|hop| {
+        let last = self.hop.take().and_then(|mut hop| {
             let fresh = hop.idle_since.is_some_and(|since| since.elapsed() < FRESH);
-            reuse && (repeatable || fresh) && is_quiet(&hop.stream)
+            if !fresh {
+                // Where it breaks, the request is sent again by a new one.
+                doubt(&hop.stream, true);
+                hop.doubted = true;
+            }
+            (reuse && (repeatable || fresh) && is_quiet(&hop.stream)).then_some(hop)
         });
         let new = |stream, leads_to| Hop {
             stream,
             read: BytesMut::new(),
             leads_to,
             idle_since: None,
+            doubted: false,
         };
         match route {
             Route::Refused { reason } => Err(DialError::Refused {
