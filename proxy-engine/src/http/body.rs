@@ -14,7 +14,7 @@ use super::pace::Pace;
 use crate::config::Limits;
 
 /// One read.
-const READ: usize = 16 * 1024;
+pub(super) const READ: usize = 16 * 1024;
 
 /// Why a body did not get through whole.
 #[derive(Debug, thiserror::Error)]

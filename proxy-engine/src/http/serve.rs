@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
+use tokio::sync::SemaphorePermit;
 
 use super::answer::linger;
 use super::exchange::Hop;
@@ -61,6 +62,7 @@ pub fn serve<'a>(
         client,
         record,
         hop: None,
+        long: None,
     };
     // Not an `async fn`: its future would hold the client twice.
     async move {
@@ -104,6 +106,8 @@ struct Connection<'a> {
     record: &'a Record,
     /// The next hop of the last request, for the next one.
     hop: Option<Hop>,
+    /// The right to a long head, until the request is done.
+    long: Option<SemaphorePermit<'a>>,
 }
 
 enum After {

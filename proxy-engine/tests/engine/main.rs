@@ -23,6 +23,7 @@ mod metrics;
 mod peer;
 mod policy;
 mod program;
+mod stuck;
 mod tunnels;
 mod upgrades;
 mod websocket;

@@ -4,8 +4,11 @@ use bytes::BytesMut;
 use tokio::time::{Instant, timeout_at};
 
 use super::Connection;
-use crate::http::body::Source;
+use crate::http::body::{READ, Source};
 use crate::http::{Answer, RequestHead};
+
+/// Why a long head is not read to its end.
+const TOO_MANY: &str = "too many requests with long heads at once; try again later";
 
 impl Connection<'_> {
     /// The next request's head; `None` when the client left, said nothing for too long, or says
@@ -14,6 +17,7 @@ impl Connection<'_> {
         let limits = &self.core.limits;
         let mut due = Instant::now() + limits.keep_alive;
         let mut has_begun = false;
+        self.long = None;
         if self.client.read.is_empty() {
             // An idle connection holds no memory for bytes that may never come.
             self.client.read = BytesMut::new();
@@ -21,6 +25,10 @@ impl Connection<'_> {
         loop {
             match RequestHead::parse(&mut self.client.read, limits) {
                 Ok(Some(head)) => return Ok(Some(head)),
+                Ok(None) if self.client.read.len() > READ && self.long.is_none() => {
+                    let long = self.core.long_heads.try_acquire();
+                    self.long = Some(long.map_err(|_| Answer::new(503, TOO_MANY))?);
+                }
                 Ok(None) => {}
                 Err(error) => return Err(Answer::new(error.status(), error.to_string())),
             }
