@@ -1,9 +1,13 @@
 //! Bulk goes through pipes inside of the kernel, and nobody can tell but by its speed.
 
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use proxy_engine::engine::Engine;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Barrier;
@@ -157,6 +161,60 @@ async fn a_thousand_bulk_flows_of_a_user_without_privilege_all_arrive() {
         program.descriptors().len() <= before
     })
     .await;
+}
+
+/// Pipes of this user until the kernel gives it no more pages for any.
+fn take_all_pages(uid: u32) -> Vec<(OwnedFd, OwnedFd)> {
+    let take = move || {
+        let uid = rustix::process::Uid::from_raw(uid);
+        rustix::thread::set_thread_res_uid(uid, uid, uid).expect("another user: tests are root");
+        let mut pipes = Vec::new();
+        loop {
+            let (read, write) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+            let grown = fcntl_setpipe_size(&write, 1 << 20);
+            pipes.push((read, write));
+            match grown {
+                Ok(_) => assert!(pipes.len() < 5000, "there is no end of pages"),
+                Err(error) => {
+                    assert_eq!(error, rustix::io::Errno::PERM);
+                    return pipes;
+                }
+            }
+        }
+    };
+    // A thread of its own: it is that user until its end.
+    std::thread::spawn(take).join().expect("thread")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_other_programs_have_all_the_pages_of_pipes_is_served_by_copying() {
+    // Nobody else's, so that no test beside this one is short of them.
+    const UID: u32 = 64_123;
+    let pages = take_all_pages(UID);
+    assert!(pages.len() > 2, "{} pipes", pages.len());
+    let program = Arc::new(Program::start_as(UID, 4096).await);
+    let enough = Arc::new(AtomicBool::new(false));
+    let watched = tokio::spawn({
+        let (program, enough) = (Arc::clone(&program), Arc::clone(&enough));
+        async move {
+            let (mut most, mut last) = (0, HashSet::new());
+            while !enough.load(Relaxed) {
+                let now: HashSet<String> = program.descriptors().into_iter().collect();
+                // What is looked at and given back, too small, is not seen twice.
+                let kept = now.intersection(&last);
+                most = most.max(kept.filter(|link| link.starts_with("pipe:")).count());
+                last = now;
+                tokio::task::yield_now().await;
+            }
+            most
+        }
+    });
+    streams(program.relay, 64, BULK).await;
+    enough.store(true, Relaxed);
+    let most = watched.await.expect("watched");
+    assert!(most <= 4, "{most} pipes");
+    drop(pages);
+    streams(program.relay, 1, 2 * BULK).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,11 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it as a user without privilege, with at most so many open files.
     pub(crate) async fn start(files: u64) -> Self {
+        Self::start_as(UNPRIVILEGED, files).await
+    }
+
+    /// The same, as this user.
+    pub(crate) async fn start_as(uid: u32, files: u64) -> Self {
         // That user may not be able to reach the build's folder.
         let folder = tempfile::tempdir().expect("folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("mode");
@@ -39,7 +44,7 @@ impl Program {
             .current_dir("/")
             .stdin(Stdio::null());
         if rustix::process::geteuid().is_root() {
-            command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
+            command.uid(uid).gid(uid);
         }
         let child = command.spawn().expect("started");
         let mut started = Self {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use proxy_engine::config::EngineConfig;
+use proxy_engine::engine::Engine;
+use proxy_engine::relay::IdleLimit;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::Client;
-use crate::{engine, through};
+use crate::{engine, engine_with, through};
 
 /// Makes the coming close a reset.
 pub(crate) fn reset(stream: &TcpStream) {
@@ -16,10 +19,19 @@ pub(crate) fn reset(stream: &TcpStream) {
 }
 
 /// A tunnel through the engine to a listener of the test, and the listener's side of it.
-pub(crate) async fn tunnel() -> (proxy_engine::engine::Engine, Client, Client) {
+pub(crate) async fn tunnel() -> (Engine, Client, Client) {
+    tunnel_within(IdleLimit::default().0).await
+}
+
+/// The same, and it may be silent for this long.
+async fn tunnel_within(limit: Duration) -> (Engine, Client, Client) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let to = listener.local_addr().expect("address");
-    let (engine, relay) = engine(through(&["http://127.0.0.1:9".into()])).await;
+    let config = EngineConfig {
+        idle_limit: IdleLimit(limit),
+        ..EngineConfig::default()
+    };
+    let (engine, relay) = engine_with(config, through(&["http://127.0.0.1:9".into()])).await;
     let mut client = Client::connect(relay).await;
     let connect = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n");
     assert_eq!(client.ask(connect).await.status(), 200);
@@ -159,20 +171,7 @@ async fn a_reset_after_the_end_of_its_own_direction_is_passed_on() {
 #[tokio::test]
 async fn a_silent_tunnel_is_ended_at_its_limit_and_a_busy_one_is_not() {
     let limit = Duration::from_millis(400);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let to = listener.local_addr().expect("address");
-    let config = proxy_engine::config::EngineConfig {
-        listen: vec!["127.0.0.1:0".parse().expect("address")],
-        idle_limit: proxy_engine::relay::IdleLimit(limit),
-        ..Default::default()
-    };
-    let engine = proxy_engine::engine::Engine::start(config)
-        .await
-        .expect("engine");
-    let mut client = Client::connect(engine.status().listeners[0].address).await;
-    let connect = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n");
-    assert_eq!(client.ask(connect).await.status(), 200);
-    let mut origin = Client::accepted(listener.accept().await.expect("accept").0);
+    let (_engine, mut client, mut origin) = tunnel_within(limit).await;
     let began = std::time::Instant::now();
     while began.elapsed() < 3 * limit {
         client.send("x").await;
@@ -183,4 +182,78 @@ async fn a_silent_tunnel_is_ended_at_its_limit_and_a_busy_one_is_not() {
     assert!(heard.is_empty() && ended.is_err(), "{ended:?}");
     assert!(last.elapsed() >= limit, "{:?}", last.elapsed());
     assert!(origin.rest().await.1.is_err(), "the origin saw a clean end");
+}
+
+/// Bytes that the kernel counted on the connection from this port: sent, received (ss(8)).
+fn counted(port: u16) -> (u64, u64) {
+    let shown = std::process::Command::new("ss")
+        .args(["-tniH", &format!("sport = :{port}")])
+        .output()
+        .expect("ss");
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    let value = |name: &str| {
+        let mut words = shown.split_ascii_whitespace();
+        let word = words.find_map(|word| word.strip_prefix(name)?.strip_prefix(':'));
+        word.map_or(0, |number| number.parse::<u64>().expect("a number"))
+    };
+    let sent = value("bytes_sent") - value("bytes_retrans");
+    (sent, value("bytes_received"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_counters_are_those_of_the_kernel_to_the_byte() {
+    const UP: usize = 3 * 1024 * 1024 + 17;
+    const DOWN: usize = 5 * 1024 * 1024 + 1;
+    let (engine, mut client, mut origin) = tunnel().await;
+    let port = client.stream.local_addr().expect("address").port();
+    let up = vec![1; UP];
+    let down = vec![2; DOWN];
+    // Both in bulk, one after the other and in pieces.
+    for piece in up.chunks(70_001) {
+        client.send(piece).await;
+        origin.exactly(piece.len()).await;
+    }
+    let sent = async { origin.send(&down).await };
+    tokio::join!(sent, client.exactly(DOWN));
+    let (sent, received) = counted(port);
+    let ended = engine.connections().remove(0);
+    assert_eq!(ended.bytes_up, sent, "{ended:?}");
+    // The answer to CONNECT is the engine's own.
+    let answer = "HTTP/1.1 200 Connection established\r\n\r\n".len() as u64;
+    assert_eq!(ended.bytes_down + answer, received, "{ended:?}");
+    assert_eq!(ended.bytes_down, DOWN as u64);
+}
+
+#[tokio::test]
+async fn the_open_direction_flows_on_long_after_the_end_of_the_other() {
+    let limit = Duration::from_millis(400);
+    let (_engine, mut client, mut origin) = tunnel_within(limit).await;
+    client.stream.shutdown().await.expect("shutdown");
+    assert!(origin.rest().await.1.is_ok());
+    let began = std::time::Instant::now();
+    let mut ticks = tokio::time::interval(limit / 8);
+    while began.elapsed() < 6 * limit {
+        ticks.tick().await;
+        origin.send("x").await;
+        assert_eq!(client.exactly(1).await, b"x");
+    }
+    drop(origin);
+    let (rest, ended) = client.rest().await;
+    assert!(rest.is_empty() && ended.is_ok(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_is_quiet_for_less_than_the_limit_is_not_cut() {
+    let limit = Duration::from_secs(2);
+    let (_engine, mut client, mut origin) = tunnel_within(limit).await;
+    for _ in 0..3 {
+        let quiet = client.stream.readable();
+        let quiet = tokio::time::timeout(limit * 3 / 4, quiet).await;
+        assert!(quiet.is_err(), "it was cut");
+        origin.send("a line of a log").await;
+        assert_eq!(client.exactly(15).await, b"a line of a log");
+    }
+    // As it is unless somebody says otherwise: a log may be quiet for two hours.
+    let default = IdleLimit::default();
+    assert!(default.0 > Duration::from_hours(2));
 }

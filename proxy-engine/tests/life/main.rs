@@ -7,6 +7,7 @@ mod descriptors;
 mod drain;
 mod flood;
 mod program;
+mod suspend;
 mod take_over;
 
 use std::io;
