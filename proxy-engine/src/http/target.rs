@@ -53,9 +53,7 @@ pub(super) fn absolute(head: &RequestHead) -> Result<Absolute, TargetError> {
         .unwrap_or(rest.len());
     let authority = std::str::from_utf8(&rest[..end]).map_err(|_| TargetError::Authority)?;
     // `user@host` is refused with the rest: it is neither a name nor an address.
-    let destination =
-        Destination::parse(authority.strip_suffix(':').unwrap_or(authority), Some(80))
-            .ok_or(TargetError::Authority)?;
+    let destination = Destination::parse(authority, Some(80)).ok_or(TargetError::Authority)?;
     let path = rest.slice(end..);
     let origin_form = match path.first() {
         Some(b'/') => path,
@@ -98,8 +96,6 @@ pub(super) fn host(head: &RequestHead) -> Result<Option<Destination>, TargetErro
         Some([]) => Ok(None),
         Some(value) => {
             let text = std::str::from_utf8(value).map_err(|_| TargetError::Host)?;
-            // `a.test:` has a port too, of no digits (RFC 3986, section 3.2.3).
-            let text = text.strip_suffix(':').unwrap_or(text);
             let named = Destination::parse(text, Some(80)).ok_or(TargetError::Host)?;
             Ok(Some(named))
         }

@@ -45,8 +45,8 @@ impl Host {
 }
 
 impl Destination {
-    /// `host:port`; the port may be missing where `default_port` is given. `None` when it is
-    /// malformed.
+    /// `host:port`; the port may be missing, or have no digits, where `default_port` is given.
+    /// `None` when it is malformed.
     pub fn parse(authority: &str, default_port: Option<u16>) -> Option<Self> {
         let colon = authority
             .rfind(':')
@@ -56,8 +56,12 @@ impl Destination {
             None => (authority, default_port?),
             Some(at) => {
                 let digits = &authority[at + 1..];
-                let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-                let port = digits.parse::<u16>().ok().filter(|p| plain && *p != 0)?;
+                let plain = digits.bytes().all(|b| b.is_ascii_digit());
+                let port = match digits {
+                    // A port of no digits is the usual one (RFC 3986, section 3.2.3).
+                    "" => default_port?,
+                    digits => digits.parse::<u16>().ok().filter(|p| plain && *p != 0)?,
+                };
                 (&authority[..at], port)
             }
         };
@@ -128,12 +132,17 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(
-            Destination::parse("[2001:db8::1]", Some(80))
-                .expect("default port")
-                .to_string(),
-            "[2001:db8::1]:80"
-        );
+        for (text, shown) in [
+            ("[2001:db8::1]", "[2001:db8::1]:80"),
+            ("[2001:db8::1]:", "[2001:db8::1]:80"),
+            ("a.test:", "a.test:80"),
+        ] {
+            let destination = Destination::parse(text, Some(80)).expect(text);
+            assert_eq!(destination.to_string(), shown);
+        }
+        for text in ["a.test:81:", "a.test::", ":", "::", "[::1]::", "2001:db8::"] {
+            assert_eq!(Destination::parse(text, Some(80)), None, "{text}");
+        }
     }
 
     #[test]
@@ -141,6 +150,7 @@ mod tests {
         for text in [
             "",
             ":443",
+            "a:",
             "a:0",
             "a:65536",
             "a:+1",

@@ -23,6 +23,7 @@ mod metrics;
 mod peer;
 mod policy;
 mod program;
+mod second_reader;
 mod stuck;
 mod tunnels;
 mod upgrades;

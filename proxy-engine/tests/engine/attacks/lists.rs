@@ -1,7 +1,7 @@
 //! The attacks themselves.
 
 /// Heads, each with the version of its line; the target is `http://a.test/`.
-pub(super) const HEADS: [(&str, &str); 77] = [
+pub(super) const HEADS: [(&str, &str); 78] = [
     // Both lengths, in every order and spelling.
     (
         "1.1",
@@ -117,6 +117,7 @@ pub(super) const HEADS: [(&str, &str); 77] = [
     ("1.1", "Host: a.test/x\r\n"),
     ("1.1", "Host: a.test:port\r\n"),
     ("1.1", "Host: a.test:80:80\r\n"),
+    ("1.1", "Host: a.test:80:\r\n"),
     ("1.1", "Host: a.test:0\r\n"),
     ("1.1", "Host: a.test:65536\r\n"),
     ("1.1", "Host: a.test\\b.test\r\n"),
@@ -143,7 +144,7 @@ pub(super) const UNKNOWN_CODINGS: [&str; 6] = [
 ];
 
 /// Request lines.
-pub(super) const LINES: [&str; 43] = [
+pub(super) const LINES: [&str; 45] = [
     "GET  http://a.test/ HTTP/1.1",
     "GET http://a.test/  HTTP/1.1",
     "GET http://a.test/ HTTP/1.1 ",
@@ -165,6 +166,8 @@ pub(super) const LINES: [&str; 43] = [
     "GET http://a.test\\@b.test/ HTTP/1.1",
     "GET http://a.test,b.test/ HTTP/1.1",
     "GET http://a.test:80:80/ HTTP/1.1",
+    "GET http://a.test:80:/ HTTP/1.1",
+    "GET http://a.test::/ HTTP/1.1",
     "GET http://a.test:-1/ HTTP/1.1",
     "GET http://a%2etest/ HTTP/1.1",
     "GET http://[::1/ HTTP/1.1",
