@@ -2,11 +2,13 @@
 
 mod admission;
 mod asker;
+mod chained;
 mod explicit;
 mod holder;
 pub mod interfaces;
 pub mod inward;
 mod listener;
+mod onward;
 #[cfg(target_os = "linux")]
 mod owner;
 #[cfg(not(target_os = "linux"))]
@@ -17,6 +19,7 @@ mod served;
 mod transparent;
 
 pub use asker::{Asker, User};
+pub use chained::chained;
 pub use explicit::explicit;
 pub use listener::{ListenError, Listener};
 pub(crate) use room::{dialing_socket, lack, once_there_is_room};

@@ -2,6 +2,7 @@
 
 mod access;
 mod bypass;
+mod chain;
 mod credential_users;
 mod credentials;
 mod engine;
@@ -15,6 +16,7 @@ mod upstream;
 
 pub use access::Access;
 pub use bypass::{Bypass, BypassError, BypassRule};
+pub use chain::{Chain, ChainTo, EngineAddress, EngineAddressError};
 pub use credential_users::{CredentialUsers, CredentialUsersError};
 pub use credentials::{CredentialsError, read_credentials};
 pub use engine::{EngineConfig, InterceptBy, LogFormat};

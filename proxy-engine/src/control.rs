@@ -31,6 +31,6 @@ mod peer;
 pub mod server;
 
 pub use api::{
-    Connection, ConnectionCounts, InterceptionState, Lease, LentCredentials, ListenerState,
-    Problem, RouteTaken, Status, UpstreamState, Via,
+    ChainState, ChainedFrom, Connection, ConnectionCounts, InterceptionState, Lease,
+    LentCredentials, ListenerState, Problem, RouteTaken, Status, UpstreamState, Via,
 };

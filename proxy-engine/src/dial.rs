@@ -1,6 +1,7 @@
 //! A route becomes a connected stream.
 
 pub mod auth;
+mod chain;
 mod connect;
 mod direct;
 mod error;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
+pub use chain::Chain;
 pub use connect::{connect_any, resolve};
 pub(crate) use connect::{doubt, tune};
 pub use direct::dial_direct;

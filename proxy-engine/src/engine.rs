@@ -25,7 +25,7 @@ pub use error::EngineError;
 pub use leases::Attached;
 
 use crate::config::{DefaultRoute, EngineConfig, InterceptBy, Policy};
-use crate::control::{Connection, LentCredentials, Status, UpstreamState, Via};
+use crate::control::{ChainState, Connection, LentCredentials, Status, UpstreamState, Via};
 use interception::Intercepting;
 use leases::Leases;
 use listeners::{Inherited, Listeners, Passed, Wanted};
@@ -69,7 +69,8 @@ impl Engine {
     /// again every second. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// [`EngineError::State`], [`EngineError::NoUpstream`], [`EngineError::Capabilities`].
+    /// [`EngineError::State`], [`EngineError::NoUpstream`], [`EngineError::Capabilities`],
+    /// [`EngineError::Key`], [`EngineError::DecidesNothing`].
     pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
         Self::start_with(config, &[]).await
     }
@@ -83,10 +84,11 @@ impl Engine {
         config: EngineConfig,
         credentials: &[LentCredentials],
     ) -> Result<Self, EngineError> {
-        let policy = match (&config.policy, &config.state) {
-            (Some(policy), _) => policy.clone(),
-            (None, Some(folder)) => state::load(folder)?,
-            (None, None) => Policy::direct("nothing was set yet"),
+        let policy = match (&config.policy, &config.chain.to, &config.state) {
+            (Some(policy), _, _) => policy.clone(),
+            (None, Some(to), _) => Policy::decided_by(&to.engine),
+            (None, None, Some(folder)) => state::load(folder)?,
+            (None, None, None) => Policy::direct("nothing was set yet"),
         };
         let engine = Self::new(config, &policy, credentials)?;
         engine.listen(&policy, Inherited::new()).await;
@@ -100,7 +102,7 @@ impl Engine {
         policy: &Policy,
         credentials: &[LentCredentials],
     ) -> Result<Self, EngineError> {
-        check(policy)?;
+        check(&config, policy)?;
         if let Some(folder) = &config.state
             && let Err(source) = state::try_out(folder)
         {
@@ -153,10 +155,11 @@ impl Engine {
     /// the policy is kept for the next start.
     ///
     /// # Errors
-    /// [`EngineError::NoUpstream`], [`EngineError::Ending`]: nothing changed.
+    /// [`EngineError::NoUpstream`], [`EngineError::DecidesNothing`], [`EngineError::Ending`]:
+    /// nothing changed.
     /// [`EngineError::State`]: it is in force, but will not be after a restart.
     pub async fn swap_policy(&self, policy: Policy) -> Result<(), EngineError> {
-        check(&policy)?;
+        check(&self.0.config, &policy)?;
         let _one = self.0.swapping.lock().await;
         if self.0.handed_over.is_cancelled() {
             return Err(EngineError::Ending);
@@ -223,6 +226,11 @@ impl Engine {
             attached: self.0.leases.attached(),
             connections: core.table.counts(),
             draining: core.draining.is_cancelled(),
+            chain: core.chain.as_ref().map(|chain| ChainState {
+                engine: chain.authority(),
+                name: chain.key.name.to_string(),
+                last_error: core.dialer.health.last_error(&chain.authority()),
+            }),
             policy,
         }
     }
@@ -280,6 +288,13 @@ impl Engine {
                     .transparent
                     .iter()
                     .map(|address| (*address, Via::Transparent)),
+            )
+            .chain(
+                config
+                    .chain
+                    .listen
+                    .iter()
+                    .map(|address| (*address, Via::Chained)),
             )
             .collect();
         let with_credentials = policy.upstreams().iter().any(|u| u.user().is_some());
@@ -355,7 +370,12 @@ fn own_uid() -> u32 {
     0
 }
 
-fn check(policy: &Policy) -> Result<(), EngineError> {
+fn check(config: &EngineConfig, policy: &Policy) -> Result<(), EngineError> {
+    if let Some(to) = &config.chain.to
+        && !(policy.bypass.0.is_empty() && matches!(policy.default, DefaultRoute::Refused { .. }))
+    {
+        return Err(EngineError::DecidesNothing(to.engine.clone()));
+    }
     match &policy.default {
         DefaultRoute::Upstreams { upstreams } if upstreams.is_empty() => {
             Err(EngineError::NoUpstream)

@@ -8,6 +8,7 @@
 //! The engine knows nothing of Docker and nothing of windows.
 
 pub mod accept;
+pub mod chain;
 pub mod config;
 pub mod control;
 pub mod dial;

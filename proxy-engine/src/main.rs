@@ -10,8 +10,8 @@ use proxy_engine::intercept::broker::{self, BrokerError, BrokerOptions, EngineUs
 use self::exit::Exit;
 use self::run::{Beginning, RunError};
 
-/// Forwards connections towards a company's proxy: those of clients that know it (explicit), and
-/// those that interception brings (transparent).
+/// Forwards connections towards a company's proxy: those of clients that know it (explicit), those
+/// that interception brings (transparent), and those that other engines pass on (chained).
 ///
 /// People rarely start this by hand: `gangway run` and the service do. To try it:
 ///
@@ -40,6 +40,17 @@ enum Command {
     /// Intercept what containers send, as one process (root; it drops its capabilities):
     ///   proxy-engine run --transparent 0.0.0.0:3183 --intercept docker0 'br-*' \
     ///     --upstream http://proxy.example.com:8080
+    ///
+    /// Serve another world (a virtual machine, a cluster's node) by this engine's policy. Once, a
+    /// key on both sides, then the engine that decides, and the one that asks it about everything:
+    ///   (umask 077; echo "vm-1 $(head -c 32 /dev/urandom | base64)" > chain.key)
+    ///   proxy-engine run --upstream http://proxy.example.com:8080 \
+    ///     --chained 192.0.2.1:3184 --chained-keys chain.key
+    ///   proxy-engine run --chain 192.0.2.1:3184 --chain-key chain.key \
+    ///     --transparent 0.0.0.0:3183 --intercept docker0 'br-*'
+    ///
+    /// The deciding engine dials nothing that is private to the other world but what --bypass
+    /// names, and its credentials serve clients there as they serve containers here.
     ///
     /// See what it does:
     ///   proxy-engine run --control /run/gangway/engine.sock …

@@ -5,9 +5,11 @@ mod destination;
 mod original;
 mod private;
 mod router;
+mod world;
 
 pub use bypass::BypassIndex;
 pub use destination::{Destination, Host};
 pub use original::{Belongs, belongs, route_original};
-pub use private::is_private;
+pub use private::{carried, is_inner, is_private};
 pub use router::{DirectRule, Route, Router};
+pub use world::World;

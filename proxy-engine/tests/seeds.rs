@@ -3,6 +3,8 @@
 
 #[path = "../fuzz/promises/bypass.rs"]
 mod bypass;
+#[path = "../fuzz/promises/chain_frame.rs"]
+mod chain_frame;
 #[path = "../fuzz/promises/chunked_body.rs"]
 mod chunked_body;
 #[path = "../fuzz/promises/client_hello.rs"]
@@ -64,4 +66,9 @@ fn every_known_reply_to_connect_leaves_the_tunnel_untouched() {
 #[test]
 fn every_known_bypass_list_is_read_as_it_is_written() {
     replay("bypass", bypass::holds);
+}
+
+#[test]
+fn every_known_frame_of_a_chained_engine_is_one_however_it_comes() {
+    replay("chain_frame", chain_frame::holds);
 }

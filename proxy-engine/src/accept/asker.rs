@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use super::interfaces::attached;
+use crate::route::World;
 
 /// Whoever a connection is served for.
 #[derive(Debug)]
@@ -11,6 +12,7 @@ pub struct Asker {
     /// The client's end of the connection and ours.
     ends: (SocketAddr, SocketAddr),
     known: OnceLock<User>,
+    world: World,
 }
 
 /// What is known of the one who asks.
@@ -30,6 +32,7 @@ impl Asker {
         Self {
             ends: (client, ours),
             known: OnceLock::new(),
+            world: World::Own,
         }
     }
 
@@ -38,10 +41,26 @@ impl Asker {
         Self {
             ends: (client, original_dst),
             known: User::Guest.into(),
+            world: World::Own,
         }
     }
 
-    /// The client's end of the connection.
+    /// A client of another world: the engine that passes its connection on knew this address of
+    /// it. Whose user it is there says nothing here: it is a guest, as a captured one is.
+    pub fn chained(client: SocketAddr, ours: SocketAddr) -> Self {
+        Self {
+            ends: (client, ours),
+            known: User::Guest.into(),
+            world: World::Another,
+        }
+    }
+
+    /// Whose private networks it means.
+    pub fn world(&self) -> World {
+        self.world
+    }
+
+    /// The client's end of the connection, as its world has it.
     pub fn client(&self) -> SocketAddr {
         self.ends.0
     }

@@ -8,10 +8,11 @@ use tokio::net::TcpStream;
 
 use super::Asker;
 use super::admission::admits;
+use super::onward::onward;
 use super::served::Served;
 use crate::control::Via;
 use crate::engine::Core;
-use crate::http::{Asked, Client, serve, turn_away};
+use crate::http::{Answer, Asked, Client, serve, turn_away};
 use crate::relay::Tunnel;
 
 /// Serves one connection of an explicit listener, where the client may use it.
@@ -39,7 +40,7 @@ async fn open(
              networks that --clients names",
             client.ip()
         );
-        Box::pin(turn_away(stream, why)).await;
+        Box::pin(turn_away(stream, Answer::new(403, why))).await;
         return None;
     }
     let record = core.table.open(client, Via::Explicit, None);
@@ -49,8 +50,11 @@ async fn open(
         asker: Asker::new(client, local),
         asked: Asked::Proxy,
     };
-    let pair = serve(&core, &router, client, &record).await?;
-    Some(Tunnel::new(pair, record, core.idle))
+    let pair = match &core.chain {
+        Some(chain) => Box::pin(onward(&core, chain, client, Vec::new(), &record)).await,
+        None => serve(&core, &router, client, &record).await,
+    };
+    Some(Tunnel::new(pair?, record, core.idle))
 }
 
 #[cfg(test)]
@@ -76,12 +80,15 @@ mod tests {
         };
         let served = super::open(Arc::clone(&core), stream().await, address, address);
         let explicit = size_of_val(&served);
-        let served = crate::accept::transparent::open(core, stream().await, address, address);
+        let core_too = Arc::clone(&core);
+        let served = crate::accept::transparent::open(core_too, stream().await, address, address);
         let transparent = size_of_val(&served);
+        let served = crate::accept::chained::open(core, stream().await, address, address);
+        let chained = size_of_val(&served);
         let tunnel = (size_of::<Served>(), size_of::<Tunnel>());
         assert!(
-            explicit <= 1400 && transparent <= 1400 && tunnel <= (224, 224),
-            "{explicit} {transparent} {tunnel:?} bytes"
+            explicit.max(transparent).max(chained) <= 1400 && tunnel <= (224, 224),
+            "{explicit} {transparent} {chained} {tunnel:?} bytes"
         );
     }
 }

@@ -1,29 +1,64 @@
 //! Nobody reaches inward through us what he could not reach himself.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io;
+use std::net::IpAddr;
 
+use super::Asker;
 use super::interfaces::{Attached, attached, is_guest_bridge};
+use crate::route::{Destination, Router, World, carried, is_inner};
 
-/// Whether a client may be connected directly to this address. Clients of this machine itself may
-/// go anywhere; those from outside (containers, pods) reach neither this machine nor networks of
-/// other guests through us.
+/// Whether the client may be connected directly to this address, to which `to` leads. Clients of
+/// this machine itself may go anywhere; those from outside (containers, pods) reach neither this
+/// machine nor networks of other guests through us. Neither do those of another world, whatever
+/// address they have there, nor anything private by a name that the bypass list does not name.
 ///
 /// # Errors
 /// A sentence that says why not.
-pub fn permitted(client: IpAddr, target: IpAddr) -> Result<(), String> {
-    let (client, target) = (client.to_canonical(), target.to_canonical());
+pub fn permitted(
+    asker: &Asker,
+    router: &Router,
+    to: &Destination,
+    target: IpAddr,
+) -> Result<(), String> {
+    let target = target.to_canonical();
+    match asker.world() {
+        World::Own => from_here(asker.client().ip().to_canonical(), target),
+        World::Another => {
+            judge(
+                None,
+                target,
+                &attached().map_err(|e| unknown(&e))?,
+                is_guest_bridge,
+            )?;
+            let by_address = Destination::from((target, to.port));
+            let named = || router.named(to).or_else(|| router.named(&by_address));
+            // What is no name was judged where its route was found.
+            if to.name().is_some() && is_inner(target) && named().is_none() {
+                return Err(format!("{target} is private, and no bypass entry names it"));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn from_here(client: IpAddr, target: IpAddr) -> Result<(), String> {
     if client.is_loopback() {
         return Ok(());
     }
-    let attached = attached().map_err(|e| format!("this machine's addresses are unknown: {e}"))?;
+    let attached = attached().map_err(|e| unknown(&e))?;
     if attached.iter().any(|a| a.net.addr() == client) {
         return Ok(());
     }
-    judge(client, target, &attached, is_guest_bridge)
+    judge(Some(client), target, &attached, is_guest_bridge)
 }
 
+fn unknown(error: &io::Error) -> String {
+    format!("this machine's addresses are unknown: {error}")
+}
+
+/// `client` is `None` for one that is on none of our networks.
 fn judge(
-    client: IpAddr,
+    client: Option<IpAddr>,
     target: IpAddr,
     attached: &[Attached],
     is_guest_bridge: impl Fn(&str) -> bool,
@@ -39,7 +74,8 @@ fn judge(
         if a.net.addr() == target {
             return Err(format!("{target} is this machine ({})", a.interface));
         }
-        if a.net.contains(&target) && !a.net.contains(&client) && is_guest_bridge(&a.interface) {
+        let is_neighbour = client.is_some_and(|client| a.net.contains(&client));
+        if a.net.contains(&target) && !is_neighbour && is_guest_bridge(&a.interface) {
             return Err(format!(
                 "{target} is on {}, which the client is not attached to",
                 a.interface
@@ -53,22 +89,9 @@ fn judge(
     }
 }
 
-/// The IPv4 address that an IPv6 one stands for: NAT64 (RFC 6052, section 2.1), 6to4 (RFC 3056),
-/// IPv4-compatible (RFC 4291, section 2.5.5.1).
-fn carried(ip: IpAddr) -> Option<Ipv4Addr> {
-    let IpAddr::V6(ip) = ip else { return None };
-    let [high, low] = match ip.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..]
-        | [0, 0, 0, 0, 0, 0, high, low] => [high, low].map(u16::to_be_bytes),
-        _ => return None,
-    };
-    Some(Ipv4Addr::new(high[0], high[1], low[0], low[1]))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{judge, permitted};
+    use super::{from_here, judge};
     use crate::accept::interfaces::Attached;
 
     fn ip(text: &str) -> std::net::IpAddr {
@@ -113,14 +136,18 @@ mod tests {
             ("10.99.0.1", true),
             ("203.0.113.1", true),
         ] {
-            let judged = judge(ip("172.17.0.8"), ip(target), &attached, bridge);
+            let judged = judge(Some(ip("172.17.0.8")), ip(target), &attached, bridge);
+            assert_eq!(judged.is_ok(), reached, "{target}: {judged:?}");
+            // Of another world: it may have the same address there, and is nobody's neighbour here.
+            let judged = judge(None, ip(target), &attached, bridge);
+            let reached = reached && target != "172.17.0.9";
             assert_eq!(judged.is_ok(), reached, "{target}: {judged:?}");
         }
     }
 
     #[test]
     fn a_client_of_this_machine_may_go_anywhere() {
-        assert_eq!(permitted(ip("127.0.0.1"), ip("127.0.0.1")), Ok(()));
-        assert!(permitted(ip("203.0.113.50"), ip("::ffff:127.0.0.1")).is_err());
+        assert_eq!(from_here(ip("127.0.0.1"), ip("127.0.0.1")), Ok(()));
+        assert!(from_here(ip("203.0.113.50"), ip("127.0.0.1")).is_err());
     }
 }

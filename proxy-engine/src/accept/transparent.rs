@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
+use super::onward::onward;
 use super::served::Served;
 use super::{Asker, inward};
 use crate::control::Via;
@@ -17,7 +18,7 @@ use crate::http::{Asked, Client, serve};
 use crate::intercept::original_dst;
 use crate::observe::Record;
 use crate::relay::{Pair, Tunnel};
-use crate::route::{Belongs, Destination, Host, Route, belongs, route_original};
+use crate::route::{Belongs, Destination, Host, Route, Router, World, belongs, route_original};
 use crate::sniff::{client_hello, request_head};
 
 /// How long a client on a port of TLS or HTTP may take to say enough; then it goes on as it is.
@@ -60,58 +61,77 @@ pub(super) async fn open(
         return None;
     };
     let record = core.table.open(client, Via::Transparent, Some(original));
-    let pair = intercepted(&core, stream, client, original, &record).await?;
-    Some(Tunnel::new(pair, record, core.idle))
+    let client = Client {
+        stream,
+        read: BytesMut::new(),
+        asker: Asker::captured(client, original),
+        asked: Asked::Origin(original),
+    };
+    // The engine that decides may stand behind a captured bridge itself.
+    let own_way = core.dialer.health.is_one(client.asker.client().ip());
+    let pair = match &core.chain {
+        Some(chain) if !own_way => {
+            Box::pin(onward(&core, chain, client, Vec::new(), &record)).await
+        }
+        Some(_) | None => intercepted(&core, client, original, &record).await,
+    };
+    Some(Tunnel::new(pair?, record, core.idle))
 }
 
-async fn intercepted(
-    core: &Arc<Core>,
-    mut stream: TcpStream,
-    client: SocketAddr,
+/// Serves a client that was going to `original`.
+pub(super) fn intercepted<'a>(
+    core: &'a Arc<Core>,
+    mut client: Client,
     original: SocketAddr,
-    record: &Record,
-) -> Option<Pair> {
-    let router = core.router();
-    let mut read = BytesMut::new();
-    // An upstream behind a captured bridge goes its own way: sent to itself, it would call again
-    // without end.
-    let own_way = core
-        .dialer
-        .health
-        .is_one(client.ip())
-        .then(|| "the upstream's own connection".to_owned());
-    // Where the address alone decides, there is nothing to wait for.
-    let direct = || Some(router.direct_address(original)?.to_string());
-    if let Some(reason) = own_way.or_else(direct) {
-        let route = Route::Direct { reason };
-        return pass_on(core, stream, read, client, original, None, route, record).await;
-    }
-    let said = match first_words(&mut stream, &mut read, original.port()).await {
-        Ok(said) => {
-            record.read_up(read.len());
-            said
-        }
-        // The client left before it said anything.
-        Err(error) => {
-            tracing::debug!(%client, %error, "client left");
-            return None;
-        }
-    };
-    let name = match said {
-        Said::Http => {
-            let client = Client {
-                stream,
-                read,
-                asker: Asker::captured(client, original),
-                asked: Asked::Origin(original),
+    record: &'a Record,
+) -> impl Future<Output = Option<Pair>> + Send + 'a {
+    // Not an `async fn`: its future would hold the client twice.
+    async move {
+        let router = core.router();
+        let world = client.asker.world();
+        // An upstream behind a captured bridge goes its own way: sent to itself, it would call again
+        // without end. In another world the same address is somebody else's.
+        let is_upstream =
+            world == World::Own && core.dialer.health.is_one(client.asker.client().ip());
+        let own_way = is_upstream.then(|| "the upstream's own connection".to_owned());
+        // Where the address alone decides, there is nothing to wait for.
+        let direct = || {
+            let rule = match world {
+                World::Own => router.direct_address(original),
+                World::Another => router.direct_from_another_world(original),
             };
-            return Box::pin(serve(core, &router, client, record)).await;
+            Some(rule?.to_string())
+        };
+        if let Some(reason) = own_way.or_else(direct) {
+            let route = Route::Direct { reason };
+            return Box::pin(pass_on(
+                core, &router, client, original, None, route, record,
+            ))
+            .await;
         }
-        Said::Tls(hello) => Box::pin(trusted_name(hello, original)).await,
-        Said::Other => None,
-    };
-    let route = Box::pin(route_original(&router, original, name.as_deref())).await;
-    pass_on(core, stream, read, client, original, name, route, record).await
+        let before = client.read.len();
+        let said = match first_words(&mut client.stream, &mut client.read, original.port()).await {
+            Ok(said) => {
+                record.read_up(client.read.len() - before);
+                said
+            }
+            // The client left before it said anything.
+            Err(error) => {
+                tracing::debug!(client = %client.asker.client(), %error, "client left");
+                return None;
+            }
+        };
+        let name = match said {
+            Said::Http => return Box::pin(serve(core, &router, client, record)).await,
+            Said::Tls(hello) => Box::pin(trusted_name(hello, original)).await,
+            Said::Other => None,
+        };
+        let route = Box::pin(route_original(&router, original, name.as_deref(), world)).await;
+        Box::pin(pass_on(
+            core, &router, client, original, name, route, record,
+        ))
+        .await
+    }
 }
 
 /// The server name, unless it is likely to be the front of an encrypted hello.
@@ -174,15 +194,10 @@ async fn first_words(stream: &mut TcpStream, read: &mut BytesMut, port: u16) -> 
 
 /// Connects. Whatever fails, the client sees a clean close: it does not know
 /// that there is a proxy to hear from.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "everything that is known of one connection"
-)]
 async fn pass_on(
     core: &Core,
-    stream: TcpStream,
-    read: BytesMut,
-    client: SocketAddr,
+    router: &Router,
+    client: Client,
     original: SocketAddr,
     name: Option<String>,
     route: Route,
@@ -194,18 +209,19 @@ async fn pass_on(
     };
     record.routed(to.name().map(|_| to.to_string()), (&route).into());
     // What is done once stands on the heap while it is: a silent client carries none of it.
-    match Box::pin(connect(core, client, original, &to, route, record)).await {
+    let asker = &client.asker;
+    match Box::pin(connect(core, router, asker, original, &to, route, record)).await {
         Ok((origin, early)) => {
             record.read_down(early.len());
             Some(Pair {
-                client: stream,
+                client: client.stream,
                 origin,
-                early_up: read,
+                early_up: client.read,
                 early_down: early,
             })
         }
         Err(error) => {
-            tracing::info!(%client, %original, %error, "no route");
+            tracing::info!(client = %asker.client(), %original, %error, "no route");
             record.failed(error.problem());
             None
         }
@@ -214,7 +230,8 @@ async fn pass_on(
 
 async fn connect(
     core: &Core,
-    client: SocketAddr,
+    router: &Router,
+    asker: &Asker,
     original: SocketAddr,
     to: &Destination,
     route: Route,
@@ -224,13 +241,13 @@ async fn connect(
         Route::Refused { reason } => Err(DialError::Refused { reason }),
         // Always the address that the client dialled, never what a name says.
         Route::Direct { .. } => {
-            let permitted = |ip| inward::permitted(client.ip(), ip);
-            let stream = dial_direct(&original.into(), permitted).await?;
+            let dialled = original.into();
+            let permitted = |ip| inward::permitted(asker, router, &dialled, ip);
+            let stream = dial_direct(&dialled, permitted).await?;
             Ok((stream, BytesMut::new()))
         }
         Route::Upstreams { upstreams, reason } => {
-            let asker = Asker::captured(client, original);
-            let tunnel = core.dialer.tunnel(&upstreams, to, None, &asker).await?;
+            let tunnel = core.dialer.tunnel(&upstreams, to, None, asker).await?;
             record.through(tunnel.upstream, reason, Some(tunnel.took));
             Ok((tunnel.stream, tunnel.early))
         }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Access, Limits, Netns, Policy};
+use super::{Access, Chain, Limits, Netns, Policy};
 use crate::relay::IdleLimit;
 
 /// The configuration of one engine. [`crate::engine::Engine::start`] takes it.
@@ -13,6 +13,8 @@ pub struct EngineConfig {
     pub listen: Vec<SocketAddr>,
     /// Transparent listeners; rules send intercepted traffic to the port of the first.
     pub transparent: Vec<SocketAddr>,
+    /// Engines before and behind this one.
+    pub chain: Chain,
     /// The policy to start with. `None`: the last one in [`EngineConfig::state`], else all direct.
     pub policy: Option<Policy>,
     /// Where the control API listens; `None`: nowhere (the engine is embedded).

@@ -34,7 +34,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 27] = [
     "listen",
     "transparent",
     "intercept",
@@ -43,6 +43,10 @@ const KEYS: [&str; 23] = [
     "ports",
     "upstream",
     "bypass",
+    "chain",
+    "chain-key",
+    "chained",
+    "chained-keys",
     "control",
     "control-group",
     "broker",
@@ -105,6 +109,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::read;
+    use crate::config::DefaultRoute;
 
     fn file(text: &str) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().expect("temp file");
@@ -130,6 +135,28 @@ mod tests {
         assert_eq!(policy.bypass.0.len(), 2);
         assert_eq!(policy.intercept.interfaces[0].to_string(), "br-*");
         assert_eq!(policy.intercept.exclude[0].to_string(), "br-1f");
+    }
+
+    #[test]
+    fn a_chain_is_written_as_its_flags_are() {
+        let first = file("chain = \"192.0.2.1:3184\"\nchain-key = \"/etc/key\"\n");
+        let flags = read(first.path()).expect("valid");
+        let config = flags.into_config().expect("valid");
+        let to = config.chain.to.expect("an engine");
+        assert_eq!(to.engine.to_string(), "192.0.2.1:3184");
+        let policy = config.policy.expect("a policy");
+        assert!(matches!(policy.default, DefaultRoute::Refused { .. }));
+        let second = file("chained = [\"192.0.2.1:3184\"]\nchained-keys = \"/etc/keys\"\n");
+        let flags = read(second.path()).expect("valid");
+        assert_eq!(flags.into_config().expect("valid").chain.listen.len(), 1);
+        for text in [
+            "chain = \"192.0.2.1\"",
+            "chain = \"x:0\"",
+            "chain = \"http://x:1\"",
+        ] {
+            let message = read(file(text).path()).expect_err(text).to_string();
+            assert!(message.contains("HOST:PORT"), "{message}");
+        }
     }
 
     #[test]

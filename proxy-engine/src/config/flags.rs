@@ -8,8 +8,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{
-    Access, Bypass, ConfigFileError, CredentialUsers, DefaultRoute, EngineConfig, InterceptBy,
-    Interception, Limits, LogFormat, Netns, Policy, Ports, Upstream, UpstreamError,
+    Access, Bypass, Chain, ChainTo, ConfigFileError, CredentialUsers, DefaultRoute, EngineAddress,
+    EngineConfig, InterceptBy, Interception, Limits, LogFormat, Netns, Policy, Ports, Upstream,
+    UpstreamError,
 };
 use crate::intercept::InterfacePattern;
 use crate::relay::IdleLimit;
@@ -54,6 +55,27 @@ pub struct RunFlags {
     /// Dial these directly, with commas: example.com, .example.com, 10.1.2.3, 10.0.0.0/8, *
     #[arg(long, value_name = "LIST")]
     pub bypass: Option<BypassText>,
+
+    /// Decide nothing here: pass every connection on, as it is, to the engine that listens there
+    /// with --chained. It is told where the connection was going and who the client is, and serves
+    /// it by its own policy. Where it cannot be had, connections are refused
+    #[arg(long, value_name = "HOST:PORT")]
+    pub chain: Option<EngineAddress>,
+
+    /// Prove to that engine which one this is: a file with one line, NAME KEY, that nobody else can
+    /// read (chmod 600). KEY is base64 of 32 random bytes: head -c 32 /dev/urandom | base64
+    #[arg(long, value_name = "FILE")]
+    pub chain_key: Option<PathBuf>,
+
+    /// Serve connections that other engines pass on here with --chain. Both sides prove that they
+    /// hold the same key; nothing is encrypted, and what a client sends can be changed on the way:
+    /// for virtual machines, containers and nodes on this machine, not for a network of others
+    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    pub chained: Vec<SocketAddr>,
+
+    /// The keys of those engines: a file with a line NAME KEY for each, that nobody else can read
+    #[arg(long, value_name = "FILE")]
+    pub chained_keys: Option<PathBuf>,
 
     /// Serve the control API on this Unix socket
     #[arg(long, value_name = "PATH")]
@@ -105,7 +127,7 @@ pub struct RunFlags {
     #[arg(long, value_name = "PORTS")]
     pub connect_ports: Option<Ports>,
 
-    /// Let --listen stand on 0.0.0.0 or [::] although an upstream wants a user: every network that
+    /// Let --listen and --chained stand on 0.0.0.0 or [::] although an upstream wants a user: every network that
     /// this machine is attached to can then use the credentials
     #[arg(long)]
     pub wildcard: bool,
@@ -154,6 +176,12 @@ pub enum FlagsError {
         crate::engine::TRANSPARENT_PORT
     )]
     NoTransparentListener,
+    /// Two flags that need each other, and one of them is missing.
+    #[error("{0} needs {1}")]
+    Alone(&'static str, &'static str),
+    /// What only the engine that decides can do.
+    #[error("{0} does nothing beside --chain: the engine there decides, and is the one to tell")]
+    DecidesNothing(&'static str),
 }
 
 impl From<UpstreamError> for FlagsError {
@@ -227,7 +255,9 @@ impl RunFlags {
         if self.transparent.is_empty() && !self.intercept.is_empty() {
             return Err(FlagsError::NoTransparentListener);
         }
-        let says_policy = !upstreams.is_empty()
+        let chain = self.chain()?;
+        let says_policy = chain.to.is_some()
+            || !upstreams.is_empty()
             || !self.intercept.is_empty()
             || self.bypass.is_some()
             || !self.clients.is_empty();
@@ -236,14 +266,19 @@ impl RunFlags {
         } else {
             self.listen
         };
-        let policy = says_policy.then(|| Policy {
-            default: if upstreams.is_empty() {
-                DefaultRoute::Direct
-            } else {
-                DefaultRoute::Upstreams { upstreams }
+        let told = match &chain.to {
+            Some(to) => Policy::decided_by(&to.engine),
+            None => Policy {
+                default: if upstreams.is_empty() {
+                    DefaultRoute::Direct
+                } else {
+                    DefaultRoute::Upstreams { upstreams }
+                },
+                ..Policy::direct("command line")
             },
+        };
+        let policy = says_policy.then(|| Policy {
             bypass: self.bypass.map(|text| text.0).unwrap_or_default(),
-            listen: Vec::new(),
             clients: self.clients,
             intercept: Interception {
                 interfaces: self.intercept,
@@ -251,7 +286,7 @@ impl RunFlags {
                 ports: self.ports.unwrap_or_default(),
                 ignore_forward: self.ignore_forward,
             },
-            cause: "command line".into(),
+            ..told
         });
         let access = Access {
             credential_users: self.credential_users.unwrap_or_default(),
@@ -264,6 +299,7 @@ impl RunFlags {
         Ok(EngineConfig {
             listen,
             transparent: self.transparent,
+            chain,
             control: self.control,
             metrics: self.metrics,
             control_group: self.control_group,
@@ -282,6 +318,42 @@ impl RunFlags {
             policy,
             access,
             limits: self.limits,
+        })
+    }
+
+    /// Engines before and behind this one.
+    fn chain(&self) -> Result<Chain, FlagsError> {
+        let to = match (&self.chain, &self.chain_key) {
+            (Some(engine), Some(key)) => Some(ChainTo {
+                engine: engine.clone(),
+                key: key.clone(),
+            }),
+            (Some(_), None) => return Err(FlagsError::Alone("--chain", "--chain-key FILE")),
+            (None, Some(_)) => return Err(FlagsError::Alone("--chain-key", "--chain HOST:PORT")),
+            (None, None) => None,
+        };
+        match (self.chained.is_empty(), &self.chained_keys) {
+            (false, None) => return Err(FlagsError::Alone("--chained", "--chained-keys FILE")),
+            (true, Some(_)) => return Err(FlagsError::Alone("--chained-keys", "--chained ADDR")),
+            (true, None) | (false, Some(_)) => {}
+        }
+        let idle = [
+            ("--upstream", !self.upstream.is_empty()),
+            ("--bypass", self.bypass.is_some()),
+            ("--credentials-fd", self.credentials_fd.is_some()),
+            ("--credential-users", self.credential_users.is_some()),
+            ("--connect-ports", self.connect_ports.is_some()),
+            ("--wildcard", self.wildcard),
+        ];
+        if to.is_some()
+            && let Some((flag, _)) = idle.into_iter().find(|(_, given)| *given)
+        {
+            return Err(FlagsError::DecidesNothing(flag));
+        }
+        Ok(Chain {
+            to,
+            listen: self.chained.clone(),
+            keys: self.chained_keys.clone(),
         })
     }
 }

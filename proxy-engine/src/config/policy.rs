@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Bypass, Ports, Upstream};
+use super::{Bypass, EngineAddress, Ports, Upstream};
 use crate::intercept::InterfacePattern;
 
 /// Which destination goes where. It holds names of credentials, never their values, so that it may
@@ -84,6 +84,16 @@ impl Policy {
             clients: Vec::new(),
             intercept: Interception::default(),
             cause: cause.into(),
+        }
+    }
+
+    /// Every decision is that of the engine at `engine`: should one be asked for here, it is
+    /// refused.
+    pub fn decided_by(engine: &EngineAddress) -> Self {
+        let reason = format!("the engine at {engine} decides");
+        Self {
+            default: DefaultRoute::Refused { reason },
+            ..Self::direct(format!("decided by the engine at {engine}"))
         }
     }
 

@@ -23,6 +23,9 @@ pub struct Status {
     pub listeners: Vec<ListenerState>,
     /// Each upstream of the policy, in its order.
     pub upstreams: Vec<UpstreamState>,
+    /// The engine that decides for this one; `None`: this one decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainState>,
     /// Interception as it is in force, not as it was asked for.
     pub interception: InterceptionState,
     /// Who is attached: the agent's user, `None` when nobody is.
@@ -36,7 +39,7 @@ pub struct Status {
 pub struct ListenerState {
     /// Where it listens.
     pub address: SocketAddr,
-    /// Explicit or transparent.
+    /// What comes in there.
     pub via: Via,
     /// Why it does not listen, in one sentence that names the holder of the port where it is known;
     /// or why it takes no connection at the moment.
@@ -51,6 +54,30 @@ pub enum Via {
     Explicit,
     /// The client believes that it speaks to where it was going.
     Transparent,
+    /// Another engine passes it on.
+    Chained,
+}
+
+/// What is known of the engine that decides for this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainState {
+    /// `host:port` of it.
+    pub engine: String,
+    /// The name that this engine's key is filed under there.
+    pub name: String,
+    /// Why the last connection was not passed on; `None` after one that was, or before any.
+    pub last_error: Option<Problem>,
+}
+
+/// Where a connection came from that another engine passed on, as that engine says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainedFrom {
+    /// The name of the engine, which it proved.
+    pub engine: String,
+    /// The client's end of its connection to the first engine: an address of that world.
+    pub client: SocketAddr,
+    /// What the engines on the way call themselves, the first one first.
+    pub path: Vec<String>,
 }
 
 /// What is known of one upstream.
@@ -106,8 +133,13 @@ pub struct Connection {
     pub client: SocketAddr,
     /// How it came in.
     pub via: Via,
-    /// Where it was going, as the firewall remembers it; `None` on explicit connections.
+    /// Where it was going, as the firewall remembers it (of the first engine, on a chained one);
+    /// `None` on explicit connections.
     pub original_dst: Option<SocketAddr>,
+    /// The engine and the client that it came from; then [`Connection::client`] is that engine's
+    /// end. `None` unless it is chained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chained: Option<ChainedFrom>,
     /// `host:port` as the client named it (CONNECT line, absolute form, server name, `Host`).
     pub name: Option<String>,
     /// The way it went; `None` while undecided.
@@ -144,6 +176,11 @@ pub enum RouteTaken {
     Refused {
         /// Why.
         reason: String,
+    },
+    /// Passed on to the engine that decides.
+    Chained {
+        /// `host:port` of it.
+        engine: String,
     },
 }
 

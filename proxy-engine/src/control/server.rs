@@ -285,13 +285,15 @@ impl From<EngineError> for Refusal {
     fn from(error: EngineError) -> Self {
         let status = match error {
             EngineError::NoUpstream => http::StatusCode::UNPROCESSABLE_ENTITY,
-            EngineError::NoLease | EngineError::AttachedToOther(_) | EngineError::HoldsRules => {
-                http::StatusCode::CONFLICT
-            }
+            EngineError::NoLease
+            | EngineError::AttachedToOther(_)
+            | EngineError::HoldsRules
+            | EngineError::DecidesNothing(_) => http::StatusCode::CONFLICT,
             EngineError::Ending => http::StatusCode::SERVICE_UNAVAILABLE,
-            EngineError::State { .. } | EngineError::Random(_) | EngineError::Capabilities(_) => {
-                http::StatusCode::INTERNAL_SERVER_ERROR
-            }
+            EngineError::State { .. }
+            | EngineError::Random(_)
+            | EngineError::Key(_)
+            | EngineError::Capabilities(_) => http::StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.problem())
     }

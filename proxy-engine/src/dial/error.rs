@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::config::{Ports, Upstream};
+use crate::chain::HandshakeError;
+use crate::config::{EngineAddress, Ports, Upstream};
 use crate::control::Problem;
 
 /// Why a route did not become a connected stream.
@@ -136,6 +137,27 @@ pub enum DialError {
         /// Which ports it is for.
         ports: Ports,
     },
+    /// The engine that decides cannot be connected to.
+    #[error(
+        "the engine at {engine}, which decides for this one, cannot be reached: {source}; is it \
+         running with --chained?"
+    )]
+    EngineUnreachable {
+        /// Where it should be.
+        engine: EngineAddress,
+        /// Why.
+        source: io::Error,
+    },
+    /// It does not take the connection, or is not the one that it should be.
+    #[error(
+        "the engine at {engine}, which decides for this one, does not take the connection: {source}"
+    )]
+    EngineRefused {
+        /// Where it is.
+        engine: EngineAddress,
+        /// Why.
+        source: Box<HandshakeError>,
+    },
     /// The request has been here before.
     #[error("the request came back to this engine: a proxy behind it forwards to it")]
     Loop,
@@ -161,6 +183,8 @@ impl DialError {
             Self::Refused { .. } => "refused",
             Self::Inward { .. } => "inward",
             Self::Port { .. } => "port_refused",
+            Self::EngineUnreachable { .. } => "engine_unreachable",
+            Self::EngineRefused { .. } => "engine_refused",
             Self::Loop => "loop",
         };
         Problem {
@@ -173,7 +197,9 @@ impl DialError {
     pub fn status(&self) -> u16 {
         match self {
             Self::OriginTimeout { .. } | Self::UpstreamTimeout { .. } => 504,
-            Self::OriginUnreachable { source, .. } | Self::UpstreamUnreachable { source, .. }
+            Self::OriginUnreachable { source, .. }
+            | Self::UpstreamUnreachable { source, .. }
+            | Self::EngineUnreachable { source, .. }
                 if source.kind() == io::ErrorKind::TimedOut =>
             {
                 504
@@ -186,6 +212,8 @@ impl DialError {
             | Self::NoUpstream
             | Self::UpstreamUnreachable { .. }
             | Self::UpstreamAnswer { .. }
+            | Self::EngineUnreachable { .. }
+            | Self::EngineRefused { .. }
             | Self::Refused { .. } => 502,
             Self::CredentialsNotLent { .. }
             | Self::CredentialsRefused { .. }

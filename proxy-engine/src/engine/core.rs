@@ -7,8 +7,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
+use crate::chain::{EngineId, Keys};
 use crate::config::{EngineConfig, Limits, Policy, Ports};
-use crate::dial::Dialer;
+use crate::dial::{Chain, Dialer};
 use crate::observe::{Changes, ConnectionTable};
 use crate::relay::IdleLimit;
 use crate::route::Router;
@@ -21,6 +22,12 @@ const LONG_HEADS: usize = 1024;
 #[derive(Debug)]
 pub struct Core {
     router: ArcSwap<Router>,
+    /// What it calls itself to other engines.
+    pub id: EngineId,
+    /// The engine that decides; `None`: this one does.
+    pub chain: Option<Chain>,
+    /// The keys of engines that pass connections on to this one.
+    pub keys: Keys,
     /// How much one HTTP message may cost.
     pub limits: Limits,
     /// The ports that CONNECT is for.
@@ -44,13 +51,18 @@ impl Core {
     /// A core under this policy; nothing is lent.
     ///
     /// # Errors
-    /// [`EngineError::Random`].
+    /// [`EngineError::Random`], [`EngineError::Key`].
     pub fn new(policy: Policy, config: &EngineConfig) -> Result<Self, EngineError> {
         let changes = Changes::default();
-        let pseudonym = format!("gangway-{:08x}", super::leases::random()? >> 96);
+        let id = EngineId::new(super::leases::random()?);
+        let chain = config.chain.to.as_ref().map(Chain::new).transpose()?;
+        let keys = config.chain.keys.as_deref().map(Keys::read).transpose()?;
         Ok(Self {
+            chain,
+            keys: keys.unwrap_or_default(),
             router: ArcSwap::from_pointee(Router::new(policy)),
-            dialer: Dialer::new(&changes, pseudonym.into(), config),
+            dialer: Dialer::new(&changes, id.as_str().into(), config),
+            id,
             limits: config.limits,
             connect_ports: config.access.connect_ports.clone(),
             table: Arc::default(),
@@ -68,7 +80,7 @@ impl Core {
 
     /// Puts another policy in force for new connections.
     pub(super) fn swap(&self, policy: Policy) {
-        let authorities: Vec<String> = policy
+        let mut authorities: Vec<String> = policy
             .upstreams()
             .iter()
             .map(crate::config::Upstream::authority)
@@ -80,6 +92,7 @@ impl Core {
             .filter(|authority| !authorities.contains(authority))
             .collect();
         self.table.metrics.policy_swapped(gone.iter());
+        authorities.extend(self.chain.as_ref().map(Chain::authority));
         self.dialer
             .health
             .retain(|authority| authorities.iter().any(|kept| kept == authority));

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::chain::KeyError;
+use crate::config::EngineAddress;
 use crate::control::Problem;
 
 /// Why the engine did not start, or did not do as it was told.
@@ -38,6 +40,12 @@ pub enum EngineError {
         "this engine holds the firewall's rules itself, and they end with it: stop it and start the new one, or run it with a broker"
     )]
     HoldsRules,
+    /// The keys of chained engines cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Another engine decides for this one, so that no route can be set here.
+    #[error("this engine decides nothing: the engine at {0} does, set the policy there")]
+    DecidesNothing(EngineAddress),
     /// Capabilities cannot be given up, so strangers' bytes must not be read.
     #[error("capabilities cannot be given up: {0}")]
     Capabilities(std::io::Error),
@@ -54,6 +62,8 @@ impl EngineError {
             Self::Random(_) => "no_random",
             Self::Ending => "engine_ending",
             Self::HoldsRules => "holds_rules",
+            Self::Key(_) => "chain_keys",
+            Self::DecidesNothing(_) => "decided_elsewhere",
             Self::Capabilities(_) => "capabilities",
         };
         Problem {

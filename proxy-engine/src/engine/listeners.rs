@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Core;
-use crate::accept::{Listener, explicit, lack, transparent};
+use crate::accept::{Listener, chained, explicit, lack, transparent};
 use crate::control::{ListenerState, Via};
 use crate::intercept::Families;
 
@@ -18,7 +18,7 @@ use crate::intercept::Families;
 pub(super) struct Wanted {
     /// Where.
     pub(super) address: SocketAddr,
-    /// Explicit or transparent.
+    /// What comes in there.
     pub(super) via: Via,
     /// Whose connections it takes.
     pub(super) families: Families,
@@ -32,7 +32,7 @@ const TOO_OPEN: &str = "it would stand on every address of this machine with cre
 
 impl Wanted {
     /// All of them. `[::]` takes IPv4 too, but where `0.0.0.0` of the same port is wanted beside it.
-    /// An explicit one on every address stays closed under a policy `with_credentials`.
+    /// One that is not transparent, on every address, stays closed under a policy `with_credentials`.
     pub(super) fn all(wanted: &[(SocketAddr, Via)], with_credentials: bool) -> Vec<Self> {
         let beside_v4 = |address: SocketAddr| {
             let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
@@ -47,7 +47,7 @@ impl Wanted {
                 Families::Own
             },
             too_open: with_credentials
-                && via == Via::Explicit
+                && matches!(via, Via::Explicit | Via::Chained)
                 && address.ip().to_canonical().is_unspecified(),
         });
         all.collect()
@@ -242,6 +242,10 @@ pub(super) fn serve(
                 }
                 Via::Transparent => {
                     let served = transparent(core, stream, client, local);
+                    connections.spawn(cut.run_until_cancelled_owned(served))
+                }
+                Via::Chained => {
+                    let served = chained(core, stream, client, local);
                     connections.spawn(cut.run_until_cancelled_owned(served))
                 }
             };

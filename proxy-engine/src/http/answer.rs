@@ -59,13 +59,9 @@ impl Answer {
 }
 
 /// Tells a client that it is not served here, and hangs up.
-pub async fn turn_away(mut stream: TcpStream, why: String) {
+pub async fn turn_away(mut stream: TcpStream, answer: Answer) {
     // Whoever left before hears nothing, which is as well.
-    if stream
-        .write_all(&Answer::new(403, why).write(false, true))
-        .await
-        .is_ok()
-    {
+    if stream.write_all(&answer.write(false, true)).await.is_ok() {
         linger(stream).await;
     }
 }

@@ -149,10 +149,11 @@ impl Connection<'_> {
             Ok(asked) => asked,
             Err(error) => return self.bad_request(&head, error.to_string()).await,
         };
+        let world = self.client.asker.world();
         let route = match self.client.asked {
-            Asked::Proxy => self.router.route(&asked.destination),
+            Asked::Proxy => self.router.route(&asked.destination, world),
             Asked::Origin(original) => {
-                route_original(self.router, original, asked.destination.name()).await
+                route_original(self.router, original, asked.destination.name(), world).await
             }
         };
         self.plain(head, framing, asked, route).await

@@ -76,7 +76,7 @@ impl Metrics {
         to.register("connections_open", "Connections now", self.open.clone());
         to.register(
             "connections_turned_away",
-            "Connections from elsewhere, and direct hits on the transparent listener",
+            "Connections from elsewhere, of engines that prove nothing, and direct hits on the transparent listener",
             self.turned_away.clone(),
         );
         to.register(
@@ -113,6 +113,7 @@ impl Metrics {
         let via = match via {
             Via::Explicit => "explicit",
             Via::Transparent => "transparent",
+            Via::Chained => "chained",
         };
         self.connections.get_or_create(&[("via", via)]).inc();
     }
@@ -126,6 +127,7 @@ impl Metrics {
             RouteTaken::Direct { .. } => "direct",
             RouteTaken::Upstream { .. } => "upstream",
             RouteTaken::Refused { .. } => "refused",
+            RouteTaken::Chained { .. } => "chained",
         };
         self.requests.get_or_create(&[("route", route)]).inc();
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::metrics::{Metrics, Now};
 use crate::config::Upstream;
-use crate::control::{Connection, ConnectionCounts, Problem, RouteTaken, Via};
+use crate::control::{ChainedFrom, Connection, ConnectionCounts, Problem, RouteTaken, Via};
 
 /// How many ended connections are remembered.
 const REMEMBERED: usize = 256;
@@ -43,6 +43,8 @@ struct Row {
     client: SocketAddr,
     via: Via,
     original_dst: Option<SocketAddr>,
+    /// Few have it.
+    chained: Option<Box<ChainedFrom>>,
     started_ms: u64,
     /// 0 while it lives.
     ended_ms: AtomicU64,
@@ -73,11 +75,32 @@ impl ConnectionTable {
         via: Via,
         original_dst: Option<SocketAddr>,
     ) -> Record {
+        self.enter(client, via, original_dst, None)
+    }
+
+    /// Enters a connection that the engine at `peer` passes on.
+    pub fn open_chained(
+        self: &Arc<Self>,
+        peer: SocketAddr,
+        original_dst: Option<SocketAddr>,
+        from: ChainedFrom,
+    ) -> Record {
+        self.enter(peer, Via::Chained, original_dst, Some(from.into()))
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        client: SocketAddr,
+        via: Via,
+        original_dst: Option<SocketAddr>,
+        chained: Option<Box<ChainedFrom>>,
+    ) -> Record {
         let row = Arc::new(Row {
             id: self.next.fetch_add(1, Relaxed) + 1,
             client,
             via,
             original_dst,
+            chained,
             started_ms: now_ms(),
             ended_ms: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
@@ -245,6 +268,7 @@ impl Row {
             client: self.client,
             via: self.via,
             original_dst: self.original_dst,
+            chained: self.chained.as_deref().cloned(),
             name: story.name.as_deref().map(str::to_owned),
             route: story.route.as_deref().cloned(),
             bytes_up: self.bytes_up.load(Relaxed),

@@ -49,12 +49,22 @@ impl BypassIndex {
         index
     }
 
+    /// Whether `*` is among the entries.
+    pub fn is_all(&self) -> bool {
+        self.all
+    }
+
     /// The entry that names this address, as it is written in the list.
     pub fn address(&self, ip: IpAddr, port: u16) -> Option<String> {
-        let ip = ip.to_canonical();
         if self.all {
             return Some("*".into());
         }
+        self.named_address(ip, port)
+    }
+
+    /// The same, `*` left out.
+    pub fn named_address(&self, ip: IpAddr, port: u16) -> Option<String> {
+        let ip = ip.to_canonical();
         if self
             .addresses
             .get(&ip)
@@ -73,6 +83,11 @@ impl BypassIndex {
         if self.all {
             return Some("*".into());
         }
+        self.named_name(name, port)
+    }
+
+    /// The same, `*` left out.
+    pub fn named_name(&self, name: &str, port: u16) -> Option<String> {
         let mut suffix = name;
         loop {
             if self

@@ -93,6 +93,12 @@ impl From<SocketAddr> for Destination {
     }
 }
 
+impl From<(IpAddr, u16)> for Destination {
+    fn from((ip, port): (IpAddr, u16)) -> Self {
+        SocketAddr::new(ip, port).into()
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

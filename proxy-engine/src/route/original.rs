@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Host, Route, Router};
+use super::world::refused;
+use super::{Destination, Host, Route, Router, World, is_inner};
 use crate::dial::resolve;
 
 /// How long our own resolution of a name may take before it counts for nothing.
@@ -32,27 +33,48 @@ pub async fn belongs(name: &str, ip: IpAddr) -> Belongs {
 
 /// The route of what was on its way to `original` and says that it wants `name`. The name may
 /// make it direct only where our own resolution of the name contains the address: else a client
-/// could name an internal host to be let through, or come in (CVE-2009-0801).
-pub async fn route_original(router: &Router, original: SocketAddr, name: Option<&str>) -> Route {
-    if let Some(rule) = router.direct_address(original) {
+/// could name an internal host to be let through, or come in (CVE-2009-0801). The address is one
+/// of `world`.
+pub async fn route_original(
+    router: &Router,
+    original: SocketAddr,
+    name: Option<&str>,
+    world: World,
+) -> Route {
+    let port = original.port();
+    let (by_address, by_name) = match world {
+        World::Own => (
+            router.direct_address(original),
+            name.and_then(|name| router.direct_name(name, port)),
+        ),
+        World::Another => (
+            router.direct_from_another_world(original),
+            name.and_then(|name| {
+                let host = Host::Name(name.to_owned());
+                router.named(&Destination { host, port })
+            }),
+        ),
+    };
+    if let Some(rule) = by_address {
         return rule.into();
     }
-    if let Some(name) = name
-        && let Some(rule) = router.direct_name(name, original.port())
-    {
+    if let (Some(name), Some(rule)) = (name, by_name) {
         if belongs(name, original.ip()).await == Belongs::Yes {
             return rule.into();
         }
         tracing::info!(%original, name, "the name would go directly, but is not of this address");
     }
-    router.default_route()
+    match world {
+        World::Another if is_inner(original.ip()) => refused(&original.into()),
+        World::Another | World::Own => router.default_route(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Belongs, belongs, route_original};
     use crate::config::{DefaultRoute, Policy};
-    use crate::route::{Route, Router};
+    use crate::route::{Route, Router, World};
 
     fn router(bypass: &str) -> Router {
         let mut policy = Policy::direct("test");
@@ -67,7 +89,13 @@ mod tests {
     async fn a_bypassed_name_does_not_open_a_way_to_a_foreign_address() {
         // `localhost` resolves everywhere, and not to this address.
         let original = "203.0.113.9:443".parse().expect("address");
-        let route = route_original(&router("localhost"), original, Some("localhost")).await;
+        let route = route_original(
+            &router("localhost"),
+            original,
+            Some("localhost"),
+            World::Own,
+        )
+        .await;
         assert!(matches!(route, Route::Upstreams { .. }));
     }
 
@@ -75,7 +103,7 @@ mod tests {
     async fn a_bypassed_address_is_direct_whatever_the_name_says() {
         let original = "198.51.100.7:443".parse().expect("address");
         let router = router("198.51.100.0/24");
-        let route = route_original(&router, original, Some("evil.test")).await;
+        let route = route_original(&router, original, Some("evil.test"), World::Own).await;
         assert!(matches!(route, Route::Direct { .. }));
     }
 

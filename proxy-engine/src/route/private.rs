@@ -1,6 +1,6 @@
 //! Networks that no proxy of a company reaches for us.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Whether the address is private, shared (RFC 6598), loopback, link-local, unspecified or
 /// multicast: dialled directly under every policy.
@@ -24,6 +24,24 @@ pub fn is_private(ip: IpAddr) -> bool {
                 || ip.is_multicast()
         }
     }
+}
+
+/// Whether the address is private, or stands for one that is.
+pub fn is_inner(ip: IpAddr) -> bool {
+    is_private(ip) || carried(ip).is_some_and(|inner| is_private(inner.into()))
+}
+
+/// The IPv4 address that an IPv6 one stands for: NAT64 (RFC 6052, section 2.1), 6to4 (RFC 3056),
+/// IPv4-compatible (RFC 4291, section 2.5.5.1).
+pub fn carried(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
+    let [high, low] = match ip.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..]
+        | [0, 0, 0, 0, 0, 0, high, low] => [high, low].map(u16::to_be_bytes),
+        _ => return None,
+    };
+    Some(Ipv4Addr::new(high[0], high[1], low[0], low[1]))
 }
 
 #[cfg(test)]

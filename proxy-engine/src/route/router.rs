@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{BypassIndex, Destination, Host, is_private};
+use super::{BypassIndex, Destination, Host, World, is_private};
 use crate::config::{DefaultRoute, Policy, Upstream};
 
 /// The answer for one destination.
@@ -91,8 +91,15 @@ impl Router {
         &self.policy.clients
     }
 
-    /// The route of what a client of an explicit listener named.
-    pub fn route(&self, to: &Destination) -> Route {
+    pub(super) fn bypass(&self) -> &BypassIndex {
+        &self.bypass
+    }
+
+    /// The route of what a client of an explicit listener, in this world, named.
+    pub fn route(&self, to: &Destination, world: World) -> Route {
+        if world == World::Another {
+            return self.route_from_another_world(to);
+        }
         let direct = match &to.host {
             Host::Ip(ip) => self.direct_address(SocketAddr::new(*ip, to.port)),
             Host::Name(name) => self.direct_name(name, to.port),
@@ -149,13 +156,14 @@ impl Router {
 mod tests {
     use super::{Route, Router};
     use crate::config::{DefaultRoute, Policy, Upstream};
-    use crate::route::Destination;
+    use crate::route::{Destination, World};
 
     fn route(default: DefaultRoute, to: &str) -> Route {
         let mut policy = Policy::direct("test");
         policy.default = default;
         policy.bypass = "intranet.test,198.51.100.0/24".parse().expect("bypass");
-        Router::new(policy).route(&Destination::parse(to, None).expect("destination"))
+        let to = Destination::parse(to, None).expect("destination");
+        Router::new(policy).route(&to, World::Own)
     }
 
     fn upstreams() -> DefaultRoute {

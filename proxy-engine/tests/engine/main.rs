@@ -4,6 +4,7 @@
 mod access;
 mod attacks;
 mod bulk;
+mod chain;
 mod client;
 mod connect_replies;
 mod control;

@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{SERVER_FIRST, intercepted};
+use crate::accept::Asker;
 use crate::config::{DefaultRoute, EngineConfig, Policy};
 use crate::control::Via;
 use crate::engine::Core;
+use crate::http::{Asked, Client};
 use crate::relay::Tunnel;
 use crate::sniff::client_hello::sample::{extension, message, names, post_quantum, records};
 
@@ -45,6 +48,15 @@ impl Rig {
 
     /// A client whose connection to the port was intercepted.
     async fn client(&self, port: u16) -> TcpStream {
+        self.client_as(port, Asker::captured).await
+    }
+
+    /// The same, of whatever kind.
+    async fn client_as(
+        &self,
+        port: u16,
+        asker: impl Fn(SocketAddr, SocketAddr) -> Asker,
+    ) -> TcpStream {
         let address = self.clients.local_addr().expect("address");
         let client = TcpStream::connect(address).await.expect("connected");
         client.set_nodelay(true).expect("nodelay");
@@ -52,8 +64,14 @@ impl Rig {
         let original = SocketAddr::new(ORIGIN.parse().expect("address"), port);
         let core = Arc::clone(&self.core);
         let record = core.table.open(from, Via::Transparent, Some(original));
+        let client_here = Client {
+            stream,
+            read: BytesMut::new(),
+            asker: asker(from, original),
+            asked: Asked::Origin(original),
+        };
         tokio::spawn(async move {
-            let pair = intercepted(&core, stream, from, original, &record).await?;
+            let pair = intercepted(&core, client_here, original, &record).await?;
             Tunnel::new(pair, record, core.idle).await.ok()
         });
         client
@@ -103,6 +121,20 @@ impl Rig {
         all.await.expect("in time").expect("read");
         (to, arrived)
     }
+}
+
+#[tokio::test]
+async fn a_client_of_another_world_with_the_upstream_s_address_is_not_taken_for_it() {
+    let rig = Rig::new().await;
+    let address = "192.0.2.5:41000".parse().expect("address");
+    rig.core
+        .dialer
+        .health
+        .reached("other.test:1", "192.0.2.5".parse().expect("ip"));
+    let chained = |_, original| Asker::chained(address, original);
+    let mut client = rig.client_as(443, chained).await;
+    client.write_all(b"\0\0").await.expect("sent");
+    assert_eq!(rig.tunnel().await.0, format!("{ORIGIN}:443"));
 }
 
 /// What a client may send right behind its hello: a change of cipher, and early data.

@@ -33,13 +33,14 @@ impl Connection<'_> {
             self.refuse_with(&Answer::from(&error), false, true).await;
             return After::Linger;
         }
-        let route = self.router.route(&to);
+        let route = self.router.route(&to, self.client.asker.world());
         self.record.routed(Some(to.to_string()), (&route).into());
         let dialed = match route {
             Route::Refused { reason } => Err(DialError::Refused { reason }),
             Route::Direct { .. } => {
-                let client = self.client.asker.client().ip();
-                let stream = dial_direct(&to, |ip| inward::permitted(client, ip)).await;
+                let asker = &self.client.asker;
+                let permitted = |ip| inward::permitted(asker, self.router, &to, ip);
+                let stream = dial_direct(&to, permitted).await;
                 stream.map(|stream| (stream, BytesMut::new()))
             }
             Route::Upstreams { upstreams, reason } => {

@@ -55,8 +55,9 @@ impl Connection<'_> {
                 if let Some(hop) = last.filter(|hop| hop.leads_to == leads_to) {
                     return Ok((hop, Permit::NoneNeeded));
                 }
-                let client = self.client.asker.client().ip();
-                let stream = dial_direct(&to, |ip| inward::permitted(client, ip)).await?;
+                let client = &self.client.asker;
+                let permitted = |ip| inward::permitted(client, self.router, &to, ip);
+                let stream = dial_direct(&to, permitted).await?;
                 Ok((new(stream, leads_to), Permit::NoneNeeded))
             }
             Route::Upstreams { upstreams, .. } => {

@@ -275,6 +275,7 @@ fn route_of(connection: &Connection) -> String {
         Some(RouteTaken::Direct { reason }) => format!("direct ({reason})"),
         Some(RouteTaken::Upstream { upstream, reason }) => format!("{upstream} ({reason})"),
         Some(RouteTaken::Refused { reason }) => format!("refused ({reason})"),
+        Some(RouteTaken::Chained { engine }) => format!("the engine at {engine}"),
         None => "undecided".to_owned(),
     };
     format!("route: {from} → {name} → {way}")
