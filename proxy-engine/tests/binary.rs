@@ -86,10 +86,54 @@ fn flags_that_would_do_nothing_are_refused_with_what_to_add() {
         (&["--ports", "443"][..], "add --intercept IFACE"),
         (&["--intercept", "br0"], "add --transparent 0.0.0.0:3183"),
         (&["--credentials-fd", "99"], "--credentials-fd 99 99< FILE"),
+        (&["--chain", "192.0.2.1:3184"], "--chain-key FILE"),
+        (&["--chain-key", "k"], "--chain HOST:PORT"),
+        (&["--chained", "127.0.0.1:0"], "--chained-keys FILE"),
+        (&["--chained-keys", "k"], "--chained ADDR"),
     ] {
         let (code, said) = fails(args);
         assert_eq!(code, 2, "{said}");
         assert!(said.contains(advice), "{said}");
+    }
+}
+
+#[test]
+fn what_only_the_deciding_engine_can_do_is_refused_beside_chain() {
+    for given in [
+        &["--upstream", "http://proxy.test:3128"][..],
+        &["--bypass", "*"],
+        &["--credential-users", "all"],
+        &["--connect-ports", "443"],
+        &["--wildcard"],
+    ] {
+        let chain = ["--chain", "192.0.2.1:3184", "--chain-key", "k"];
+        let (code, said) = fails(&[&chain, given].concat());
+        assert_eq!(code, 2, "{said}");
+        assert!(
+            said.contains(given[0]) && said.contains("decides"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_others_can_read_ends_it_with_what_to_do() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("key");
+    let key = "vm-1 BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
+    std::fs::write(&file, key).expect("file");
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&file, open).expect("mode");
+    let file = file.to_str().expect("UTF-8");
+    for flags in [
+        ["--chain", "192.0.2.1:3184", "--chain-key", file],
+        ["--chained", "127.0.0.1:0", "--chained-keys", file],
+    ] {
+        let (code, said) = fails(&[&["--listen", "127.0.0.1:0"], &flags[..]].concat());
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains("chmod 600") && said.contains(file), "{said}");
+        assert!(!said.contains("BwcH"), "{said}");
     }
 }
 

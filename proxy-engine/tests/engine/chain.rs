@@ -252,6 +252,53 @@ async fn engines_that_pass_on_to_each_other_end_it_and_say_so() {
     assert_eq!(last_error(&engines[1].0).as_deref(), Some("engine_refused"));
 }
 
+#[tokio::test]
+async fn an_engine_between_carries_on_what_the_first_one_saw() {
+    let upstream = Peer::named("upstream").await;
+    let (last, chained) = deciding(through(&[upstream.url()])).await;
+    let keys = Keys::new();
+    let to = ChainTo {
+        engine: chained.to_string().parse().expect("an address"),
+        key: keys.file(7),
+    };
+    let policy = Policy::decided_by(&to.engine);
+    let config = EngineConfig {
+        chain: Chain {
+            to: Some(to),
+            listen: vec!["127.0.0.1:0".parse().expect("address")],
+            keys: Some(keys.file(7)),
+        },
+        ..EngineConfig::default()
+    };
+    let (between, _) = engine_with(config, policy).await;
+    let middle = between.status().listeners[1].address;
+    let original = "203.0.113.9:80".parse().expect("address");
+    let client = passed_on(middle, "10.244.0.2:41000", Some(original)).await;
+    let request = "GET / HTTP/1.1\r\nHost: web.test\r\n\r\n";
+    assert_eq!(client.expect("taken").ask(request).await.body, "upstream");
+    assert_eq!(upstream.lines(), ["GET http://web.test/ HTTP/1.1"]);
+    let shown = last.connections().remove(0);
+    let from = shown.chained.expect("where it came from");
+    assert_eq!(shown.original_dst, Some(original));
+    assert_eq!(from.client.to_string(), "10.244.0.2:41000");
+    assert_eq!((from.path.len(), &from.path[0][..]), (2, "gangway-first"));
+}
+
+#[tokio::test]
+async fn credentials_are_not_behind_a_chained_listener_on_every_address() {
+    let policy = through(&["http://alice@127.0.0.1:9".into()]);
+    for (wildcard, open) in [(false, false), (true, true)] {
+        let keys = Keys::new();
+        let mut config = EngineConfig::default();
+        config.chain.listen = vec!["0.0.0.0:0".parse().expect("address")];
+        config.chain.keys = Some(keys.file(7));
+        config.access.wildcard = wildcard;
+        let (engine, _) = engine_with(config, policy.clone()).await;
+        let listener = engine.status().listeners.remove(1);
+        assert_eq!(listener.error.is_none(), open, "{listener:?}");
+    }
+}
+
 /// A tunnel over both engines to a listener of the test, and the listener's side of it.
 async fn tunnel() -> (Engine, Engine, Client, Client) {
     let upstream = TcpListener::bind("127.0.0.1:0").await.expect("bind");
