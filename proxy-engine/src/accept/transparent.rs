@@ -85,10 +85,10 @@ pub(super) fn intercepted<'a>(
     original: SocketAddr,
     record: &'a Record,
 ) -> impl Future<Output = Option<Pair>> + Send + 'a {
+    let router = core.router();
+    let world = client.asker.world();
     // Not an `async fn`: its future would hold the client twice.
     async move {
-        let router = core.router();
-        let world = client.asker.world();
         // An upstream behind a captured bridge goes its own way: sent to itself, it would call again
         // without end. In another world the same address is somebody else's.
         let is_upstream =
