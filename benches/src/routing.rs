@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use proxy_engine::config::{DefaultRoute, Policy};
-use proxy_engine::route::{Destination, Router};
+use proxy_engine::route::{Destination, Router, World};
 
 use crate::error::{BenchError, Result};
 
@@ -53,7 +53,7 @@ pub(crate) fn measure(names: u32, networks: u32) -> Result<Decision> {
         .warm_up_time(WARM_UP)
         .measurement_time(TIME)
         .bench_function(&id, |bencher| {
-            bencher.iter(|| black_box(router.route(black_box(&to))));
+            bencher.iter(|| black_box(router.route(black_box(&to), World::Own)));
         });
     let path = dir.path().join(&id).join("new/estimates.json");
     let text = std::fs::read(&path).map_err(BenchError::io(format!("read {}", path.display())))?;
