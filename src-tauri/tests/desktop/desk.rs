@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -87,14 +86,8 @@ impl Desk {
     /// A program that sees this desk; also what it starts does.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = self.session.command(program);
-        command
-            .env("https_proxy", &self.upstream)
-            .env("LANG", "C.UTF-8")
-            // No graphics card, no screen reader and no container here, in the tests alone.
-            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
-            .env("WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS", "1")
-            .env("NO_AT_BRIDGE", "1")
-            .env("GSETTINGS_BACKEND", "memory");
+        command.env("https_proxy", &self.upstream);
+        for_a_window(&mut command);
         command
     }
 
@@ -107,23 +100,37 @@ impl Desk {
 
     /// What the agent says, as soon as there is one and `wanted` holds.
     pub(crate) async fn status_when(&self, wanted: impl Fn(&Status) -> bool) -> Status {
-        let socket = self.socket();
-        let asked = async {
-            loop {
-                if let Ok(status) = ask(&socket).await
-                    && wanted(&status)
-                {
-                    return status;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        let answer = tokio::time::timeout(SOON, asked).await;
-        answer.unwrap_or_else(|_| panic!("the agent's status is not what was wanted"))
+        status_when(&self.session, wanted).await
     }
+}
 
-    fn socket(&self) -> PathBuf {
-        self.session.runtime_dir().join("gangway/agent.sock")
+/// What a program with a window needs where there is no desktop: no graphics card, no screen reader
+/// and no container here, in the tests alone.
+pub(crate) fn for_a_window(command: &mut Command) {
+    command
+        .env("LANG", "C.UTF-8")
+        .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
+        .env("WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS", "1")
+        .env("NO_AT_BRIDGE", "1")
+        .env("GSETTINGS_BACKEND", "memory");
+}
+
+/// What the session's agent says, as soon as there is one and `wanted` holds.
+pub(crate) async fn status_when(session: &Session, wanted: impl Fn(&Status) -> bool) -> Status {
+    let socket = session.runtime_dir().join("gangway/agent.sock");
+    let asked = async {
+        loop {
+            if let Ok(status) = ask(&socket).await
+                && wanted(&status)
+            {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    match tokio::time::timeout(SOON, asked).await {
+        Ok(status) => status,
+        Err(late) => panic!("{late}: not what was wanted: {:#?}", ask(&socket).await),
     }
 }
 

@@ -6,3 +6,4 @@ mod canary;
 mod desk;
 mod tray;
 mod window;
+mod workstation;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use testbed::Session;
 use tokio::sync::mpsc;
 use zbus::connection::Builder;
 use zbus::message::Header;
@@ -54,10 +55,10 @@ impl Panel {
     }
 }
 
-/// A panel on the desk's bus, and the items that come to it.
-pub(crate) async fn panel(desk: &Desk) -> (Connection, mpsc::UnboundedReceiver<String>) {
+/// A panel on the session's bus, and the items that come to it.
+pub(crate) async fn panel(session: &Session) -> (Connection, mpsc::UnboundedReceiver<String>) {
     let (items, coming) = mpsc::unbounded_channel();
-    let connection = Builder::address(desk.session.bus_address().unwrap())
+    let connection = Builder::address(session.bus_address().unwrap())
         .unwrap()
         .serve_at("/StatusNotifierWatcher", Panel { items })
         .unwrap()
@@ -70,13 +71,13 @@ pub(crate) async fn panel(desk: &Desk) -> (Connection, mpsc::UnboundedReceiver<S
 }
 
 /// The item's menu.
-struct Menu {
+pub(crate) struct Menu {
     dbusmenu: Proxy<'static>,
 }
 
 /// One line of it.
 #[derive(Debug, Clone)]
-struct Line {
+pub(crate) struct Line {
     id: i32,
     label: String,
     enabled: bool,
@@ -86,7 +87,7 @@ struct Line {
 type Layout = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
 
 impl Menu {
-    async fn of(connection: &Connection, item: String) -> Self {
+    pub(crate) async fn of(connection: &Connection, item: String) -> Self {
         let item_proxy = Proxy::new(
             connection,
             item.clone(),
@@ -115,7 +116,7 @@ impl Menu {
     }
 
     /// The line with this text, as soon as `wanted` holds for it.
-    async fn line(&self, label: &str, wanted: impl Fn(&Line) -> bool) -> Line {
+    pub(crate) async fn line(&self, label: &str, wanted: impl Fn(&Line) -> bool) -> Line {
         let looking = async {
             loop {
                 let lines = self.lines().await;
@@ -131,7 +132,7 @@ impl Menu {
         }
     }
 
-    async fn click(&self, line: &Line) {
+    pub(crate) async fn click(&self, line: &Line) {
         let () = self
             .dbusmenu
             .call("Event", &(line.id, "clicked", Value::from(0_i32), 0_u32))
@@ -161,7 +162,8 @@ fn line(value: OwnedValue) -> Line {
     }
 }
 
-async fn item(coming: &mut mpsc::UnboundedReceiver<String>) -> String {
+/// The next item that comes.
+pub(crate) async fn item(coming: &mut mpsc::UnboundedReceiver<String>) -> String {
     let item = tokio::time::timeout(SOON, coming.recv()).await;
     item.expect("the tray item comes to the panel").unwrap()
 }
@@ -169,7 +171,7 @@ async fn item(coming: &mut mpsc::UnboundedReceiver<String>) -> String {
 #[tokio::test]
 async fn the_toggle_in_the_tray_switches_gangway() {
     let desk = Desk::new();
-    let (connection, mut coming) = panel(&desk).await;
+    let (connection, mut coming) = panel(&desk.session).await;
     let app = desk.app(&["--tray"]);
     let menu = Menu::of(&connection, item(&mut coming).await).await;
 
@@ -192,7 +194,7 @@ async fn the_toggle_in_the_tray_switches_gangway() {
 #[tokio::test]
 async fn settings_opens_the_window_and_quit_ends_the_app_and_its_agent() {
     let desk = Desk::new();
-    let (connection, mut coming) = panel(&desk).await;
+    let (connection, mut coming) = panel(&desk.session).await;
     let mut app = desk.app(&["--tray"]);
     let menu = Menu::of(&connection, item(&mut coming).await).await;
     desk.status_when(|_| true).await;
@@ -224,7 +226,7 @@ async fn without_a_tray_the_window_opens() {
 #[tokio::test]
 async fn a_second_start_shows_the_window_of_the_first() {
     let desk = Desk::new();
-    let (_connection, mut coming) = panel(&desk).await;
+    let (_connection, mut coming) = panel(&desk.session).await;
     let first = desk.app(&["--tray"]);
     item(&mut coming).await;
     desk.status_when(|_| true).await;

@@ -162,7 +162,7 @@ async fn the_window_shows_the_way_from_the_source_to_the_upstream() {
 #[tokio::test]
 async fn the_window_opens_beside_a_panel_that_shows_the_tray_item() {
     let desk = Desk::new();
-    let (_panel, _items) = crate::tray::panel(&desk).await;
+    let (_panel, _items) = crate::tray::panel(&desk.session).await;
     let window = Window::open(&desk, "en").await;
     window.says(&["Engine", &desk.upstream]).await;
     window.close().await;
