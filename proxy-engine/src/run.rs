@@ -97,6 +97,7 @@ pub(crate) fn run(flags: RunFlags, beginning: Beginning) -> Result<(), RunError>
     log(flags.log.unwrap_or_default());
     let (file, descriptor) = (flags.config.clone(), flags.credentials_fd);
     let drain = Duration::from_secs(flags.drain.unwrap_or(DRAIN).into());
+    let threads = flags.threads.map_or_else(threads, |n| n.get().into());
     let config = flags.into_config().map_err(|source| match file {
         None => RunError::Flags(source),
         Some(path) => RunError::File(ConfigFileError::Flags { path, source }),
@@ -118,6 +119,7 @@ pub(crate) fn run(flags: RunFlags, beginning: Beginning) -> Result<(), RunError>
         );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()?;
     let ended = runtime.block_on(serve(config, credentials, beginning, drain));
@@ -273,6 +275,13 @@ pub(crate) fn log(format: LogFormat) {
         LogFormat::Text => log.finish().with(gate).init(),
         LogFormat::Json => log.json().finish().with(gate).init(),
     }
+}
+
+/// One for every two processors. The work of a connection is the kernel's for the most part; a
+/// second thread costs more in waking each other than it carries, where the processors are busy
+/// with the clients already.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 /// Each connection needs two descriptors.

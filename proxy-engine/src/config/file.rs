@@ -34,7 +34,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "listen",
     "transparent",
     "intercept",
@@ -61,6 +61,7 @@ const KEYS: [&str; 27] = [
     "wildcard",
     "credential-users",
     "drain",
+    "threads",
     "limits",
 ];
 

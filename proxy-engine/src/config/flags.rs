@@ -1,7 +1,7 @@
 //! The flags of `proxy-engine run`; a configuration file has the same names.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -141,6 +141,11 @@ pub struct RunFlags {
     /// themselves; a second signal ends them at once [5]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32))]
     pub drain: Option<u32>,
+
+    /// Carry connections with so many threads [one for every two processors: the others are for
+    /// those whose connections they are]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroU8>,
 
     /// How much one HTTP message may cost; in the file only, as `[limits]`.
     #[arg(skip)]
