@@ -9,6 +9,7 @@ mod flood;
 mod program;
 mod suspend;
 mod take_over;
+mod threads;
 
 use std::io;
 use std::net::SocketAddr;
