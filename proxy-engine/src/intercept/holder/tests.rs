@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::SockRef;
 use testbed::Row;
 
 use super::{Holder, Kernel};
@@ -29,6 +30,9 @@ fn captured_by(kernel: Kernel, ignore_forward: bool) -> SocketAddr {
     let listener = row.node.enter(|| TcpListener::bind("0.0.0.0:0"));
     let listener = listener.expect("entered").expect("listens");
     let port = listener.local_addr().expect("bound").port();
+    // Whoever never comes is not waited for without end.
+    let patience = SockRef::from(&listener).set_read_timeout(Some(SOON * 2));
+    patience.expect("a time limit");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let held = scope.spawn(|| {
@@ -70,8 +74,8 @@ fn captured_by(kernel: Kernel, ignore_forward: bool) -> SocketAddr {
                 }
             }
         });
-        asked.expect("entered").expect("captured and answered");
         done.store(true, Relaxed);
+        asked.expect("entered").expect("captured and answered");
         held.join().expect("held");
         served.join().expect("served")
     })
