@@ -58,7 +58,8 @@ async fn narrow(relay: SocketAddr) -> TcpStream {
 /// What each of so many clients costs the engine that say `first` and then take nothing, once
 /// nothing moves any more.
 async fn cost(first: impl Fn(SocketAddr) -> String) -> u64 {
-    let program = Program::start(2048).await;
+    // Fewer pipes than clients: the rest is copied.
+    let program = Program::start(512).await;
     let (to, taken) = flood().await;
     // What is taken once, by the first of them.
     let mut warm = narrow(program.relay).await;
