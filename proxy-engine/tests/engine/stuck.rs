@@ -113,7 +113,8 @@ async fn long_heads_that_do_not_end_are_bounded_and_short_ones_are_served_beside
     let head = "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nX: ";
     let begun = format!("{head}{}", "y".repeat(17_000));
     let mut waiting = Vec::new();
-    for _ in 0..BOUND {
+    // Some more: one of the probes below may be read before one of these.
+    for _ in 0..BOUND + 8 {
         let mut client = Client::connect(relay).await;
         client.send(&begun).await;
         waiting.push(client);

@@ -7,7 +7,7 @@ use super::Connection;
 use crate::http::body::{READ, Source};
 use crate::http::{Answer, RequestHead};
 
-/// Why a long head is not read to its end.
+/// Why a long head goes no further.
 const TOO_MANY: &str = "too many requests with long heads at once; try again later";
 
 impl Connection<'_> {
@@ -23,14 +23,8 @@ impl Connection<'_> {
             self.client.read = BytesMut::new();
         }
         loop {
-            match RequestHead::parse(&mut self.client.read, limits) {
-                Ok(Some(head)) => return Ok(Some(head)),
-                Ok(None) if self.client.read.len() > READ && self.long.is_none() => {
-                    let long = self.core.long_heads.try_acquire();
-                    self.long = Some(long.map_err(|_| Answer::new(503, TOO_MANY))?);
-                }
-                Ok(None) => {}
-                Err(error) => return Err(Answer::new(error.status(), error.to_string())),
+            if let Some(head) = self.whole_head()? {
+                return Ok(Some(head));
             }
             if !self.client.read.is_empty() && !has_begun {
                 has_begun = true;
@@ -55,5 +49,20 @@ impl Connection<'_> {
                 Ok(Ok(0) | Err(_)) | Err(_) => return Ok(None),
             }
         }
+    }
+
+    /// The head that was read; `None` while it is not whole. A long one needs the right to be.
+    fn whole_head(&mut self) -> Result<Option<RequestHead>, Answer> {
+        let there = self.client.read.len();
+        let head = RequestHead::parse(&mut self.client.read, &self.core.limits)
+            .map_err(|error| Answer::new(error.status(), error.to_string()))?;
+        let left = self.client.read.len();
+        // Whole or not: one that comes without a pause is kept until its request is done, too.
+        let length = if head.is_some() { there - left } else { left };
+        if length > READ && self.long.is_none() {
+            let long = self.core.long_heads.try_acquire();
+            self.long = Some(long.map_err(|_| Answer::new(503, TOO_MANY))?);
+        }
+        Ok(head)
     }
 }
