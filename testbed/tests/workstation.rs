@@ -8,6 +8,8 @@ mod workstation {
     #[test]
     fn docker_runs_and_nothing_gets_out() {
         let corp = CorpNet::new().unwrap();
+        // There is somebody who would answer.
+        let _origin = Origin::start(&corp, &Ca::new().unwrap()).unwrap();
         let ws = Workstation::start(&corp).unwrap();
         let info = ws
             .sh("docker info --format '{{.ServerVersion}} {{.Driver}}'")
@@ -17,9 +19,9 @@ mod workstation {
         let found = ws.sh("getent ahostsv4 web.example.test").unwrap();
         assert!(found.contains("203.0.113.10"), "{found}");
         let direct = ws
-            .exec("curl", &["-sS", "-m", "5", "http://web.example.test/"])
+            .exec("curl", &["-sS", "-m", "5", "http://web.example.test/hello"])
             .unwrap();
-        assert!(!direct.status.success());
+        assert!(!direct.status.success(), "{direct:?}");
     }
 
     #[test]
@@ -117,6 +119,8 @@ mod workstation {
     fn a_pod_in_a_kind_like_node_resolves_and_gets_no_further() {
         let (corp, ca) = (CorpNet::new().unwrap(), Ca::new().unwrap());
         let _registry = Registry::start(&corp, &ca).unwrap();
+        // There is somebody who would answer.
+        let _origin = Origin::start(&corp, &ca).unwrap();
         let squid = Squid::start(&corp).unwrap();
         let ws = Workstation::start(&corp).unwrap();
         ws.trust(&ca).unwrap();
@@ -138,9 +142,9 @@ mod workstation {
             "{found:?}"
         );
         let direct = node
-            .pod("curl", &["-sS", "-m", "5", "http://web.example.test/"])
+            .pod("curl", &["-sS", "-m", "5", "http://web.example.test/hello"])
             .unwrap();
-        assert!(!direct.status.success());
+        assert!(!direct.status.success(), "{direct:?}");
     }
 
     #[test]

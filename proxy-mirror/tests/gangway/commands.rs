@@ -197,10 +197,14 @@ fn nothing_is_coloured_but_a_terminal() {
 #[test]
 fn a_bare_command_teaches() {
     let house = House::new();
-    let said = house.run(&["--help"]);
-    assert_eq!(said.code, 0);
-    assert!(said.out.contains("gangway apply"), "{}", said.out);
-    assert!(!said.out.contains("helper"), "{}", said.out);
+    let bare = house.run(&[]);
+    assert_eq!(bare.code, 2);
+    let help = house.run(&["--help"]);
+    assert_eq!(help.code, 0);
+    for said in [bare.err, help.out] {
+        assert!(said.contains("gangway apply"), "{said}");
+        assert!(!said.contains("helper"), "{said}");
+    }
     assert_eq!(house.run(&["frobnicate"]).code, 2);
 }
 
