@@ -14,9 +14,11 @@ mod owner;
 #[cfg(not(target_os = "linux"))]
 #[path = "accept/no_owner.rs"]
 mod owner;
+mod processes;
 mod room;
 mod served;
 mod transparent;
+mod whose;
 
 pub use asker::{Asker, User};
 pub use chained::chained;
@@ -25,3 +27,4 @@ pub use listener::{ListenError, Listener};
 pub(crate) use room::{dialing_socket, lack, once_there_is_room};
 pub use served::Served;
 pub use transparent::transparent;
+pub use whose::{Whose, user_of, whose};

@@ -25,7 +25,8 @@ pub use error::EngineError;
 pub use leases::Attached;
 
 use crate::config::{DefaultRoute, EngineConfig, InterceptBy, Policy};
-use crate::control::{ChainState, Connection, LentCredentials, Status, UpstreamState, Via};
+use crate::control::{ChainState, Connection, Guests, LentCredentials, Status, UpstreamState, Via};
+use crate::observe::{Follower, TooManyFollowers};
 use interception::Intercepting;
 use leases::Leases;
 use listeners::{Inherited, Listeners, Passed, Wanted};
@@ -235,9 +236,31 @@ impl Engine {
         }
     }
 
-    /// Live connections by age, then the ones that ended last, newest first.
+    /// Says whose the addresses of containers are, in place of what was told before; forgotten with
+    /// the lease. The names are shown beside connections, and nowhere else.
+    ///
+    /// # Errors
+    /// [`EngineError::NoLease`].
+    pub fn name_guests(&self, guests: &Guests) -> Result<(), EngineError> {
+        let named = || self.0.core.table.guests.replace(guests);
+        self.0
+            .leases
+            .while_alive(&guests.lease, |_| named())
+            .ok_or(EngineError::NoLease)
+    }
+
+    /// Live connections by age, then the ones that ended last, newest first. Looks for whose they
+    /// are, and blocks meanwhile: up to a fifth of a second.
     pub fn connections(&self) -> Vec<Connection> {
         self.0.core.table.list()
+    }
+
+    /// Follows what happens to connections from now on.
+    ///
+    /// # Errors
+    /// [`TooManyFollowers`].
+    pub fn follow(&self) -> Result<Follower, TooManyFollowers> {
+        self.0.core.table.follow()
     }
 
     /// Everything that is counted since the start, in the text form of OpenMetrics 1.0. No label
@@ -269,6 +292,7 @@ impl Engine {
 
     fn end_lease(&self, lease: &str) {
         self.0.leases.close(lease);
+        self.0.core.table.guests.forget(lease);
         // After a hand-over, connections that came in before still get what they came for: it is
         // taken back a little later.
         if !self.0.handed_over.is_cancelled() {

@@ -2,12 +2,18 @@
 
 mod changes;
 mod flood;
+mod guests;
+mod live;
 mod metrics;
+mod row;
+mod seek;
 mod table;
 mod upstreams;
 
 pub use changes::Changes;
 pub use flood::FloodGate;
+pub use guests::GuestTable;
+pub use live::{Follower, Live, TooManyFollowers};
 pub use metrics::Metrics;
 pub use table::{ConnectionTable, Record};
 pub use upstreams::UpstreamHealth;

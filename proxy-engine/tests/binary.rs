@@ -247,7 +247,8 @@ fn it_logs_json_without_secrets_serves_and_ends_well_on_sigterm() {
     });
     for request in [
         "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\nProxy-Authorization: Basic canary\r\n\r\n",
-        "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nProxy-Authorization: Basic canary\r\n\r\n",
+        "GET http://a.test/?canary HTTP/1.1\r\nHost: a.test\r\nProxy-Authorization: Basic canary\r\n\
+         Authorization: Bearer canary\r\nCookie: canary\r\n\r\n",
     ] {
         let mut client = TcpStream::connect(&address).expect("connected");
         client.write_all(request.as_bytes()).expect("sent");
@@ -263,10 +264,19 @@ fn it_logs_json_without_secrets_serves_and_ends_well_on_sigterm() {
         client.read_line(&mut line).expect("answer");
         assert!(line.starts_with("HTTP/1.1 200 "), "{line}");
     }
+    refused_with_userinfo(&address);
     let pid = rustix::process::Pid::from_child(&running.0);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signal");
     assert!(running.0.wait().expect("it ends").success());
     said.push_str(&rest.join().expect("log"));
+    let ends = ended(&said);
+    let [tunnel, plain, refused] = &ends[..] else {
+        panic!("{ends:#?}");
+    };
+    assert_tells_all(tunnel, "a.test:443", &authority);
+    assert_tells_all(plain, "a.test:80", &authority);
+    assert_eq!(refused["fields"]["code"], "bad_request", "{refused}");
+    assert!(refused["fields"]["error"].is_string(), "{refused}");
     assert!(
         !["canary", "Basic", "YWxpY2U6Y2FuYXJ5"]
             .iter()
@@ -274,6 +284,48 @@ fn it_logs_json_without_secrets_serves_and_ends_well_on_sigterm() {
         "{said}"
     );
     assert!(!socket.exists(), "the socket is left behind");
+}
+
+/// Some write the password into the address: it is refused, and nobody repeats it.
+fn refused_with_userinfo(relay: &str) {
+    let request = "GET http://canary:canary@b.test/ HTTP/1.1\r\nHost: canary@b.test\r\n\r\n";
+    let mut client = TcpStream::connect(relay).expect("connected");
+    client.write_all(request.as_bytes()).expect("sent");
+    let mut line = String::new();
+    let mut answer = BufReader::new(client);
+    answer.read_line(&mut line).expect("answer");
+    assert!(line.starts_with("HTTP/1.1 400 "), "{line}");
+}
+
+/// What the line of a connection that ended well says: all that there is to know.
+fn assert_tells_all(end: &serde_json::Value, name: &str, upstream: &str) {
+    assert_eq!(end["level"], "DEBUG", "it names a host: {end}");
+    let fields = &end["fields"];
+    assert_eq!(fields["name"], name);
+    assert_eq!(fields["who"], "root");
+    assert_eq!(fields["via"], "explicit");
+    assert_eq!(fields["dialled"], upstream);
+    let route = fields["route"].as_str().expect("route");
+    assert!(
+        route.starts_with(&format!("through {upstream} (")),
+        "{route}"
+    );
+    assert!(fields["id"].is_u64() && fields["client"].is_string());
+    assert!(fields["up"].as_u64() > Some(0) && fields["down"].is_u64());
+    assert!(fields["started_ms"].as_u64() > Some(0) && fields["seconds"].is_f64());
+    assert!(fields["error"].is_null());
+}
+
+/// The lines of connections that ended, in the order of their ids.
+fn ended(log: &str) -> Vec<serde_json::Value> {
+    let entries = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let mut ended: Vec<serde_json::Value> = entries
+        .filter(|entry: &serde_json::Value| entry["fields"]["message"] == "connection ended")
+        .collect();
+    ended.sort_by_key(|entry| entry["fields"]["id"].as_u64());
+    ended
 }
 
 /// A request's head, as it came.

@@ -1,6 +1,6 @@
 //! On whose behalf a request is made: lent credentials serve their owner, not whoever is logged in.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
 use super::interfaces::attached;
@@ -70,14 +70,11 @@ impl Asker {
     pub fn user(&self) -> User {
         *self.known.get_or_init(|| {
             let (client, ours) = self.ends;
-            let ip = client.ip();
-            let here = ip.is_loopback()
-                || attached().map_or(true, |all| all.iter().any(|a| a.net.addr() == ip));
-            if !here {
+            if !is_here(client.ip()) {
                 return User::Guest;
             }
-            match super::owner::owner(client, ours) {
-                Ok(Some(uid)) => User::Local(uid),
+            match super::owner::held(client, ours) {
+                Ok(Some(held)) => User::Local(held.uid),
                 Ok(None) => User::Unknown,
                 Err(error) => {
                     tracing::warn!(%client, %error, "whose connection it is cannot be asked");
@@ -86,4 +83,9 @@ impl Asker {
             }
         })
     }
+}
+
+/// Whether the address is this machine's own; where that cannot be known, it may be.
+pub(super) fn is_here(ip: IpAddr) -> bool {
+    ip.is_loopback() || attached().map_or(true, |all| all.iter().any(|a| a.net.addr() == ip))
 }

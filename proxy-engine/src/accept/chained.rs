@@ -47,7 +47,7 @@ pub(super) async fn open(
         client: facts.client,
         path: facts.path.iter().map(ToString::to_string).collect(),
     };
-    let record = core.table.open_chained(peer, facts.original, from);
+    let record = core.table.open_chained(peer, local, facts.original, from);
     record.read_up(early.len());
     let client = Client {
         stream,

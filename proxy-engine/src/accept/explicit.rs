@@ -43,7 +43,7 @@ async fn open(
         Box::pin(turn_away(stream, Answer::new(403, why))).await;
         return None;
     }
-    let record = core.table.open(client, Via::Explicit, None);
+    let record = core.table.open(client, Via::Explicit, local, None);
     let client = Client {
         stream,
         read: BytesMut::new(),

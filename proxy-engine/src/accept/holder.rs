@@ -1,33 +1,28 @@
 //! Which process holds a port.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-/// `name (pid)` of the process that listens on the port, where it can be known: a process of
-/// another user shows its sockets to root only.
+use super::processes::holders;
+use crate::control::Process;
+
+/// Whoever starts an engine waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// `name (process pid)` of the process that listens on the port, where it can be known: a process
+/// of another user shows its sockets to root only.
 pub(super) fn holder(address: SocketAddr) -> Option<String> {
-    let inodes = listening(address.port());
-    let processes = std::fs::read_dir("/proc").ok()?;
-    processes.flatten().find_map(|process| {
-        let pid: u32 = process.file_name().to_str()?.parse().ok()?;
-        let descriptors = std::fs::read_dir(process.path().join("fd")).ok()?;
-        let holds = descriptors.flatten().any(|descriptor| {
-            let link = std::fs::read_link(descriptor.path()).unwrap_or_default();
-            let link = link.to_string_lossy();
-            let inode = link
-                .strip_prefix("socket:[")
-                .and_then(|l| l.strip_suffix(']'));
-            inode.is_some_and(|inode| inodes.iter().any(|known| known == inode))
-        });
-        let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
-        holds.then(|| format!("{} (process {pid})", name.trim_end()))
-    })
+    let found = holders(&listening(address.port()), PATIENCE);
+    let Process { pid, program } = found.holders.into_values().next()?;
+    Some(format!("{program} (process {pid})"))
 }
 
 /// Inodes of the sockets that listen on the port (proc(5), `/proc/net/tcp`).
-fn listening(port: u16) -> Vec<String> {
+fn listening(port: u16) -> HashSet<u32> {
     const LISTEN: &str = "0A";
     let port = format!("{port:04X}");
-    let mut inodes = Vec::new();
+    let mut inodes = HashSet::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let text = std::fs::read_to_string(table).unwrap_or_default();
         for line in text.lines().skip(1) {
@@ -35,7 +30,7 @@ fn listening(port: u16) -> Vec<String> {
             if let [_, local, _, LISTEN, _, _, _, _, _, inode, ..] = columns[..]
                 && local.rsplit_once(':').is_some_and(|(_, p)| p == port)
             {
-                inodes.push(inode.to_owned());
+                inodes.extend(inode.parse::<u32>());
             }
         }
     }

@@ -30,6 +30,7 @@ pub(super) async fn onward(
     };
     match core.dialer.chain(chain, &facts).await {
         Ok((origin, early_down)) => {
+            record.dialled(&origin);
             record.read_down(early_down.len());
             Some(Pair {
                 client: client.stream,

@@ -17,19 +17,28 @@ const STATE: usize = 1;
 const USER: usize = 64;
 const INODE: usize = 68;
 
-/// The user (uid) who holds the socket at `client` that is connected to us at `ours`. `None`: no
+/// A socket that a process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    /// The user's number.
+    pub(super) uid: u32,
+    /// The socket's own number, by which its holders know it (`/proc/PID/fd`).
+    pub(super) inode: u32,
+}
+
+/// The socket at `client` that is connected to us at `ours`, and whose it is. `None`: no
 /// process of this network namespace holds it any more. The kernel gives a socket without a
 /// holder the number of root: such a one is nobody's here.
 ///
 /// # Errors
 /// Those of netlink(7).
-pub(super) fn owner(client: SocketAddr, ours: SocketAddr) -> io::Result<Option<u32>> {
+pub(super) fn held(client: SocketAddr, ours: SocketAddr) -> io::Result<Option<Held>> {
     let socket = NetlinkSocket::open(Some(SOCK_DIAG), 0)?;
     socket.send(question(client, ours).finish(1))?;
     // The kernel answers before `send` returns.
     let answer = socket.receive()?.ok_or(io::ErrorKind::UnexpectedEof)?;
     match messages(&answer).next() {
-        Some(Parsed::Data { body, .. }) => Ok(holder(body)),
+        Some(Parsed::Data { body, .. }) => Ok(read(body)),
         Some(Parsed::Ack(ack)) => match ack.error {
             Some(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Some(error) => Err(error),
@@ -63,13 +72,14 @@ fn question(client: SocketAddr, ours: SocketAddr) -> Message {
     Message::new(BY_FAMILY, 0, &head, "the user of a socket")
 }
 
-fn holder(body: &[u8]) -> Option<u32> {
+fn read(body: &[u8]) -> Option<Held> {
     let number = |at: usize| {
         let bytes = body.get(at..at + 4)?.try_into().ok()?;
         Some(u32::from_ne_bytes(bytes))
     };
-    let held = !NOBODYS.contains(body.get(STATE)?) && number(INODE)? != 0;
-    held.then(|| number(USER)).flatten()
+    let (uid, inode) = (number(USER)?, number(INODE)?);
+    let held = !NOBODYS.contains(body.get(STATE)?) && inode != 0;
+    held.then_some(Held { uid, inode })
 }
 
 #[cfg(test)]
@@ -79,7 +89,7 @@ mod tests {
     use rustix::process::Uid;
     use rustix::thread::set_thread_res_uid;
 
-    use super::owner;
+    use super::held;
 
     /// A connection whose client socket belongs to `uid`.
     fn connected(uid: u32, to: SocketAddr) -> TcpStream {
@@ -99,9 +109,10 @@ mod tests {
             let ours = listener.local_addr().expect("address");
             let client = connected(54_321, ours);
             let (_served, from) = listener.accept().expect("accepted");
-            assert_eq!(owner(from, ours).expect("asked"), Some(54_321), "{address}");
+            let found = held(from, ours).expect("asked");
+            assert_eq!(found.map(|held| held.uid), Some(54_321), "{address}");
             drop(client);
-            assert_eq!(owner(from, ours).expect("asked"), None, "{address}");
+            assert_eq!(held(from, ours).expect("asked"), None, "{address}");
         }
     }
 
@@ -111,6 +122,6 @@ mod tests {
         let ours = listener.local_addr().expect("address");
         let other = TcpListener::bind("127.0.0.1:0").expect("bind");
         let never = other.local_addr().expect("address");
-        assert_eq!(owner(never, ours).expect("asked"), None);
+        assert_eq!(held(never, ours).expect("asked"), None);
     }
 }

@@ -60,7 +60,9 @@ pub(super) async fn open(
         core.table.turned_away();
         return None;
     };
-    let record = core.table.open(client, Via::Transparent, Some(original));
+    let record = core
+        .table
+        .open(client, Via::Transparent, local, Some(original));
     let client = Client {
         stream,
         read: BytesMut::new(),
@@ -221,8 +223,11 @@ async fn pass_on(
             })
         }
         Err(error) => {
-            tracing::info!(client = %asker.client(), %original, %error, "no route");
-            record.failed(error.problem());
+            let problem = error.problem();
+            // The whole of it may name a host: that stands in the connection's own line, where
+            // somebody wants to know so much.
+            tracing::info!(client = %asker.client(), %original, code = problem.code, "no route");
+            record.failed(problem);
             None
         }
     }
@@ -244,10 +249,12 @@ async fn connect(
             let dialled = original.into();
             let permitted = |ip| inward::permitted(asker, router, &dialled, ip);
             let stream = dial_direct(&dialled, permitted).await?;
+            record.dialled(&stream);
             Ok((stream, BytesMut::new()))
         }
         Route::Upstreams { upstreams, reason } => {
             let tunnel = core.dialer.tunnel(&upstreams, to, None, asker).await?;
+            record.dialled(&tunnel.stream);
             record.through(tunnel.upstream, reason, Some(tunnel.took));
             Ok((tunnel.stream, tunnel.early))
         }

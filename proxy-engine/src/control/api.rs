@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Who;
 use crate::config::{Interception, Policy, Upstream};
 use crate::route::Route;
 
@@ -131,8 +132,14 @@ pub struct Connection {
     pub id: u64,
     /// Who connected.
     pub client: SocketAddr,
+    /// Whose that is, as far as it is known: a process of this machine, a container.
+    #[serde(default)]
+    pub who: Option<Who>,
     /// How it came in.
     pub via: Via,
+    /// Our end of it: the listener's address that the client reached.
+    #[serde(default)]
+    pub local: Option<SocketAddr>,
     /// Where it was going, as the firewall remembers it (of the first engine, on a chained one);
     /// `None` on explicit connections.
     pub original_dst: Option<SocketAddr>,
@@ -144,6 +151,10 @@ pub struct Connection {
     pub name: Option<String>,
     /// The way it went; `None` while undecided.
     pub route: Option<RouteTaken>,
+    /// The address at the other end of our own connection: of the origin, of the upstream, or
+    /// of the engine that decides. `None` before there is one.
+    #[serde(default)]
+    pub dialled: Option<SocketAddr>,
     /// Bytes from the client.
     pub bytes_up: u64,
     /// Bytes to the client.
@@ -154,6 +165,38 @@ pub struct Connection {
     pub ended_ms: Option<u64>,
     /// Why it failed.
     pub error: Option<Problem>,
+}
+
+impl Via {
+    /// As it is written in the API, in metrics and in logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Explicit => "explicit",
+            Self::Transparent => "transparent",
+            Self::Chained => "chained",
+        }
+    }
+}
+
+/// What happened to a connection. It is shown as it is when its turn comes: one that ended meanwhile
+/// says so in its first event already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionEvent {
+    /// It came in.
+    Opened(Connection),
+    /// Its way is known, or more of it: the upstream that was taken, the address that was dialled.
+    Routed(Connection),
+    /// It ended.
+    Ended(Connection),
+    /// Events that are gone because they were not read in time.
+    Lost(Lost),
+}
+
+/// What a slow listener did not get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// How many events.
+    pub events: u64,
 }
 
 /// The way a connection went, and why.
@@ -182,6 +225,19 @@ pub enum RouteTaken {
         /// `host:port` of it.
         engine: String,
     },
+}
+
+impl std::fmt::Display for RouteTaken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Direct { reason } => write!(f, "direct ({reason})"),
+            Self::Upstream { upstream, reason } => {
+                write!(f, "through {} ({reason})", upstream.authority())
+            }
+            Self::Refused { reason } => write!(f, "refused ({reason})"),
+            Self::Chained { engine } => write!(f, "passed on to {engine}"),
+        }
+    }
 }
 
 /// The route before one of several upstreams is chosen.

@@ -1,5 +1,7 @@
 //! A typed client of the engine's API, for the control plane and for tests.
 
+mod events;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +13,9 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::{Connection, Lease, LentCredentials, Problem, Status};
+use super::{Connection, ConnectionEvent, Guests, Lease, LentCredentials, Problem, Status};
 use crate::config::Policy;
+use events::Events;
 
 /// Answers longer than this are refused: some thousand connections fit in well.
 const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
@@ -52,11 +55,13 @@ pub struct Client {
 /// The time that an agent is attached. Dropping it takes back everything lent under its lease.
 #[derive(Debug)]
 pub struct Attachment {
-    client: Client,
     lease: String,
-    body: Incoming,
-    read: Vec<u8>,
+    events: Events,
 }
+
+/// What happens to an engine's connections, from the answer on.
+#[derive(Debug)]
+pub struct Following(Events);
 
 enum Event {
     Lease(Lease),
@@ -88,6 +93,13 @@ impl Client {
         self.read(&answer.await?)
     }
 
+    /// Follows what happens to connections, from the answer on.
+    pub async fn follow(&self) -> Result<Following, ClientError> {
+        let path = "/v1/connections/events";
+        let answer = self.send(Method::GET, path, Bytes::new()).await?;
+        Ok(Following(Events::of(self, answer.into_body())))
+    }
+
     /// Puts this policy in force for new connections. When it returns, it is.
     pub async fn set_policy(&self, policy: &Policy) -> Result<(), ClientError> {
         let body = self.write(policy)?;
@@ -99,15 +111,10 @@ impl Client {
     pub async fn attach(&self, user: &str) -> Result<Attachment, ClientError> {
         let user = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
         let path = format!("/v1/attach?user={user}");
-        let body = self
-            .send(Method::POST, &path, Bytes::new())
-            .await?
-            .into_body();
+        let answer = self.send(Method::POST, &path, Bytes::new()).await?;
         let mut attachment = Attachment {
-            client: self.clone(),
             lease: String::new(),
-            body,
-            read: Vec::new(),
+            events: Events::of(self, answer.into_body()),
         };
         let first = tokio::time::timeout(ANSWER_TIMEOUT, attachment.event()).await;
         match first {
@@ -129,6 +136,14 @@ impl Client {
     pub async fn take_back(&self, lease: &str) -> Result<(), ClientError> {
         let path = format!("/v1/credentials?lease={lease}");
         self.ask(Method::DELETE, &path, Bytes::new()).await?;
+        Ok(())
+    }
+
+    /// Says whose the addresses of containers are, under a live lease, in place of what was told
+    /// before.
+    pub async fn name_guests(&self, guests: &Guests) -> Result<(), ClientError> {
+        let body = self.write(guests)?;
+        self.ask(Method::PUT, "/v1/guests", body).await?;
         Ok(())
     }
 
@@ -223,47 +238,34 @@ impl Attachment {
         }
     }
 
-    /// Cancel-safe: what was read stays in `read`.
+    /// Cancel-safe.
     async fn event(&mut self) -> Result<Option<Event>, ClientError> {
-        loop {
-            while let Some(end) = self.read.windows(2).position(|pair| pair == b"\n\n") {
-                let block: Vec<u8> = self.read.drain(..end + 2).collect();
-                if let Some(event) = self.parse(&block)? {
-                    return Ok(Some(event));
-                }
-            }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Err(error)) => {
-                    // An engine that was killed ends the stream in the middle.
-                    tracing::debug!(%error, "the engine's events ended");
-                    return Ok(None);
-                }
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        self.read.extend_from_slice(data);
-                    }
-                    if self.read.len() > ANSWER_LIMIT {
-                        return Err(self.client.odd("an event is too long"));
-                    }
-                }
+        while let Some((name, data)) = self.events.next().await? {
+            let client = self.events.client();
+            match name.as_str() {
+                "lease" => return Ok(Some(Event::Lease(client.read(&data)?))),
+                "status" => return Ok(Some(Event::Status(client.read(&data)?))),
+                // Of a newer engine.
+                _ => {}
             }
         }
+        Ok(None)
     }
+}
 
-    /// One block of `event:` and `data:` lines; comments and unknown events give `None`.
-    fn parse(&self, block: &[u8]) -> Result<Option<Event>, ClientError> {
-        let text = std::str::from_utf8(block).map_err(|e| self.client.odd(e))?;
-        let field = |name: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-                .map_or("", str::trim_start)
-        };
-        let data = field("data").as_bytes();
-        Ok(match field("event") {
-            "lease" => Some(Event::Lease(self.client.read(data)?)),
-            "status" => Some(Event::Status(self.client.read(data)?)),
-            _ => None,
-        })
+impl Following {
+    /// The next event; `None` when the engine ended, or another took its place. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Option<ConnectionEvent>, ClientError> {
+        while let Some((name, data)) = self.0.next().await? {
+            let client = self.0.client();
+            match name.as_str() {
+                "opened" => return Ok(Some(ConnectionEvent::Opened(client.read(&data)?))),
+                "routed" => return Ok(Some(ConnectionEvent::Routed(client.read(&data)?))),
+                "ended" => return Ok(Some(ConnectionEvent::Ended(client.read(&data)?))),
+                "lost" => return Ok(Some(ConnectionEvent::Lost(client.read(&data)?))),
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 }

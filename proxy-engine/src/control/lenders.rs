@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::Problem;
 use super::peer::Peer;
+use super::{Problem, users};
 
 /// Root, the user that the engine runs as, and the members of a group where one is named.
 ///
@@ -73,24 +73,6 @@ fn stranger(message: String) -> Problem {
         code: "engine_not_yours".into(),
         message,
     }
-}
-
-struct User<'a> {
-    name: &'a str,
-    uid: u32,
-    gid: u32,
-}
-
-/// The users of passwd(5): `name:password:uid:gid:…`.
-fn users(passwd: &str) -> impl Iterator<Item = User<'_>> {
-    passwd.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        Some(User {
-            name: fields.next()?,
-            uid: fields.nth(1)?.parse().ok()?,
-            gid: fields.next()?.parse().ok()?,
-        })
-    })
 }
 
 struct Listed<'a> {

@@ -1,6 +1,7 @@
 //! Serves the API of one engine on a Unix socket.
 
 mod answer;
+mod connections;
 mod events;
 mod hand_over;
 mod scrape;
@@ -217,7 +218,8 @@ async fn answer(
     match (request.method(), path.as_str()) {
         (&Method::GET, "/v1/status") => json(&engine.status()),
         (&Method::GET, "/metrics") => Ok(answer::metrics(engine.metrics())),
-        (&Method::GET, "/v1/connections") => json(&engine.connections()),
+        (&Method::GET, "/v1/connections") => connections::list(engine).await,
+        (&Method::GET, "/v1/connections/events") => connections::events(engine),
         (&Method::PUT, "/v1/policy") => {
             let policy: Policy = read(request).await?;
             engine.swap_policy(policy).await?;
@@ -233,6 +235,10 @@ async fn answer(
             engine.lend(&credentials)?;
             Ok(empty())
         }
+        (&Method::PUT, "/v1/guests") => {
+            engine.name_guests(&read(request).await?)?;
+            Ok(empty())
+        }
         (&Method::DELETE, "/v1/credentials") => {
             let lease = parameter(&query, "lease").ok_or_else(|| Refusal::missing("lease"))?;
             engine.take_back(&lease);
@@ -240,8 +246,14 @@ async fn answer(
         }
         (
             _,
-            "/metrics" | "/v1/status" | "/v1/connections" | "/v1/policy" | "/v1/attach"
-            | "/v1/credentials",
+            "/metrics"
+            | "/v1/status"
+            | "/v1/connections"
+            | "/v1/connections/events"
+            | "/v1/policy"
+            | "/v1/attach"
+            | "/v1/credentials"
+            | "/v1/guests",
         ) => Err(Refusal::method()),
         _ => Err(Refusal::path(&path)),
     }

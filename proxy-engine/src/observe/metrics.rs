@@ -110,12 +110,8 @@ impl Metrics {
     }
 
     pub(super) fn connected(&self, via: Via) {
-        let via = match via {
-            Via::Explicit => "explicit",
-            Via::Transparent => "transparent",
-            Via::Chained => "chained",
-        };
-        self.connections.get_or_create(&[("via", via)]).inc();
+        let label = [("via", via.word())];
+        self.connections.get_or_create(&label).inc();
     }
 
     pub(super) fn turned_away(&self) {

@@ -4,9 +4,16 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use tokio::net::TcpStream;
+use tracing::Level;
+
+use super::guests::GuestTable;
+use super::live::{Live, What};
 use super::metrics::{Metrics, Now};
+use super::row::{Row, now_ms};
+use crate::accept::user_of;
 use crate::config::Upstream;
 use crate::control::{ChainedFrom, Connection, ConnectionCounts, Problem, RouteTaken, Via};
 
@@ -23,6 +30,11 @@ pub struct ConnectionTable {
     failed: AtomicU64,
     refused: AtomicU64,
     rows: Mutex<Rows>,
+    pub(super) seeking: Mutex<()>,
+    /// Whose the addresses of containers are.
+    pub guests: GuestTable,
+    /// Who follows what happens to connections.
+    pub live: Live,
     /// What is counted for Prometheus.
     pub metrics: Metrics,
 }
@@ -35,29 +47,6 @@ struct Rows {
     ended_bytes: (u64, u64),
     /// Thousands of connections take a few different routes.
     routes: HashSet<Arc<RouteTaken>>,
-}
-
-#[derive(Debug)]
-struct Row {
-    id: u64,
-    client: SocketAddr,
-    via: Via,
-    original_dst: Option<SocketAddr>,
-    /// Few have it.
-    chained: Option<Box<ChainedFrom>>,
-    started_ms: u64,
-    /// 0 while it lives.
-    ended_ms: AtomicU64,
-    bytes_up: AtomicU64,
-    bytes_down: AtomicU64,
-    story: Mutex<Story>,
-}
-
-#[derive(Debug, Default)]
-struct Story {
-    name: Option<Box<str>>,
-    route: Option<Arc<RouteTaken>>,
-    error: Option<Box<Problem>>,
 }
 
 /// One connection's place in the table; dropping it ends the connection's row.
@@ -73,43 +62,46 @@ impl ConnectionTable {
         self: &Arc<Self>,
         client: SocketAddr,
         via: Via,
+        local: SocketAddr,
         original_dst: Option<SocketAddr>,
     ) -> Record {
-        self.enter(client, via, original_dst, None)
+        self.enter(client, via, local, original_dst, None)
     }
 
     /// Enters a connection that the engine at `peer` passes on.
     pub fn open_chained(
         self: &Arc<Self>,
         peer: SocketAddr,
+        local: SocketAddr,
         original_dst: Option<SocketAddr>,
         from: ChainedFrom,
     ) -> Record {
-        self.enter(peer, Via::Chained, original_dst, Some(from.into()))
+        self.enter(peer, Via::Chained, local, original_dst, Some(from))
     }
 
     fn enter(
         self: &Arc<Self>,
         client: SocketAddr,
         via: Via,
+        local: SocketAddr,
         original_dst: Option<SocketAddr>,
-        chained: Option<Box<ChainedFrom>>,
+        chained: Option<ChainedFrom>,
     ) -> Record {
-        let row = Arc::new(Row {
-            id: self.next.fetch_add(1, Relaxed) + 1,
-            client,
-            via,
-            original_dst,
-            chained,
-            started_ms: now_ms(),
-            ended_ms: AtomicU64::new(0),
-            bytes_up: AtomicU64::new(0),
-            bytes_down: AtomicU64::new(0),
-            story: Mutex::default(),
-        });
+        let row = Row::new(self.next.fetch_add(1, Relaxed) + 1, via, client, local);
+        let row = Arc::new(row.towards(original_dst).from(chained));
+        if let Some(guest) = self.guests.at(client.ip()) {
+            row.is(guest);
+        } else if via == Via::Explicit
+            && (self.live.is_followed() || tracing::enabled!(Level::DEBUG))
+            // Later its client may be gone: who it was would never be known.
+            && let Some(user) = user_of(client, local)
+        {
+            row.is(Arc::new(user));
+        }
         self.accepted.fetch_add(1, Relaxed);
         self.metrics.connected(via);
         lock(&self.rows).live.insert(row.id, Arc::clone(&row));
+        self.live.tell(What::Opened, &row);
         Record {
             table: Arc::clone(self),
             row,
@@ -143,13 +135,20 @@ impl ConnectionTable {
         self.metrics.text(Now { open, bytes })
     }
 
-    /// Live connections by age, then the ones that ended last, newest first.
+    /// Live connections by age, then the ones that ended last, newest first. Looks for whose they
+    /// are, and blocks meanwhile: up to a fifth of a second.
     pub fn list(&self) -> Vec<Connection> {
+        let rows = self.rows_in_order();
+        self.seek(&rows);
+        rows.iter().map(|row| row.show()).collect()
+    }
+
+    fn rows_in_order(&self) -> Vec<Arc<Row>> {
         let rows = lock(&self.rows);
-        let mut live: Vec<_> = rows.live.values().map(|row| row.show()).collect();
-        live.sort_unstable_by_key(|connection| connection.id);
-        live.extend(rows.ended.iter().rev().map(|row| row.show()));
-        live
+        let mut all: Vec<_> = rows.live.values().cloned().collect();
+        all.sort_unstable_by_key(|row| row.id);
+        all.extend(rows.ended.iter().rev().cloned());
+        all
     }
 }
 
@@ -169,11 +168,25 @@ impl Record {
         self.goes(None, RouteTaken::Upstream { upstream, reason });
     }
 
+    /// The connection that it goes on by.
+    pub fn dialled(&self, stream: &TcpStream) {
+        // Of a stream that is broken already, the error tells more.
+        let Ok(address) = stream.peer_addr() else {
+            return;
+        };
+        let address = Some(address.into());
+        let before = std::mem::replace(&mut lock(&self.row.story).dialled, address);
+        if before != address {
+            self.table.live.tell(What::Routed, &self.row);
+        }
+    }
+
     fn goes(&self, name: Option<String>, route: RouteTaken) {
         let route = lock(&self.table.rows).route(route);
-        let mut story = lock(&self.row.story);
-        story.name = name.map(Into::into).or(story.name.take());
-        story.route = Some(route);
+        let news = lock(&self.row.story).goes(name, route);
+        if news {
+            self.table.live.tell(What::Routed, &self.row);
+        }
     }
 
     /// No route could be had.
@@ -198,7 +211,7 @@ impl Record {
 
     /// Who connected.
     pub fn client(&self) -> SocketAddr {
-        self.row.client
+        self.row.client.into()
     }
 
     /// So many bytes more were read from the client.
@@ -227,7 +240,7 @@ impl Drop for Record {
         // A clock at 1970 must not make it live for ever.
         self.row.ended_ms.store(now_ms().max(1), Relaxed);
         let (up, down) = self.row.bytes();
-        tracing::debug!(id = self.row.id, client = %self.row.client, up, down, "connection ended");
+        self.row.log();
         let mut rows = lock(&self.table.rows);
         rows.live.remove(&self.row.id);
         rows.ended_bytes.0 += up;
@@ -236,6 +249,8 @@ impl Drop for Record {
             rows.ended.pop_front();
         }
         rows.ended.push_back(Arc::clone(&self.row));
+        drop(rows);
+        self.table.live.tell(What::Ended, &self.row);
     }
 }
 
@@ -254,43 +269,9 @@ impl Rows {
     }
 }
 
-impl Row {
-    /// From the client, to the client.
-    fn bytes(&self) -> (u64, u64) {
-        (self.bytes_up.load(Relaxed), self.bytes_down.load(Relaxed))
-    }
-
-    fn show(&self) -> Connection {
-        let story = lock(&self.story);
-        let ended_ms = Some(self.ended_ms.load(Relaxed)).filter(|ended| *ended > 0);
-        Connection {
-            id: self.id,
-            client: self.client,
-            via: self.via,
-            original_dst: self.original_dst,
-            chained: self.chained.as_deref().cloned(),
-            name: story.name.as_deref().map(str::to_owned),
-            route: story.route.as_deref().cloned(),
-            bytes_up: self.bytes_up.load(Relaxed),
-            bytes_down: self.bytes_down.load(Relaxed),
-            started_ms: self.started_ms,
-            ended_ms,
-            error: story.error.as_deref().cloned(),
-        }
-    }
-}
-
 /// The rows are whole between two statements, so a panic elsewhere leaves nothing half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn now_ms() -> u64 {
-    // A clock before 1970 shows as 1970.
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -298,15 +279,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::{ConnectionTable, REMEMBERED};
-    use crate::control::Via;
+    use crate::control::{Via, Who};
 
     #[test]
     fn ended_connections_are_remembered_up_to_the_bound() {
         let table = Arc::new(ConnectionTable::default());
         let client = "127.0.0.1:1".parse().expect("address");
-        let lives = table.open(client, Via::Explicit, None);
+        let lives = table.open(client, Via::Explicit, client, None);
         for _ in 0..REMEMBERED + 10 {
-            drop(table.open(client, Via::Explicit, None));
+            drop(table.open(client, Via::Explicit, client, None));
         }
         let list = table.list();
         assert_eq!(list.len(), REMEMBERED + 1);
@@ -315,5 +296,56 @@ mod tests {
         assert_eq!(table.counts().open, 1);
         drop(lives);
         assert_eq!(table.counts().open, 0);
+    }
+
+    #[test]
+    fn a_guest_is_shown_by_its_name_until_that_is_forgotten() {
+        let table = Arc::new(ConnectionTable::default());
+        let told = r#"{"lease": "l", "names": {"172.17.0.2": "web", "127.0.0.1": "nobody"}}"#;
+        table
+            .guests
+            .replace(&serde_json::from_str(told).expect("guests"));
+        let open = |client: &str| {
+            let client = client.parse().expect("address");
+            table.open(client, Via::Transparent, client, None)
+        };
+        let _lives = [
+            open("172.17.0.2:7"),
+            open("172.17.0.3:7"),
+            open("127.0.0.1:7"),
+        ];
+        let who = || table.list().into_iter().map(|shown| shown.who);
+        let web = Who::Guest { name: "web".into() };
+        assert_eq!(who().collect::<Vec<_>>(), [Some(web.clone()), None, None]);
+        // A name that comes later is shown beside what lives already.
+        let told = r#"{"lease": "m", "names": {"172.17.0.3": "db"}}"#;
+        table
+            .guests
+            .replace(&serde_json::from_str(told).expect("guests"));
+        let db = Who::Guest { name: "db".into() };
+        let known = [Some(web.clone()), Some(db.clone()), None];
+        assert_eq!(who().collect::<Vec<_>>(), known);
+        table.guests.forget("l");
+        drop(open("172.17.0.3:8"));
+        assert_eq!(
+            who().next_back(),
+            Some(Some(db)),
+            "another lease's are kept"
+        );
+        table.guests.forget("m");
+        let _after = open("172.17.0.3:9");
+        assert_eq!(table.list()[3].who, None);
+    }
+
+    #[test]
+    fn what_nobody_follows_is_not_kept() {
+        let table = Arc::new(ConnectionTable::default());
+        let client = "127.0.0.1:1".parse().expect("address");
+        let follower = table.follow().expect("room");
+        drop(table.open(client, Via::Transparent, client, None));
+        assert_eq!(table.live.kept(), 2);
+        drop(follower);
+        drop(table.open(client, Via::Transparent, client, None));
+        assert_eq!(table.live.kept(), 0);
     }
 }

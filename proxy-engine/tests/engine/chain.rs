@@ -136,6 +136,8 @@ async fn the_deciding_engine_serves_the_client_and_tells_its_upstream_nothing_of
     );
     let client = tunnel.stream.local_addr().expect("address");
     let shown = second.connections().remove(0);
+    let proxy = Some(upstream.address);
+    assert_eq!((shown.local, shown.dialled), (Some(chained), proxy));
     let from = shown.chained.expect("where it came from");
     assert_eq!(shown.via, Via::Chained);
     assert_eq!((from.engine.as_str(), from.client), (NAME, client));
@@ -151,6 +153,7 @@ async fn the_deciding_engine_serves_the_client_and_tells_its_upstream_nothing_of
     let engine = chained.to_string();
     assert_eq!(shown.route, Some(RouteTaken::Chained { engine }));
     assert_eq!((shown.via, shown.chained), (Via::Explicit, None));
+    assert_eq!(shown.dialled, Some(chained));
     assert!(
         second
             .metrics()

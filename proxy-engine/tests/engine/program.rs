@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use tokio::net::TcpStream;
@@ -12,11 +13,13 @@ use tokio::net::TcpStream;
 /// `nobody`.
 const UNPRIVILEGED: u32 = 65534;
 
+const CONTROL: &str = "engine.sock";
+
 /// A running engine; it ends with the test.
 pub(crate) struct Program {
     child: Child,
     pub(crate) relay: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Program {
@@ -30,6 +33,7 @@ impl Program {
         // That user may not be able to reach the build's folder.
         let folder = tempfile::tempdir().expect("folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("mode");
+        std::os::unix::fs::chown(folder.path(), Some(UNPRIVILEGED), None).expect("owner");
         let program = folder.path().join("proxy-engine");
         fs::copy(env!("CARGO_BIN_EXE_proxy-engine"), &program).expect("copied");
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
@@ -39,7 +43,8 @@ impl Program {
         command
             .args(["-c", "ulimit -n $0 && exec \"$@\"", &files.to_string()])
             .arg(&program)
-            .args(["run", "--listen", &relay.to_string()])
+            .args(["run", "--listen", &relay.to_string(), "--control"])
+            .arg(folder.path().join(CONTROL))
             .env("RUST_LOG", "warn")
             .current_dir("/")
             .stdin(Stdio::null());
@@ -50,7 +55,7 @@ impl Program {
         let mut started = Self {
             child,
             relay,
-            _folder: folder,
+            folder,
         };
         let serves = async {
             while TcpStream::connect(relay).await.is_err() {
@@ -62,6 +67,11 @@ impl Program {
         let in_time = tokio::time::timeout(crate::DEADLINE, serves).await;
         in_time.expect("it serves");
         started
+    }
+
+    /// Its control socket.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.folder.path().join(CONTROL)
     }
 
     /// What its descriptors are.

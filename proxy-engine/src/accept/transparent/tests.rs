@@ -63,7 +63,9 @@ impl Rig {
         let (stream, from) = self.clients.accept().await.expect("accepted");
         let original = SocketAddr::new(ORIGIN.parse().expect("address"), port);
         let core = Arc::clone(&self.core);
-        let record = core.table.open(from, Via::Transparent, Some(original));
+        let record = core
+            .table
+            .open(from, Via::Transparent, original, Some(original));
         let client_here = Client {
             stream,
             read: BytesMut::new(),

@@ -61,6 +61,21 @@ pub(super) fn metrics(text: String) -> Response<Body> {
     response
 }
 
+/// 200 with events that follow.
+pub(super) fn events(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let kind = header::HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// One event.
+pub(super) fn event<T: serde::Serialize>(name: &str, value: &T) -> String {
+    // JSON of one line has no line end that could end the event.
+    let data = serde_json::to_string(value).unwrap_or_default();
+    format!("event: {name}\ndata: {data}\n\n")
+}
+
 /// 204.
 pub(super) fn empty() -> Response<Body> {
     let mut response = Response::new(Full::new(Bytes::new()).boxed_unsync());

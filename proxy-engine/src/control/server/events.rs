@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Response, header};
+use http::Response;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use tokio::sync::watch;
 
-use super::answer::Body;
+use super::answer::{self, Body, event};
 use crate::control::{Lease, Status};
 use crate::engine::{Attached, Engine};
 
@@ -44,10 +44,7 @@ pub(super) fn response(engine: Engine, attached: Attached) -> Response<Body> {
         let text = engine.unless_handed_over(stream.next()).await?;
         Some((Ok(Frame::data(Bytes::from(text))), stream))
     });
-    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
-    let kind = header::HeaderValue::from_static("text/event-stream");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    answer::events(StreamBody::new(frames).boxed_unsync())
 }
 
 impl Stream {
@@ -75,10 +72,4 @@ impl Stream {
         }
         ":\n\n".into()
     }
-}
-
-fn event<T: serde::Serialize>(name: &str, value: &T) -> String {
-    // JSON of one line has no line end that could end the event.
-    let data = serde_json::to_string(value).unwrap_or_default();
-    format!("event: {name}\ndata: {data}\n\n")
 }

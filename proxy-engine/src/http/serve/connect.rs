@@ -41,7 +41,10 @@ impl Connection<'_> {
                 let asker = &self.client.asker;
                 let permitted = |ip| inward::permitted(asker, self.router, &to, ip);
                 let stream = dial_direct(&to, permitted).await;
-                stream.map(|stream| (stream, BytesMut::new()))
+                stream.map(|stream| {
+                    self.record.dialled(&stream);
+                    (stream, BytesMut::new())
+                })
             }
             Route::Upstreams { upstreams, reason } => {
                 let agent = head.fields.first("user-agent");
@@ -52,6 +55,7 @@ impl Connection<'_> {
                     .await;
                 tunnel.map(|tunnel| {
                     let took = Some(tunnel.took);
+                    self.record.dialled(&tunnel.stream);
                     self.record.through(tunnel.upstream, reason, took);
                     (tunnel.stream, tunnel.early)
                 })

@@ -62,6 +62,7 @@ impl Connection<'_> {
                 Ok(hop) => hop,
                 Err(error) => return self.fail(&head, framing, &error).await,
             };
+            self.record.dialled(&hop.stream);
             let through = match (&hop.leads_to, &route) {
                 (LeadsTo::Upstream(upstream), Route::Upstreams { reason, .. }) => {
                     let (upstream, reason) = (upstream.clone(), reason.clone());
