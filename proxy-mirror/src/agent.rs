@@ -15,6 +15,7 @@ use crate::control::client::ConnectError;
 use crate::control::{Problem, Status, server};
 use crate::places::Places;
 
+pub mod connections;
 mod core;
 mod credentials;
 mod engine_link;

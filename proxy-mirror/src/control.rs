@@ -17,6 +17,7 @@
 
 mod api;
 pub mod client;
+mod connections;
 mod door;
 mod peer;
 mod problem;
@@ -25,4 +26,5 @@ pub mod server;
 mod verdict;
 
 pub use api::*;
+pub use connections::*;
 pub use door::Door;

@@ -30,6 +30,8 @@ pub struct Places {
     pub agent_socket: PathBuf,
     /// The engine service's socket.
     pub engine_socket: PathBuf,
+    /// The socket of the engine inside the user's agent.
+    pub own_engine_socket: PathBuf,
     /// The broker's socket.
     pub broker_socket: PathBuf,
     /// Where administrators configure programs: `/etc`.
@@ -81,6 +83,7 @@ impl Places {
             state: state.join("gangway"),
             machine_state: PathBuf::from("/var/lib/gangway"),
             agent_socket: runtime.join("gangway/agent.sock"),
+            own_engine_socket: runtime.join("gangway/agent-engine.sock"),
             engine_socket: path("GANGWAY_ENGINE_SOCKET")
                 .unwrap_or_else(|| PathBuf::from("/run/gangway/engine.sock")),
             broker_socket: PathBuf::from("/run/gangway/broker.sock"),
@@ -99,6 +102,7 @@ impl Places {
             state: local.join("gangway"),
             machine_state: machine.join("gangway"),
             agent_socket: PathBuf::from(r"\\.\pipe\gangway-agent"),
+            own_engine_socket: PathBuf::from(r"\\.\pipe\gangway-agent-engine"),
             engine_socket: PathBuf::from(r"\\.\pipe\gangway-engine"),
             broker_socket: PathBuf::from(r"\\.\pipe\gangway-broker"),
             etc: machine,

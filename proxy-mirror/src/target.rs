@@ -28,6 +28,8 @@ mod daemon;
 mod desired;
 mod docker_cli;
 mod docker_daemon;
+mod docker_events;
+pub mod guests;
 mod profile;
 mod wsl;
 

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::credentials::Passwords;
-use super::engine_link::{self, Report, Wanted};
+use super::engine_link::{self, Report, Told, Wanted};
 use super::known::Known;
 use super::{logins, targets, view};
 use crate::change::Asking;
@@ -88,7 +88,11 @@ impl Core {
             report: report.clone(),
             statuses: publish,
         };
-        let engine = engine_link::keep(places.clone(), wants, reports, ended.clone());
+        let told = Told {
+            wanted: wants,
+            guests: targets::guests(ended),
+        };
+        let engine = engine_link::keep(places.clone(), told, reports, ended.clone());
         Founded {
             core: Arc::new(Self::new(places, Role::Agent(keeping))),
             statuses,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_engine::config::Policy;
-use proxy_engine::control::{LentCredentials, Status};
+use proxy_engine::control::client::{Client, ClientError};
+use proxy_engine::control::{GuestNames, LentCredentials, Status};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,8 @@ use crate::world::Relay;
 
 mod embedded;
 mod service;
+
+pub(super) use service::broken;
 
 /// An engine that is being restarted is asked for this often: its clients wait for the policy.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
@@ -122,10 +125,27 @@ impl Report {
     }
 }
 
+/// What an engine is told.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// What it shall do.
+    pub(super) wanted: watch::Receiver<Wanted>,
+    /// Whose the addresses of containers are: what it shows beside them.
+    pub(super) guests: watch::Receiver<GuestNames>,
+}
+
+impl Told {
+    /// Whatever was told, the next engine has not heard of it.
+    fn anew(&mut self) {
+        self.wanted.mark_changed();
+        self.guests.mark_changed();
+    }
+}
+
 /// Keeps an engine at what is wanted until `ended`.
 pub(super) async fn keep(
     places: Places,
-    mut wanted: watch::Receiver<Wanted>,
+    mut told: Told,
     report: watch::Sender<Report>,
     ended: CancellationToken,
 ) {
@@ -134,7 +154,7 @@ pub(super) async fn keep(
             service::Found::Answers(client) => {
                 tokio::select! {
                     () = ended.cancelled() => return,
-                    () = service::attend(&client, &mut wanted, &report) => ASK_AGAIN,
+                    () = service::attend(&client, &mut told, &report) => ASK_AGAIN,
                 }
             }
             service::Found::Refuses(problem) => {
@@ -146,13 +166,41 @@ pub(super) async fn keep(
                 ASK_AGAIN
             }
             service::Found::Nothing => {
-                embedded::attend(&places, &mut wanted, &report, &ended).await;
+                embedded::attend(&places, &mut told, &report, &ended).await;
                 ASK_AGAIN
             }
         };
         tokio::select! {
             () = ended.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// A client of the engine that runs: the service, else the agent's own.
+///
+/// # Errors
+/// There is none, or not for this user.
+pub(super) async fn client(places: &Places) -> Result<Client, Problem> {
+    match service::look(places).await {
+        service::Found::Answers(client) => Ok(client),
+        service::Found::Refuses(problem) => Err(problem),
+        found @ (service::Found::Silent | service::Found::Nothing) => {
+            let own = Client::new(&places.own_engine_socket);
+            match (own.status().await, found) {
+                (Ok(_), _) => Ok(own),
+                (Err(ClientError::Unreachable { .. }), service::Found::Silent) => {
+                    Err(Problem::new(
+                        "engine_stopped",
+                        "the engine service is installed and does not answer: sudo systemctl restart gangway-engine",
+                    ))
+                }
+                (Err(ClientError::Unreachable { .. }), _) => Err(Problem::new(
+                    "engine_absent",
+                    "no engine runs: `gangway run` starts one, `gangway engine install` installs one",
+                )),
+                (Err(error), _) => Err(broken(&error)),
+            }
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Docker, targets and changes, as the core asks for them.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
-use proxy_engine::control::InterceptionState;
+use proxy_engine::control::{GuestNames, InterceptionState};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::engine_link::Report;
 use super::known::Known;
@@ -12,7 +15,7 @@ use crate::change::{self, Asking, ChangeError, Desks, PlannedChanges, Step};
 use crate::control::{PlanStep, Problem, TargetView, Undone};
 use crate::engine_service;
 use crate::places::Places;
-use crate::target::{self, Context, Daemon, Target, clusters};
+use crate::target::{self, Context, Daemon, Target, clusters, guests};
 use crate::world::Relay;
 
 /// The container networks; `None` where Docker cannot be asked.
@@ -30,6 +33,19 @@ pub(super) async fn networks() -> Option<Vec<clusters::Network>> {
 /// Yields whenever a container network may have come or gone, or Docker itself.
 pub(super) fn network_changes() -> impl Stream<Item = ()> + Send {
     clusters::watch(Daemon::local()).map(drop)
+}
+
+/// The containers' names by their addresses, kept up to date until `ended`.
+pub(super) fn guests(ended: &CancellationToken) -> watch::Receiver<GuestNames> {
+    let (tell, guests) = watch::channel(GuestNames::default());
+    let keep = async move {
+        let mut seen = pin!(guests::watch(Daemon::local()));
+        while let Some(names) = seen.next().await {
+            tell.send_if_modified(|told| std::mem::replace(told, names.clone()) != names);
+        }
+    };
+    tokio::spawn(ended.clone().run_until_cancelled_owned(keep));
+    guests
 }
 
 /// The relay's addresses beside these networks.

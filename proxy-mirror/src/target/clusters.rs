@@ -1,21 +1,20 @@
 //! Container networks, those of kind and k3d clusters among them: nothing is written into them,
 //! their bridges are intercepted.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::Docker;
-use bollard::query_parameters::{EventsOptions, ListNetworksOptions};
+use bollard::query_parameters::ListNetworksOptions;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::Stream;
 use ipnet::IpNet;
 use proxy_engine::control::InterceptionState;
 use proxy_engine::intercept::InterfacePattern;
 
 use super::{
     Change, Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState,
+    docker_events,
 };
 use crate::control::{Problem, Said};
 use crate::settings::Style;
@@ -82,43 +81,9 @@ pub async fn networks(docker: &Docker) -> Result<Vec<Network>, DaemonError> {
 /// The networks now, and again whenever one comes, goes or changes. The stream lives through
 /// restarts of the daemon (networks are none while it is away) and ends with its receiver.
 pub fn watch(daemon: Daemon) -> impl Stream<Item = Vec<Network>> + Send + 'static {
-    let rounds = stream::unfold(daemon, |daemon| async move {
-        let round = match daemon.api().await {
-            Ok(docker) => until_it_goes(docker).left_stream(),
-            Err(_) => stream::once(async { Vec::new() }).right_stream(),
-        };
-        Some((round.chain(pause()), daemon))
-    });
-    let mut last: Option<Vec<Network>> = None;
-    rounds.flatten().filter_map(move |networks| {
-        let news = (last.as_ref() != Some(&networks)).then(|| networks.clone());
-        last = Some(networks);
-        std::future::ready(news)
-    })
-}
-
-/// Between a daemon's going and the next look for it. Yields nothing.
-fn pause() -> impl Stream<Item = Vec<Network>> + Send {
-    stream::once(tokio::time::sleep(Duration::from_secs(1))).filter_map(|()| async { None })
-}
-
-fn until_it_goes(docker: Docker) -> impl Stream<Item = Vec<Network>> + Send {
-    let filters = HashMap::from([("type".to_owned(), vec!["network".to_owned()])]);
-    // The daemon tells again what happened since before the first look, so that nothing falls
-    // between that and the listening.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let options = EventsOptions {
-        since: now.ok().map(|now| now.as_secs().to_string()),
-        filters: Some(filters),
-        ..EventsOptions::default()
-    };
-    let events = docker
-        .events(Some(options))
-        .take_while(|event| std::future::ready(event.is_ok()));
-    let events = events.map(drop).boxed();
-    stream::once(async {}).chain(events).then(move |()| {
-        let docker = docker.clone();
-        async move { networks(&docker).await.unwrap_or_default() }
+    let kinds = &[("type", &["network"][..])];
+    docker_events::watch(daemon, kinds, |docker| async move {
+        networks(&docker).await.unwrap_or_default()
     })
 }
 

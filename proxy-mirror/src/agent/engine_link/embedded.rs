@@ -6,11 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use proxy_engine::config::{EngineConfig, InterceptBy, Policy};
+use proxy_engine::control::Guests;
+use proxy_engine::control::server::Server;
 use proxy_engine::engine::{Attached, Engine, EngineError};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Credentials, LOOK_AGAIN, Report, Wanted};
+use super::{Credentials, LOOK_AGAIN, Report, Told, Wanted};
 use crate::control::EngineRuns;
 use crate::places::Places;
 
@@ -20,11 +23,11 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// Runs an engine and keeps it at what is wanted, until a service answers or the agent has `ended`.
 pub(super) async fn attend(
     places: &Places,
-    wanted: &mut watch::Receiver<Wanted>,
+    told: &mut Told,
     report: &watch::Sender<Report>,
     ended: &CancellationToken,
 ) {
-    let Some(first) = until_wanted(places, wanted, report, ended).await else {
+    let Some(first) = until_wanted(places, &mut told.wanted, report, ended).await else {
         return;
     };
     let (engine, attached) = match start(&first).await {
@@ -34,7 +37,9 @@ pub(super) async fn attend(
             return;
         }
     };
-    wanted.mark_changed();
+    told.anew();
+    let Told { wanted, guests } = told;
+    let answering = answer(&places.own_engine_socket, &engine).await;
     let mut changes = engine.subscribe();
     let mut lent = Vec::new();
     loop {
@@ -56,6 +61,13 @@ pub(super) async fn attend(
                 });
                 show(&engine, report);
             }
+            Ok(()) = guests.changed() => {
+                let names = guests.borrow_and_update().clone();
+                let lease = attached.lease().to_owned();
+                if let Err(error) = engine.name_guests(&Guests { lease, names }) {
+                    tracing::warn!(%error, "the engine was not told the containers' names");
+                }
+            }
             rung = changes.changed() => {
                 if rung.is_err() {
                     break;
@@ -64,9 +76,26 @@ pub(super) async fn attend(
             }
         }
     }
+    if let Some(answering) = answering {
+        answering.abort();
+        // Its end removes the socket.
+        let _ = answering.await;
+    }
     drop(attached);
     engine.drain(DRAIN).await;
     super::say(report, EngineRuns::Absent, None);
+}
+
+/// Answers at a socket of this user's, as the service does at its own: whoever asks an engine what
+/// it does need not know where it runs.
+async fn answer(socket: &Path, engine: &Engine) -> Option<JoinHandle<()>> {
+    match Server::bind(socket).await {
+        Ok(server) => Some(tokio::spawn(server.serve(engine.clone()))),
+        Err(error) => {
+            tracing::warn!(%error, "nobody can ask this agent's engine");
+            None
+        }
+    }
 }
 
 /// Waits for the first policy that wants an engine here: one before it would dial directly what

@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 
 use proxy_engine::config::Policy;
+use proxy_engine::control::Guests;
 use proxy_engine::control::client::{Client, ClientError};
 use tokio::sync::watch;
 
-use super::{Credentials, Report, Wanted};
+use super::{Credentials, Report, Told, Wanted};
 use crate::control::{EngineRuns, Problem};
 use crate::engine_service::ServiceState;
 use crate::places::Places;
@@ -69,11 +70,7 @@ pub(super) async fn report(places: &Places) -> Report {
 
 /// Attaches, tells the engine what is wanted, and again at every change, until it has gone. Then
 /// the kernel closes the attachment, and with it goes everything that was lent.
-pub(super) async fn attend(
-    client: &Client,
-    wanted: &mut watch::Receiver<Wanted>,
-    report: &watch::Sender<Report>,
-) {
+pub(super) async fn attend(client: &Client, told: &mut Told, report: &watch::Sender<Report>) {
     let mut attachment = match client.attach(&user()).await {
         Ok(attachment) => attachment,
         Err(error) => {
@@ -81,8 +78,8 @@ pub(super) async fn attend(
             return;
         }
     };
-    // Whatever was wanted before, this engine has not heard of it.
-    wanted.mark_changed();
+    told.anew();
+    let Told { wanted, guests } = told;
     let mut lent = Vec::new();
     loop {
         tokio::select! {
@@ -111,6 +108,14 @@ pub(super) async fn attend(
                 match client.status().await {
                     Ok(status) => report.send_modify(|report| report.status = Some(status)),
                     Err(error) => tracing::debug!(%error, "the engine went away"),
+                }
+            }
+            Ok(()) = guests.changed() => {
+                let names = guests.borrow_and_update().clone();
+                let lease = attachment.lease().to_owned();
+                if let Err(error) = client.name_guests(&Guests { lease, names }).await {
+                    // An engine of an older version, or one that is just going.
+                    tracing::debug!(%error, "the engine was not told the containers' names");
                 }
             }
             status = attachment.next_status() => match status {
@@ -168,6 +173,6 @@ fn user() -> String {
     std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::geteuid().as_raw()))
 }
 
-pub(super) fn broken(error: &dyn std::fmt::Display) -> Problem {
+pub(in crate::agent) fn broken(error: &dyn std::fmt::Display) -> Problem {
     Problem::new("engine_broken", error.to_string()).with("error", error)
 }
