@@ -95,11 +95,14 @@ impl Follow {
         let Some(ends) = unknown(connection) else {
             return;
         };
-        if !self.looked_up.contains_key(&connection.id) {
+        let known = if let Some(known) = self.looked_up.get(&connection.id) {
+            known.clone()
+        } else {
             let found = processes(vec![ends]).await.pop().flatten();
-            self.looked_up.insert(connection.id, found);
-        }
-        name(connection, self.looked_up[&connection.id].clone());
+            self.looked_up.insert(connection.id, found.clone());
+            found
+        };
+        name(connection, known);
     }
 }
 

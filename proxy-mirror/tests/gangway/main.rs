@@ -9,6 +9,7 @@ mod agent;
 mod api;
 mod apply;
 mod commands;
+mod connections;
 mod demo;
 mod house;
 mod login;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use proxy_mirror::control::{
-    Applied, Demonstration, Explanation, Plan, Problem, ServiceView, SettingsView, Status, Undone,
+    Applied, ConnectionHappening, ConnectionList, Demonstration, Explanation, Plan, Problem,
+    ServiceView, SettingsView, Status, Undone,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -30,6 +31,8 @@ fn all() -> Vec<(&'static str, Value)> {
         ("undo", schema::<Undone>()),
         ("explain", schema::<Explanation>()),
         ("settings", schema::<SettingsView>()),
+        ("connections", schema::<ConnectionList>()),
+        ("connection-event", schema::<ConnectionHappening>()),
         ("engine", schema::<ServiceView>()),
         ("demo", schema::<Demonstration>()),
         ("problem", schema::<Problem>()),

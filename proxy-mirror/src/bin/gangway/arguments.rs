@@ -25,6 +25,7 @@ Examples:
   gangway apply                   show the diff, ask, then do it
   gangway undo                    give every file back, byte for byte
   gangway explain https://example.com/
+  gangway connections             who is connected, which way, and why
   gangway set upstream http://proxy.corp:3128
   gangway login                   store the proxy's password in the keychain
   gangway off                     everything direct, at once; `gangway on` goes back
@@ -82,6 +83,24 @@ Examples:
     Explain {
         /// URL, or host and port
         url: String,
+    },
+    /// Show who is connected, whereto, which way and why
+    #[command(after_help = "\
+Asks the engine: whose each connection is (a process, a container), the name and the address, the
+way it went and the rule that decided, bytes, age. Of processes the engine service sees the user
+alone: for the program this looks with your rights, and so as root for everybody's.
+Examples:
+  gangway connections             the open ones
+  gangway connections --all       and the last 256 that ended, with their errors
+  gangway connections --watch     what happens from now on, a line each, until Ctrl-C
+  gangway connections --watch --json | jq 'select(.event == \"ended\") | .connection'")]
+    Connections {
+        /// Those that ended lately, too
+        #[arg(short, long, conflicts_with = "watch")]
+        all: bool,
+        /// Go on: a line when one has its way, and when it ends
+        #[arg(short, long)]
+        watch: bool,
     },
     /// The engine as a service of the system, from boot on
     #[command(

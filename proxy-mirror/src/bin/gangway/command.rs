@@ -10,6 +10,7 @@ use crate::output::Output;
 use crate::words::Words;
 
 mod apply;
+mod connections;
 mod demo;
 mod engine;
 mod explain;
@@ -34,6 +35,9 @@ pub(crate) async fn carry_out(
         Command::Apply { yes } => apply::apply(yes, output, words).await,
         Command::Undo { yes } => undo::undo(yes, output, words).await,
         Command::Explain { url } => explain::explain(&url, output, words).await,
+        Command::Connections { all, watch } => {
+            connections::connections(all, watch, output, words).await
+        }
         Command::Engine(command) => engine::engine(command, output, words).await,
         Command::Login { upstream, user } => login::login(upstream, user, output, words).await,
         Command::Logout { upstream } => login::logout(upstream, output, words).await,
