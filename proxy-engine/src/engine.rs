@@ -325,14 +325,15 @@ impl Engine {
         let wanted = Wanted::all(&wanted, with_credentials && !config.access.wildcard);
         let mut passed = Passed::new();
         for wanted in &wanted {
-            if let Some(socket) = inherited.remove(&(wanted.address, wanted.via)) {
-                passed.insert(wanted.address, Ok(socket));
+            let key = (wanted.address, wanted.via);
+            if let Some(socket) = inherited.remove(&key) {
+                passed.insert(key, Ok(socket));
             } else if wanted.via == Via::Transparent && !self.listeners().is_open(wanted) {
                 let from_broker = self
                     .0
                     .intercepting
                     .listener(wanted.address, wanted.families);
-                passed.extend(from_broker.await.map(|socket| (wanted.address, socket)));
+                passed.extend(from_broker.await.map(|socket| (key, socket)));
             }
         }
         let changed = self.listeners().want(&wanted, passed, |listener, via| {

@@ -54,10 +54,12 @@ impl Wanted {
     }
 }
 
-/// Sockets that the broker opened, or why it did not, by the address they were asked for.
-pub(super) type Passed = HashMap<SocketAddr, Result<TcpListener, String>>;
+/// Sockets that somebody else opened, or why he did not, by the address they were asked for and
+/// what comes in there: `127.0.0.1:0` may be asked for more than once, and a socket for chained
+/// engines must serve nobody who proves nothing.
+pub(super) type Passed = HashMap<(SocketAddr, Via), Result<TcpListener, String>>;
 
-/// Sockets of the engine whose place this one takes, by the address they were asked for.
+/// Sockets of the engine whose place this one takes, by the same.
 pub(super) type Inherited = HashMap<(SocketAddr, Via), TcpListener>;
 
 /// Every listener that is wanted.
@@ -82,7 +84,7 @@ enum State {
 
 impl Listeners {
     /// Closes what is no longer wanted (connections live on), opens what is not open yet, from
-    /// those that the broker `passed` where it did. Whether anything changed.
+    /// those that were `passed` where there is one. Whether anything changed.
     pub(super) fn want(
         &mut self,
         wanted: &[Wanted],
@@ -98,7 +100,7 @@ impl Listeners {
             keep
         });
         for wanted in wanted {
-            let mut open = || open(wanted, passed.remove(&wanted.address), &serve);
+            let mut open = || open(wanted, passed.remove(&(wanted.address, wanted.via)), &serve);
             match self.0.iter_mut().find(|entry| entry.is(wanted)) {
                 Some(Entry {
                     state: State::Open { .. },

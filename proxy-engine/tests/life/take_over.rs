@@ -160,6 +160,60 @@ async fn a_refused_password_is_not_tried_again_by_the_next_engine() {
     assert_eq!(tried.count(), 1);
 }
 
+/// An upstream whose tunnels give back what they get.
+async fn echoing_upstream() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                head(&mut stream).await.expect("asked");
+                let answer = b"HTTP/1.1 200 OK\r\n\r\n";
+                stream.write_all(answer).await.expect("answered");
+                let (mut read, mut write) = stream.split();
+                // It ends as the client does.
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chained_engines_are_followed_one_after_the_other_and_stay_chained() {
+    let folder = tempfile::tempdir().expect("folder");
+    let key = folder.path().join("key");
+    std::fs::write(&key, "vm-1 BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n").expect("written");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("mode");
+    let key = key.to_str().expect("a path");
+    let listens = ["--chained", "127.0.0.1:0", "--chained-keys", key];
+    let url = echoing_upstream().await;
+    let mut decides = Program::start(&[&["--upstream", &url][..], &listens].concat()).await;
+    let at = decides.status().await.listeners[1].address;
+    let chain = ["--chain", &at.to_string(), "--chain-key", key];
+    let mut passes_on = Program::start(&chain).await;
+    let to = "192.0.2.1:443".parse().expect("address");
+    let relay = passes_on.relay;
+    let mut live = tunnel(relay, to).await.expect("a tunnel");
+
+    let (_decides, status) = decides.followed_by(&listens).await;
+    assert_eq!(status.listeners[1].address, at);
+    assert_eq!(status.listeners[1].error, None);
+    let (_passes_on, status) = passes_on.followed_by(&chain).await;
+    assert_eq!(status.listeners[0].address, relay);
+    assert!(status.chain.is_some(), "{status:?}");
+    echoes(&mut live, "still").await.expect("alive");
+    drop(live);
+    for old in [&mut decides.child, &mut passes_on.child] {
+        let ended = until("the old one ends", async || old.ended()).await;
+        assert!(ended.success(), "{ended}");
+    }
+    let mut fresh = tunnel(relay, to).await.expect("a new one");
+    echoes(&mut fresh, "fresh").await.expect("alive");
+    let shown = Client::new(decides.control()).status().await;
+    assert_eq!(shown.expect("a status").connections.open, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_successor_that_fails_changes_nothing() {
     let old = Program::start(&[]).await;
