@@ -14,18 +14,25 @@ mod office;
 mod upstream;
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use office::{NEAR, Office};
+use proxy_engine::chain::{Facts, Frame, Key, call};
+use socket2::{Domain, Socket, Type};
+use testbed::net::{GATEWAY, NODE, PROXY};
 use testbed::{Child, CorpNet, Origin, Recorder, wait_for};
 use upstream::Upstream;
 
 const ORIGIN: &str = "203.0.113.10";
 const UPSTREAM: &str = "10.66.0.2:3128";
+/// An address of the node that is none of the office.
+const STRANGER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
+/// An address of a private network that both worlds can have.
+const INNER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 9);
 const SOON: Duration = Duration::from_secs(10);
 const KEY: &str = "vm-1 BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
 
@@ -232,4 +239,94 @@ fn a_deciding_engine_that_is_killed_lets_nothing_out_and_the_first_one_says_why(
     assert_eq!(near.seen().len(), 1, "as the new policy says");
     assert_eq!(upstream.lines().len(), 1);
     drop(again);
+}
+
+#[test]
+fn an_address_that_is_private_in_the_pod_s_world_is_dialled_only_where_it_is_named() {
+    let worlds = Worlds::open();
+    let corp = &worlds.office.corp;
+    // Behind the office, and no address of the deciding engine's own machine or networks.
+    corp.proxy
+        .ip(&format!("addr add {INNER}/32 dev lo"))
+        .unwrap();
+    let route = format!("route add {INNER}/32 via {PROXY}");
+    corp.router.ip(&route).unwrap();
+    let inner = Recorder::start(&corp.proxy, (INNER, 80).into()).unwrap();
+    for (bypass, dialled) in [("other.test", 0), ("*", 0), ("10.77.0.0/16", 1)] {
+        let deciding = worlds.deciding(&["--bypass", bypass]);
+        let mut pod = corp.node.enter(|| passed_on(INNER)).unwrap();
+        write!(pod, "GET /hello HTTP/1.1\r\nHost: inner.test\r\n\r\n").unwrap();
+        pod.shutdown(Shutdown::Write).unwrap();
+        // However it ends.
+        let _ = pod.read_to_end(&mut Vec::new());
+        assert_eq!(inner.lines().len(), dialled, "{bypass}");
+        deciding.kill();
+    }
+}
+
+/// A connection of a pod to this address, passed on to the deciding engine.
+fn passed_on(original: Ipv4Addr) -> TcpStream {
+    let facts = Facts {
+        path: vec!["gangway-first".parse().unwrap()],
+        client: "10.244.0.2:41000".parse().unwrap(),
+        original: Some((original, 80).into()),
+    };
+    let key = Key::new("vm-1".parse().unwrap(), vec![7; 32]);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let stream = runtime.unwrap().block_on(async {
+        let mut stream = tokio::net::TcpStream::connect((GATEWAY, 3184))
+            .await
+            .unwrap();
+        call(&mut stream, &key, &facts).await.unwrap();
+        stream.into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream
+}
+
+#[test]
+fn a_key_lets_nobody_in_who_is_neither_a_neighbour_nor_named_as_a_client() {
+    let worlds = Worlds::open();
+    let corp = &worlds.office.corp;
+    corp.node
+        .ip(&format!("addr add {STRANGER}/32 dev lo"))
+        .unwrap();
+    corp.router
+        .ip(&format!("route add {STRANGER}/32 via {NODE}"))
+        .unwrap();
+    let refused: &[u8] = b"";
+    for (flags, to_stranger) in [
+        (&[][..], refused),
+        (&["--clients", "192.0.2.8/32"], refused),
+        (&["--clients", "192.0.2.0/24"], b"GANGWAY"),
+    ] {
+        let deciding = worlds.deciding(flags);
+        for (from, told) in [(NODE, &b"GANGWAY"[..]), (STRANGER, to_stranger)] {
+            let heard = corp.node.enter(|| challenge(from)).unwrap();
+            assert_eq!(heard, told, "{from}, {flags:?}");
+        }
+        deciding.kill();
+    }
+}
+
+/// How the deciding engine begins to answer somebody at this address who names a key of its.
+fn challenge(from: Ipv4Addr) -> Vec<u8> {
+    let hello = Frame::Hello {
+        nonce: [1; 32],
+        engine: "vm-1".parse().unwrap(),
+    };
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+    let to = SocketAddr::from((GATEWAY, 3184));
+    socket.connect_timeout(&to.into(), SOON).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    // Whoever is turned away may be so before he has spoken: a reset is an end, too.
+    let _ = stream.write_all(&hello.write());
+    let mut heard = Vec::new();
+    let _ = stream.take(7).read_to_end(&mut heard);
+    heard
 }

@@ -91,8 +91,11 @@ fn judge(
 
 #[cfg(test)]
 mod tests {
-    use super::{from_here, judge};
+    use super::{from_here, judge, permitted};
+    use crate::accept::Asker;
     use crate::accept::interfaces::Attached;
+    use crate::config::Policy;
+    use crate::route::{Destination, Router};
 
     fn ip(text: &str) -> std::net::IpAddr {
         text.parse().expect("ip")
@@ -142,6 +145,29 @@ mod tests {
             let judged = judge(None, ip(target), &attached, bridge);
             let reached = reached && target != "172.17.0.9";
             assert_eq!(judged.is_ok(), reached, "{target}: {judged:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_leads_another_world_to_a_private_address_only_where_one_of_both_is_named() {
+        let client = "10.244.0.2:41000".parse().expect("address");
+        let original = "203.0.113.9:443".parse().expect("address");
+        let asker = Asker::chained(client, original);
+        let to = Destination::parse("db.test:443", None).expect("destination");
+        for (bypass, target, reached) in [
+            ("", "192.168.214.9", false),
+            ("*,other.test", "192.168.214.9", false),
+            ("db.test", "192.168.214.9", true),
+            ("192.168.214.0/24", "192.168.214.9", true),
+            ("", "203.0.113.1", true),
+            ("db.test,127.0.0.0/8", "127.0.0.1", false),
+        ] {
+            let router = Router::new(Policy {
+                bypass: bypass.parse().expect("bypass"),
+                ..Policy::direct("test")
+            });
+            let permitted = permitted(&asker, &router, &to, ip(target));
+            assert_eq!(permitted.is_ok(), reached, "{bypass}: {permitted:?}");
         }
     }
 
