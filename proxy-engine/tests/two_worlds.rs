@@ -279,7 +279,7 @@ fn passed_on(original: Ipv4Addr) -> TcpStream {
         let mut stream = tokio::net::TcpStream::connect((GATEWAY, 3184))
             .await
             .unwrap();
-        call(&mut stream, &key, &facts).await.unwrap();
+        call(&mut stream, &key, &facts, || ()).await.unwrap();
         stream.into_std().unwrap()
     });
     stream.set_nonblocking(false).unwrap();

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use tokio::net::TcpStream;
 
 use super::Asker;
@@ -37,21 +38,16 @@ pub(super) async fn open(
             return None;
         }
     };
-    let Caller {
-        engine,
-        facts,
-        early,
-    } = caller;
+    let Caller { engine, facts } = caller;
     let from = ChainedFrom {
         engine: engine.to_string(),
         client: facts.client,
         path: facts.path.iter().map(ToString::to_string).collect(),
     };
     let record = core.table.open_chained(peer, local, facts.original, from);
-    record.read_up(early.len());
     let client = Client {
         stream,
-        read: early,
+        read: BytesMut::new(),
         asker: Asker::chained(facts.client, facts.original.unwrap_or(local)),
         asked: facts.original.map_or(Asked::Proxy, Asked::Origin),
     };

@@ -74,12 +74,11 @@ pub struct Caller {
     pub engine: EngineName,
     /// What it knows of the connection.
     pub facts: Facts,
-    /// What it sent behind the facts: bytes of the client.
-    pub early: BytesMut,
 }
 
 /// Passes a connection on, as the engine of this key. When it returns well, the client's bytes go
-/// over the stream.
+/// over the stream. `proven` hears that the other side is the engine that decides, before that
+/// engine learns of the connection.
 ///
 /// # Errors
 /// See [`HandshakeError`].
@@ -87,6 +86,7 @@ pub async fn call(
     stream: &mut TcpStream,
     key: &Key,
     facts: &Facts,
+    proven: impl FnOnce(),
 ) -> Result<Called, HandshakeError> {
     in_time(async {
         let mut read = BytesMut::new();
@@ -104,6 +104,7 @@ pub async fn call(
         if !key.made(&proof, &with(DECIDES, &said, &[])) {
             return Err(HandshakeError::Proof(key.name.clone()));
         }
+        proven();
         // Only now: a stranger learns nothing of the client.
         let json = facts.write();
         let facts = Frame::Facts {
@@ -156,15 +157,15 @@ pub async fn answer(
         if !key.made(&proof, &with(PASSES_ON, &said, &json)) {
             return Err(HandshakeError::Proof(engine));
         }
+        // The client's bytes come after the verdict.
+        if !read.is_empty() {
+            return Err(HandshakeError::OutOfTurn);
+        }
         match judge(&json, own) {
             Ok(facts) => {
                 let goes_on = Frame::Verdict(Verdict::GoesOn);
                 stream.write_all(&goes_on.write()).await?;
-                Ok(Caller {
-                    engine,
-                    facts,
-                    early: kept(read),
-                })
+                Ok(Caller { engine, facts })
             }
             Err(error) => {
                 let refused = Frame::Verdict(Verdict::Refused(error.to_string()));

@@ -61,6 +61,12 @@ pub enum KeyError {
         /// Which line, from 1.
         line: usize,
     },
+    /// More than is read.
+    #[error("{} is longer than {MOST} bytes: keep keys alone in it", path.display())]
+    Long {
+        /// The file.
+        path: PathBuf,
+    },
     /// A name twice.
     #[error("{}: {name} has two keys", path.display())]
     Twice {
@@ -174,8 +180,14 @@ fn read(path: &Path) -> Result<Vec<Key>, KeyError> {
         return Err(KeyError::Open { path });
     }
     // As large as it may become, so that no copy is left where it grew out of.
-    let mut text = String::with_capacity(usize::try_from(MOST).unwrap_or_default());
-    file.take(MOST).read_to_string(&mut text).map_err(cannot)?;
+    let mut text = String::with_capacity(usize::try_from(MOST + 1).unwrap_or_default());
+    file.take(MOST + 1)
+        .read_to_string(&mut text)
+        .map_err(cannot)?;
+    if text.len() as u64 > MOST {
+        let path = path.to_owned();
+        return Err(KeyError::Long { path });
+    }
     let text = SecretString::from(text);
     let lines = text.expose_secret().lines().map(str::trim).enumerate();
     lines
@@ -289,6 +301,9 @@ mod tests {
         let none = file("# nothing\n", 0o600);
         let error = Keys::read(none.path()).expect_err("refused");
         assert!(matches!(error, KeyError::Count { .. }), "{error}");
+        let long = file(&"# a remark\n".repeat(6000), 0o600);
+        let error = Keys::read(long.path()).expect_err("refused");
+        assert!(matches!(error, KeyError::Long { .. }), "{error}");
         let two = file(&format!("a {ONE}\nb {TWO}\n"), 0o600);
         let error = Key::read(two.path()).expect_err("refused");
         assert!(matches!(error, KeyError::Count { .. }), "{error}");

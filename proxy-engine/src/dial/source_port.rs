@@ -38,6 +38,7 @@ static DIALLED: Mutex<Dialled> = Mutex::new(Dialled {
     now: 0,
     before: 0,
     ports: USUAL,
+    reserved: Vec::new(),
 });
 /// Which port is tried next, counted from the first of the range.
 static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -55,7 +56,11 @@ pub(super) async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
         }
     }
     for _ in 0..TRIES {
-        match from(to, next(&range)).await {
+        let port = next(&range);
+        if dialled().is_reserved(port) {
+            continue;
+        }
+        match from(to, port).await {
             Err(error) if is_taken(&error) => {}
             other => return other,
         }
@@ -99,6 +104,8 @@ struct Dialled {
     before: u32,
     /// What the kernel chooses from, as it was when this minute began.
     ports: RangeInclusive<u16>,
+    /// What it leaves to others of these.
+    reserved: Vec<RangeInclusive<u16>>,
 }
 
 impl Dialled {
@@ -110,11 +117,17 @@ impl Dialled {
             // What is older than two minutes waits no more.
             let fresh = age.is_some_and(|age| age < WAIT * 2);
             self.before = if fresh { self.now } else { 0 };
-            (self.since, self.now, self.ports) = (Some(now), 0, range());
+            (self.since, self.now) = (Some(now), 0);
+            (self.ports, self.reserved) = (range(), reserved());
         }
         self.now = self.now.saturating_add(1);
         let few = u32::try_from(self.ports.len()).unwrap_or(u32::MAX) / FEW;
         (self.now.max(self.before) <= few, self.ports.clone())
+    }
+
+    /// Whether the port is kept for somebody (`ip_local_reserved_ports`, ip-sysctl).
+    fn is_reserved(&self, port: u16) -> bool {
+        self.reserved.iter().any(|range| range.contains(&port))
     }
 }
 
@@ -131,6 +144,17 @@ fn range() -> RangeInclusive<u16> {
         (Some(Ok(first)), Some(Ok(last))) if 0 < first && first <= last => first..=last,
         _ => USUAL,
     }
+}
+
+/// Single ports and ranges with commas: `8080,9000-9010`.
+fn reserved() -> Vec<RangeInclusive<u16>> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_reserved_ports");
+    let text = text.unwrap_or_default();
+    let ranges = text.trim().split(',').filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    });
+    ranges.collect()
 }
 
 #[cfg(test)]
@@ -151,6 +175,7 @@ mod tests {
             now: 0,
             before: 0,
             ports: super::USUAL,
+            reserved: Vec::new(),
         };
         let range = super::range();
         let few = range.len() / super::FEW as usize;
@@ -173,13 +198,17 @@ mod tests {
     fn more_connections_are_opened_than_there_are_ports_although_each_is_closed_here_first() {
         let row = Row::new(&[]).expect("namespaces");
         let range = format!("net.ipv4.ip_local_port_range=40000 {}", 40_000 + FEW - 1);
-        let set = row.node.exec("sysctl", &["-qw", &range]).expect("sysctl");
-        assert!(set.status.success(), "{set:?}");
+        let reserved = "net.ipv4.ip_local_reserved_ports=40003,40010-40011";
+        for set in [range.as_str(), reserved] {
+            let set = row.node.exec("sysctl", &["-qw", set]).expect("sysctl");
+            assert!(set.status.success(), "{set:?}");
+        }
         let listener = row.corp.enter(|| TcpListener::bind("0.0.0.0:3128"));
         let listener = listener.expect("entered").expect("listens");
         let peer = std::thread::spawn(move || {
             for _ in 0..FEW * 4 {
-                let (mut stream, _) = listener.accept().expect("accepted");
+                let (mut stream, from) = listener.accept().expect("accepted");
+                assert!(![40_003, 40_010, 40_011].contains(&from.port()), "{from}");
                 // It closes after us.
                 stream.read_to_end(&mut Vec::new()).expect("read");
             }

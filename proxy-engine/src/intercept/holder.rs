@@ -127,8 +127,14 @@ impl Holder {
                     self.kernel = kernel;
                     return Ok(());
                 }
-                Err(InterceptError::NotPermitted) => return Err(InterceptError::NotPermitted),
-                Err(error) => tracing::info!(%error, "this kernel cannot do everything"),
+                Err(
+                    error
+                    @ (InterceptError::MissingFeature { .. } | InterceptError::Refused { .. }),
+                ) => {
+                    tracing::info!(%error, "this kernel cannot do everything");
+                }
+                // It says nothing of the kernel.
+                Err(error) => return Err(error),
             }
         }
         self.try_out(neither)?;

@@ -64,6 +64,11 @@ impl UpstreamHealth {
         }
     }
 
+    /// It is not known any more where this upstream is reached.
+    pub fn forget(&self, authority: &str) {
+        self.addresses().remove(authority);
+    }
+
     /// Whether it is an upstream that calls from this address. Loopback is everybody's.
     pub fn is_one(&self, client: IpAddr) -> bool {
         !client.is_loopback() && self.addresses().values().any(|ip| *ip == client)

@@ -99,7 +99,7 @@ async fn passed_on(
         original,
     };
     let mut stream = TcpStream::connect(to).await.expect("connected");
-    call(&mut stream, &key(), &facts).await?;
+    call(&mut stream, &key(), &facts, || ()).await?;
     Ok(Client::accepted(stream))
 }
 

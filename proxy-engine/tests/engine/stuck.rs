@@ -105,6 +105,28 @@ async fn a_client_that_stops_reading_a_huge_response_costs_a_buffer_and_no_more(
 }
 
 #[tokio::test]
+async fn a_long_head_is_whole_wherever_its_end_is_cut() {
+    let proxy = Peer::named("proxy").await;
+    let (_engine, relay) = engine(through(&[proxy.url()])).await;
+    let head = "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nX: ";
+    for cuts in [
+        vec!["\r\n\r\n"],
+        vec!["\r", "\n\r\n"],
+        vec!["\r", "\n", "\r", "\n"],
+    ] {
+        let mut client = Client::connect(relay).await;
+        client.send(&format!("{head}{}", "y".repeat(30_000))).await;
+        let (last, first) = cuts.split_last().expect("an end");
+        for cut in first {
+            client.send(cut).await;
+            // Read by itself.
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.ask(last).await.body, "proxy", "{cuts:?}");
+    }
+}
+
+#[tokio::test]
 async fn long_heads_that_do_not_end_are_bounded_and_short_ones_are_served_beside_them() {
     const BOUND: usize = 1024;
     raise_descriptor_limit();

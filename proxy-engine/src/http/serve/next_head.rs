@@ -22,10 +22,14 @@ impl Connection<'_> {
             // An idle connection holds no memory for bytes that may never come.
             self.client.read = BytesMut::new();
         }
+        let mut seen = 0;
         loop {
-            if let Some(head) = self.whole_head()? {
+            if !self.goes_on(seen)
+                && let Some(head) = self.whole_head()?
+            {
                 return Ok(Some(head));
             }
+            seen = self.client.read.len();
             if !self.client.read.is_empty() && !has_begun {
                 has_begun = true;
                 due = Instant::now() + limits.head_time;
@@ -49,6 +53,17 @@ impl Connection<'_> {
                 Ok(Ok(0) | Err(_)) | Err(_) => return Ok(None),
             }
         }
+    }
+
+    /// Whether a long head is not whole yet, by what came behind the first `seen` bytes alone: it is
+    /// not read from its first byte again for each one that comes.
+    fn goes_on(&self, seen: usize) -> bool {
+        const END: &[u8] = b"\r\n\r\n";
+        let read = &self.client.read;
+        let from = seen.saturating_sub(END.len() - 1);
+        self.long.is_some()
+            && read.len() < self.core.limits.head
+            && !read[from..].windows(END.len()).any(|end| end == END)
     }
 
     /// The head that was read; `None` while it is not whole. A long one needs the right to be.

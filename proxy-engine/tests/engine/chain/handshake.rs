@@ -116,7 +116,9 @@ async fn what_was_heard_on_the_link_is_worth_nothing_on_another_connection() {
     let (second, chained) = deciding(through(&[upstream.url()])).await;
     let (link, heard) = between(chained, |_| {}).await;
     let mut stream = TcpStream::connect(link).await.expect("connected");
-    call(&mut stream, &key(), &facts()).await.expect("taken");
+    call(&mut stream, &key(), &facts(), || ())
+        .await
+        .expect("taken");
     drop(stream);
     let said = heard.caller.lock().expect("heard").clone();
     let mut replayed = TcpStream::connect(chained).await.expect("connected");
@@ -135,7 +137,7 @@ async fn what_was_heard_on_the_link_is_worth_nothing_on_another_connection() {
         Client::accepted(stream).rest().await.0
     });
     let mut stream = TcpStream::connect(false_one).await.expect("connected");
-    let called = call(&mut stream, &key(), &facts()).await;
+    let called = call(&mut stream, &key(), &facts(), || ()).await;
     assert!(
         matches!(called, Err(HandshakeError::Proof(_))),
         "{called:?}"
@@ -158,7 +160,7 @@ async fn no_fact_can_be_changed_on_the_way() {
     })
     .await;
     let mut stream = TcpStream::connect(link).await.expect("connected");
-    let called = call(&mut stream, &key(), &facts()).await;
+    let called = call(&mut stream, &key(), &facts(), || ()).await;
     assert!(called.is_err(), "{called:?}");
     until("it is refused", || second.status().connections.refused == 1).await;
     assert_eq!(second.status().connections.accepted, 0);
@@ -201,4 +203,22 @@ async fn whoever_proves_nothing_is_closed_and_nothing_is_dialled_for_him() {
         .await
         .expect("taken");
     assert_eq!(client.ask(get("http://a.test/")).await.body, "upstream");
+}
+
+#[tokio::test]
+async fn a_caller_whose_client_speaks_before_the_verdict_is_refused() {
+    let upstream = Peer::named("upstream").await;
+    let (second, chained) = deciding(through(&[upstream.url()])).await;
+    // What follows the facts arrives with them.
+    let (link, _) = between(chained, |bytes| {
+        if bytes.windows(11).any(|w| w == b"203.0.113.9") {
+            bytes.extend_from_slice(b"GET / HTTP/1.1\r\n");
+        }
+    })
+    .await;
+    let mut stream = TcpStream::connect(link).await.expect("connected");
+    let called = call(&mut stream, &key(), &facts(), || ()).await;
+    assert!(called.is_err(), "{called:?}");
+    until("it is refused", || second.status().connections.refused == 1).await;
+    assert_eq!(second.status().connections.accepted, 0);
 }
