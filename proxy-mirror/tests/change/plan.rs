@@ -120,7 +120,7 @@ fn a_target_whose_file_this_user_may_not_read_is_refused_alone_and_says_who_may(
     // Root, too, but for what lets it pass by the mode: of this thread alone.
     let planned = std::thread::scope(|scope| {
         let plan = scope.spawn(|| {
-            std::fs::set_permissions(&secret, Permissions::from_mode(0)).unwrap();
+            std::fs::set_permissions(&secret, Permissions::from_mode(0o0)).unwrap();
             let none = CapabilitySets {
                 effective: CapabilitySet::empty(),
                 permitted: CapabilitySet::empty(),
