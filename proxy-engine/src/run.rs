@@ -238,7 +238,14 @@ async fn follow(
     let engine = Engine::take_over(config, credentials, estate).await?;
     // systemd must know its new main process before the old one can end.
     systemd::notify(&format!("MAINPID={}\nREADY=1", std::process::id()));
-    rest.confirm().await?;
+    let former = rest.former();
+    if let Err(error) = rest.confirm().await {
+        // The old one goes on, and must not be ended with this one.
+        if let Some(pid) = former {
+            systemd::notify(&format!("MAINPID={pid}"));
+        }
+        return Err(error.into());
+    }
     engine.settle().await?;
     let scraping = metrics.map(|address| {
         let engine = engine.clone();

@@ -68,6 +68,10 @@ struct Written {
     policy: Policy,
     credentials: Vec<Handed>,
     listeners: Vec<(SocketAddr, Via)>,
+    /// The old engine's process. The kernel's word would be of the one that opened the control
+    /// socket, which may be an engine before that.
+    #[serde(default)]
+    pid: Option<u32>,
 }
 
 /// Why no place could be taken over. The engine that runs goes on.
@@ -106,6 +110,7 @@ pub struct TakeOver {
 pub struct Rest {
     stream: UnixStream,
     control: PathBuf,
+    pid: Option<u32>,
 }
 
 impl TakeOver {
@@ -140,6 +145,11 @@ impl TakeOver {
 }
 
 impl Rest {
+    /// The old engine's process; `None` when it does not say.
+    pub fn former(&self) -> Option<u32> {
+        self.pid
+    }
+
     /// Says that the new engine serves; when this returns, the old one does not.
     ///
     /// # Errors
@@ -241,6 +251,7 @@ async fn receive(mut stream: UnixStream, control: &Path) -> io::Result<TakeOver>
         rest: Rest {
             stream,
             control: control.to_owned(),
+            pid: written.pid,
         },
     })
 }
@@ -261,6 +272,7 @@ pub(super) async fn give(
         policy,
         credentials,
         listeners: named.collect(),
+        pid: Some(std::process::id()),
     })?;
     stream
         .write_u32(u32::try_from(text.len()).map_err(io::Error::other)?)
