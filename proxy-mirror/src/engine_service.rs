@@ -86,7 +86,8 @@ fn beside(own: &Path) -> Option<PathBuf> {
 
 /// Installs the service and starts it, now and at every boot: user and group, program, units. The
 /// user who asked for root with sudo or pkexec may lend to it from then on. A service that runs is
-/// exchanged, where it can be without cutting a connection. Returns when its control socket
+/// exchanged, where it can be without cutting a connection; for a program that does not run here,
+/// nothing is changed. Returns when its control socket
 /// answers. Blocks; asks for root where this process is not.
 ///
 /// # Errors
@@ -101,6 +102,7 @@ pub fn install(desks: &Desks) -> Result<(), ChangeError> {
             reason: "no systemd runs here: keep `gangway run` running instead, as root if containers shall be intercepted".into(),
         });
     }
+    must_run(host, &engine_binary()?)?;
     let desk = desk(desks);
     let before = exchange::Before::look(&desk)?;
     account::make(&desk, &FileId::EngineUser)?;
@@ -114,6 +116,26 @@ pub fn install(desks: &Desks) -> Result<(), ChangeError> {
     }
     exchange::exchange(&desk, &before)?;
     wait_until_it_answers(host)
+}
+
+/// A program that does not run here is not installed: one that runs would be exchanged for it.
+fn must_run(host: &dyn Host, program: &Path) -> Result<(), ChangeError> {
+    let path = program.display();
+    let command = path.to_string();
+    let command = Command::Version(&command);
+    let reason = match host.run(command) {
+        // So says the kernel of a program whose loader is missing.
+        Ok(Output { status: None, .. }) => "it ends at once, or is made for another system".into(),
+        ran => match ran.and_then(|output| output.checked(command)) {
+            Ok(_) => return Ok(()),
+            Err(error) => error.to_string(),
+        },
+    };
+    Err(ChangeError::Service {
+        reason: format!(
+            "{path} does not run here ({reason}). Nothing was changed: put a `proxy-engine` made for this system there"
+        ),
+    })
 }
 
 /// Stops the service and gives everything back: units, program, user and group, its state. Blocks;

@@ -139,6 +139,8 @@ pub enum Command<'a> {
     Condition(UnitId),
     /// `systemctl cat UNIT`: its file and its drop-ins, in the order in which they hold.
     Cat(UnitId),
+    /// `PROGRAM --version`, of the engine that is about to be installed: whether it runs here.
+    Version(&'a str),
     /// `docker info --format '{{json .}}'`
     DockerInfo,
     /// `systemd-sysusers /etc/sysusers.d/gangway.conf`
@@ -189,6 +191,7 @@ impl<'a> Command<'a> {
                 unit.name(),
             ],
             Self::Cat(unit) => vec!["systemctl", "--no-pager", "cat", unit.name()],
+            Self::Version(program) => vec![program, "--version"],
             Self::DockerInfo => vec!["docker", "info", "--format", "{{json .}}"],
             Self::MakeUser => vec!["systemd-sysusers", "/etc/sysusers.d/gangway.conf"],
             Self::AddUser => vec![

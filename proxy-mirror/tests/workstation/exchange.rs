@@ -2,7 +2,7 @@
 
 use testbed::{APP_IMAGE, BasicLogin, Squid, Workstation, wait_for};
 
-use crate::office::{GANGWAY, Office, SOON, set_up, start_agent, status, succeed, text};
+use crate::office::{GANGWAY, Office, SOON, gangway, set_up, start_agent, status, succeed, text};
 use crate::user::User;
 
 /// A user's session: a bus, an unlocked keychain, the password stored by the command, the agent.
@@ -180,4 +180,28 @@ fn installing_over_an_older_engine_cuts_no_connection_and_one_that_cannot_follow
     ws.sh(&format!("{GANGWAY} engine install --yes")).unwrap();
     assert_ne!(serves(&ws), new);
     assert_ne!(main_pid(&ws, "gangway-broker"), broker);
+}
+
+#[test]
+fn a_program_that_does_not_run_is_not_installed_over_one_that_does() {
+    let office = Office::open();
+    let ws = office.workstation();
+    succeed(&ws, &["engine", "install", "--yes"]);
+    let old = main_pid(&ws, "gangway-engine");
+    let broker = main_pid(&ws, "gangway-broker");
+    let installed = "sha256sum /usr/local/lib/gangway/proxy-engine";
+    let before = ws.sh(installed).unwrap();
+    let cannot = "#!/bin/sh\necho 'no such libc' >&2\nexit 1\n";
+    ws.write("/opt/gangway/proxy-engine", cannot).unwrap();
+    let install = gangway(&ws, &["engine", "install", "--yes"]);
+    let said = text(&install.stderr);
+    assert_eq!(install.status.code(), Some(1), "{said}");
+    assert!(said.contains("/opt/gangway/proxy-engine"), "{said}");
+    assert!(said.contains("no such libc"), "{said}");
+    assert_eq!(main_pid(&ws, "gangway-engine"), old);
+    assert_eq!(main_pid(&ws, "gangway-broker"), broker);
+    let serving = engine(&ws).and_then(|status| status["pid"].as_u64());
+    assert_eq!(serving, old.parse().ok());
+    // Whatever ends it, it is this program that is started again.
+    assert_eq!(ws.sh(installed).unwrap(), before);
 }
