@@ -5,15 +5,21 @@
 //! goes on with the program that it was started from, as long as the new engine and it understand
 //! each other.
 
+use std::path::Path;
+use std::time::Duration;
+
 use proxy_engine::control::InterceptionState;
 use proxy_engine::control::client::Client;
 
-use super::{CONTROL, UNITS, run, written};
+use super::{CONTROL, PATIENCE, UNITS, run, written};
 use crate::change::host::{Command, Host};
 use crate::change::{ChangeError, Desk, FileId, UnitId};
 
 /// Problems of interception that an engine and a broker of different versions have.
 const MISUNDERSTOOD: [&str; 2] = ["broker_version", "invalid_request"];
+
+/// An engine that did not answer is asked again after this.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// What there was before the service was installed.
 pub(super) struct Before {
@@ -62,7 +68,7 @@ pub(super) fn exchange(desk: &Desk, before: &Before) -> Result<(), ChangeError> 
     if !before.engine.runs || !(engine || program) {
         return Ok(());
     }
-    if host.run(Command::Reload(UnitId::Engine))?.success() && is_understood() {
+    if host.run(Command::Reload(UnitId::Engine))?.success() && is_understood(Path::new(CONTROL)) {
         return Ok(());
     }
     // It is too old to hand over, or its broker too old for the new one.
@@ -79,14 +85,25 @@ fn runs(host: &dyn Host, unit: UnitId) -> Result<bool, ChangeError> {
 }
 
 /// Whether the new engine and the broker speak the same language.
-fn is_understood() -> bool {
+fn is_understood(control: &Path) -> bool {
+    let client = Client::new(control);
     // A thread of its own: who calls this may be a runtime's.
-    let asked = std::thread::spawn(|| {
+    let asked = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .ok()?;
-        let status = runtime.block_on(Client::new(CONTROL).status()).ok()?;
+        let answer = async {
+            // One answer that does not come is no reason to cut connections.
+            loop {
+                match client.status().await {
+                    Ok(status) => return status,
+                    Err(_) => tokio::time::sleep(RETRY).await,
+                }
+            }
+        };
+        let bounded = async { tokio::time::timeout(PATIENCE, answer).await };
+        let status = runtime.block_on(bounded).ok()?;
         Some(match status.interception {
             InterceptionState::Failed { problem, .. } => {
                 !MISUNDERSTOOD.contains(&problem.code.as_str())
@@ -95,4 +112,33 @@ fn is_understood() -> bool {
         })
     });
     asked.join().ok().flatten().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use proxy_engine::config::EngineConfig;
+    use proxy_engine::control::server::Server;
+    use proxy_engine::engine::Engine;
+
+    use super::is_understood;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_engine_that_leaves_one_question_unanswered_is_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = folder.path().join("engine.sock");
+        let silent = UnixListener::bind(&control).unwrap();
+        let path = control.clone();
+        let asked = tokio::task::spawn_blocking(move || is_understood(&path));
+        tokio::task::spawn_blocking(move || drop(silent.accept().unwrap()))
+            .await
+            .unwrap();
+        std::fs::remove_file(&control).unwrap();
+        let server = Server::bind(&control).await.unwrap();
+        let engine = Engine::start(EngineConfig::default()).await.unwrap();
+        let serving = tokio::spawn(server.serve(engine));
+        assert!(asked.await.unwrap());
+        serving.abort();
+    }
 }
