@@ -12,7 +12,12 @@ pub(crate) struct Words(&'static Catalogue);
 impl Words {
     /// The language of `LC_ALL`, `LC_MESSAGES` or `LANG`.
     pub(crate) fn from_env() -> Self {
-        Self(Catalogue::of(Language::from_env()))
+        Self::of(Language::from_env())
+    }
+
+    /// The catalogue of a language.
+    pub(crate) fn of(language: Language) -> Self {
+        Self(Catalogue::of(language))
     }
 
     /// A text without arguments.

@@ -179,7 +179,47 @@ fn now_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{age, bytes};
+    use proxy_mirror::control::{ChainedView, ConnectionView, WhoView};
+    use proxy_mirror::messages::Language;
+
+    use super::{age, bytes, lines};
+    use crate::output::Output;
+    use crate::words::Words;
+
+    #[test]
+    fn a_chained_connection_is_shown_as_its_clients_and_not_as_the_engines() {
+        let connection = ConnectionView {
+            id: 7,
+            client: "10.66.0.10:40312".to_owned(),
+            who: Some(WhoView::Guest {
+                name: "node".to_owned(),
+            }),
+            via: "chained".to_owned(),
+            original_dst: None,
+            chained: Some(ChainedView {
+                engine: "inner".to_owned(),
+                client: "172.17.0.2:51000".to_owned(),
+                path: vec!["inner".to_owned()],
+            }),
+            name: Some("web.example.test:443".to_owned()),
+            route: None,
+            dialled: None,
+            bytes_up: 0,
+            bytes_down: 0,
+            started_ms: 0,
+            ended_ms: Some(0),
+            error: None,
+        };
+        for (language, client) in [
+            (Language::En, "172.17.0.2:51000 behind the engine inner"),
+            (Language::Ja, "172.17.0.2:51000 (エンジン inner の先)"),
+        ] {
+            let lines = lines(&connection, Output::new(false), Words::of(language));
+            let heading = format!("{client} → web.example.test:443");
+            assert!(lines[0].contains(&heading), "{lines:#?}");
+            assert!(!lines.concat().contains("node"), "{lines:#?}");
+        }
+    }
 
     #[test]
     fn amounts_are_read_at_a_glance() {
