@@ -14,6 +14,7 @@ mod explicit;
 mod failures;
 mod forwarding;
 mod framing;
+mod guests;
 mod hostile_origin;
 mod intermediary;
 mod lenders;

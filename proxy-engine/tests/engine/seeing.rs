@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-use proxy_engine::config::{EngineConfig, Policy};
+use proxy_engine::config::Policy;
 use proxy_engine::control::client::Client as Asking;
-use proxy_engine::control::server::Server;
 use proxy_engine::control::{Connection, Process, Who};
 use proxy_engine::engine::Engine;
 use tokio::io::AsyncReadExt;
@@ -156,35 +155,4 @@ async fn the_address_that_was_dialled_stands_beside_the_name() {
     );
     assert_eq!(last.ask(get("http://127.0.0.1:9/")).await.status(), 502);
     assert_eq!(newest().dialled, None);
-}
-
-#[tokio::test]
-async fn names_of_guests_live_as_long_as_the_agent_that_told_them() {
-    let folder = tempfile::tempdir().expect("folder");
-    let socket = folder.path().join("engine.sock");
-    let engine = Engine::start(EngineConfig::default())
-        .await
-        .expect("engine");
-    let server = Server::bind(&socket).await.expect("socket");
-    tokio::spawn(server.serve(engine.clone()));
-    let asking = Asking::new(&socket);
-    let attached = asking.attach("ann").await.expect("attached");
-    let guests = |lease: &str, name: &str| {
-        let text = format!("{{\"lease\":\"{lease}\",\"names\":{{\"192.0.2.7\":\"{name}\"}}}}");
-        serde_json::from_str::<proxy_engine::control::Guests>(&text)
-    };
-    let told = guests(attached.lease(), "web").expect("good names");
-    asking.name_guests(&told).await.expect("told");
-    let stranger = guests("gone", "web").expect("good names");
-    let refused = asking.name_guests(&stranger).await;
-    assert!(refused.expect_err("no lease").to_string().contains("lease"));
-    assert!(!engine.metrics().contains("web"), "a name is in a label");
-    for bad in ["", "a\\n", "\\u001b[2J", "\\u202egpj", &"x".repeat(129)] {
-        assert!(guests(attached.lease(), bad).is_err(), "{bad:?}");
-    }
-    let names = (0..4097).map(|n| format!("\"10.0.{}.{}\":\"x\"", n / 256, n % 256));
-    let names: Vec<String> = names.collect();
-    let many = format!("{{\"lease\":\"x\",\"names\":{{{}}}}}", names.join(","));
-    let many = serde_json::from_str::<proxy_engine::control::Guests>(&many);
-    assert!(many.expect_err("too many").to_string().contains("4096"));
 }
