@@ -89,10 +89,7 @@ fn a_proxy_of_the_environment_is_where_the_relay_forwards_to() {
     let company = Recorder::start("the company");
     let mut house = House::new();
     house.set("http_proxy", company.url());
-    let mut agent = house.agent();
-    agent.until("the relay listens", |status| {
-        status["engine"]["listening"] == json!([relay(&house).to_string()])
-    });
+    let _agent = house.listening_agent();
     until_answered_by(relay(&house), "the company");
     let head = company.seen().remove(0);
     assert!(
@@ -237,7 +234,7 @@ fn an_upstream_that_is_down_is_said() {
     house.write_settings(&format!(
         "mode = \"manual\"\nupstream = \"http://127.0.0.1:{down}\""
     ));
-    let mut agent = house.agent();
+    let mut agent = house.listening_agent();
     let (status, body) = get_through(relay(&house), "http://example.test/").unwrap();
     assert_eq!(status, 502, "{body}");
     assert!(body.contains(&format!("127.0.0.1:{down}")), "{body}");
@@ -254,7 +251,7 @@ fn an_upstream_that_asks_for_a_password_is_said() {
     let house = House::new();
     let upstream = format!("http://{}", company.address());
     house.write_settings(&format!("mode = \"manual\"\nupstream = \"{upstream}\""));
-    let mut agent = house.agent();
+    let mut agent = house.listening_agent();
     let (status, body) = get_through(relay(&house), "http://example.test/").unwrap();
     assert_eq!(status, 407, "{body}");
     agent.until("the upstream's problem", |status| {

@@ -66,7 +66,7 @@ impl Drop for Watch {
 #[test]
 fn a_tunnel_is_shown_with_its_process_its_way_and_its_reason_while_it_is_open() {
     let house = House::new();
-    let _agent = house.agent();
+    let _agent = house.listening_agent();
     let origin = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = origin.local_addr().unwrap();
     let open = tunnel(relay(&house), to);
@@ -107,7 +107,7 @@ fn a_tunnel_is_shown_with_its_process_its_way_and_its_reason_while_it_is_open() 
 #[test]
 fn what_happens_is_followed_line_by_line() {
     let house = House::new();
-    let agent = house.agent();
+    let agent = house.listening_agent();
     let origin = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = origin.local_addr().unwrap();
     let mut watch = Watch::start(&house);
@@ -162,7 +162,7 @@ fn a_refused_connection_is_shown_with_its_error_in_the_users_language() {
     let company = Recorder::start("the company");
     let mut house = House::new();
     house.set("https_proxy", company.url());
-    let _agent = house.agent();
+    let _agent = house.listening_agent();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = nobody.local_addr().unwrap();
     drop(nobody);

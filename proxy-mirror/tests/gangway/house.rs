@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testbed::Session;
 
 /// Whatever a test waits for comes within this, on a busy machine too.
@@ -135,6 +135,16 @@ impl House {
     /// Starts an agent and waits until it answers.
     pub(crate) fn agent(&self) -> Agent {
         Agent::start(self.command(&["run", "--json"]))
+    }
+
+    /// An agent whose relay listens: its first status may come before that.
+    pub(crate) fn listening_agent(&self) -> Agent {
+        let mut agent = self.agent();
+        let relay = format!("127.0.0.1:{}", self.relay_port);
+        agent.until("the relay listens", |status| {
+            status["engine"]["listening"] == json!([relay])
+        });
+        agent
     }
 
     /// Every file of the house, with its content.
