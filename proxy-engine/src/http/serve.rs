@@ -62,6 +62,7 @@ pub fn serve<'a>(
         client,
         record,
         hop: None,
+        fresh: true,
         long: None,
     };
     // Not an `async fn`: its future would hold the client twice.
@@ -106,6 +107,8 @@ struct Connection<'a> {
     record: &'a Record,
     /// The next hop of the last request, for the next one.
     hop: Option<Hop>,
+    /// Whether nothing was asked yet.
+    fresh: bool,
     /// The right to a long head, until the request is done.
     long: Option<SemaphorePermit<'a>>,
 }

@@ -33,7 +33,7 @@ impl Program {
         // That user may not be able to reach the build's folder.
         let folder = tempfile::tempdir().expect("folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("mode");
-        std::os::unix::fs::chown(folder.path(), Some(UNPRIVILEGED), None).expect("owner");
+        std::os::unix::fs::chown(folder.path(), Some(uid), None).expect("owner");
         let program = folder.path().join("proxy-engine");
         fs::copy(env!("CARGO_BIN_EXE_proxy-engine"), &program).expect("copied");
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");

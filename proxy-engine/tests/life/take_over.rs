@@ -12,7 +12,7 @@ use proxy_engine::control::LentCredentials;
 use proxy_engine::control::client::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::program::{Program, serves, spawn};
 use crate::{echoes, head, origin, tunnel, until};
@@ -248,6 +248,26 @@ async fn a_successor_that_fails_changes_nothing() {
     // And the next one finds all of it.
     let (_new, status) = old.followed_by(&[]).await;
     assert_eq!(status.listeners[0].address, old.relay);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_was_taken_and_says_its_first_word_later_is_served() {
+    let engine = Program::start(&[]).await;
+    let early = TcpStream::connect(engine.relay).await;
+    let mut early = early.expect("connected");
+    until("it is taken", async || {
+        (engine.status().await.connections.open == 1).then_some(())
+    })
+    .await;
+    let (_next, _) = engine.followed_by(&[]).await;
+    let to = origin().await;
+    let connect = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n");
+    early.write_all(connect.as_bytes()).await.expect("sent");
+    let answer = head(&mut early).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    echoes(&mut early, "by the old engine")
+        .await
+        .expect("carried");
 }
 
 #[tokio::test(flavor = "multi_thread")]

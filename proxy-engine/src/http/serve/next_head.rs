@@ -1,14 +1,30 @@
 //! The wait for a request.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::Connection;
 use crate::http::body::{READ, Source};
 use crate::http::{Answer, RequestHead};
 
+/// A client that was taken just before the engine ends has this long to say its first word: it
+/// knows of no reason to ask again, as one that keeps a connection does (RFC 9112, section 9.3.1).
+const FIRST_WORD: Duration = Duration::from_secs(2);
+
 /// Why a long head goes no further.
 const TOO_MANY: &str = "too many requests with long heads at once; try again later";
+
+/// Until whoever says nothing is not waited for any more: the engine is ending.
+async fn ending(draining: &CancellationToken, fresh: bool) {
+    draining.cancelled().await;
+    if fresh {
+        // On the heap: every silent client waits here, and few come so far.
+        Box::pin(tokio::time::sleep(FIRST_WORD)).await;
+    }
+}
 
 impl Connection<'_> {
     /// The next request's head; `None` when the client left, said nothing for too long, or says
@@ -27,6 +43,7 @@ impl Connection<'_> {
             if !self.goes_on(seen)
                 && let Some(head) = self.whole_head()?
             {
+                self.fresh = false;
                 return Ok(Some(head));
             }
             seen = self.client.read.len();
@@ -43,7 +60,7 @@ impl Connection<'_> {
                 // What was said already is heard.
                 biased;
                 filled = timeout_at(due, source.fill()) => filled,
-                () = self.core.draining.cancelled(), if !has_begun => return Ok(None),
+                () = ending(&self.core.draining, self.fresh), if !has_begun => return Ok(None),
             };
             match filled {
                 Ok(Ok(1..)) => {}
