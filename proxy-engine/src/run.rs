@@ -284,9 +284,7 @@ pub(crate) fn log(format: LogFormat) {
     }
 }
 
-/// One for every two processors. The work of a connection is the kernel's for the most part; a
-/// second thread costs more in waking each other than it carries, where the processors are busy
-/// with the clients already.
+/// One for every two processors: the others are for the clients and origins on this machine.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
