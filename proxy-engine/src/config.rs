@@ -13,6 +13,7 @@ mod netns;
 mod policy;
 mod ports;
 mod upstream;
+mod way;
 
 pub use access::Access;
 pub use bypass::{Bypass, BypassError, BypassRule};
@@ -27,3 +28,4 @@ pub use netns::{Netns, NetnsError};
 pub use policy::{DefaultRoute, Interception, Policy};
 pub use ports::{Ports, PortsError};
 pub use upstream::{Scheme, Upstream, UpstreamError};
+pub use way::{Rule, RuleError, Way};

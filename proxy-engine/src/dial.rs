@@ -6,6 +6,8 @@ mod connect;
 mod direct;
 mod error;
 mod http_connect;
+mod journey;
+pub mod socks;
 mod source_port;
 
 use std::sync::Arc;
@@ -21,11 +23,11 @@ pub use direct::dial_direct;
 pub use error::DialError;
 pub(crate) use http_connect::judge;
 pub use http_connect::reply;
+pub use journey::Journey;
 
 use crate::accept::Asker;
-use crate::config::{EngineConfig, Limits, Upstream};
+use crate::config::{EngineConfig, Limits, Scheme, Upstream, Way};
 use crate::observe::{Changes, UpstreamHealth};
-use crate::route::Destination;
 use auth::{Credentials, Permit};
 
 /// A connection that cannot be had in this time is given up.
@@ -46,26 +48,28 @@ pub struct Dialer {
     pub limits: Limits,
 }
 
-/// A TCP connection to an upstream, and what may be said on it.
+/// A connection for a request, and what may be said on it.
 #[derive(Debug)]
-pub struct UpstreamStream {
-    /// Connected; nothing was sent.
+pub struct Opened {
+    /// Connected; of the request nothing was sent.
     pub stream: TcpStream,
-    /// Which upstream it is.
-    pub upstream: Upstream,
-    /// The credentials for one request.
+    /// What the other end has already said, where that is the origin.
+    pub early: BytesMut,
+    /// Which way it goes.
+    pub way: Way,
+    /// The credentials for one request to a proxy.
     pub permit: Permit,
 }
 
-/// A tunnel through an upstream.
+/// A tunnel to a destination.
 #[derive(Debug)]
 pub struct Tunnel {
     /// From here on the origin's.
     pub stream: TcpStream,
     /// What the origin said in the same segment as the upstream's answer.
     pub early: BytesMut,
-    /// Which upstream it is.
-    pub upstream: Upstream,
+    /// Which way it goes.
+    pub way: Way,
     /// The time from the dial to the upstream's yes.
     pub took: Duration,
 }
@@ -81,68 +85,115 @@ impl Dialer {
         }
     }
 
-    /// Connects to the first upstream that can be reached and whose credentials, where it needs
-    /// any, are lent.
+    /// Connects by the first way that can be had: to an upstream whose credentials, where it needs
+    /// any, are lent, or to the destination itself.
     ///
     /// # Errors
-    /// That of the first upstream, when none can be had.
-    pub async fn open(
-        &self,
-        upstreams: &[Upstream],
-        asker: &Asker,
-    ) -> Result<UpstreamStream, DialError> {
+    /// That of the first way, when none can be had.
+    pub async fn open(&self, ways: &[Way], journey: &Journey<'_>) -> Result<Opened, DialError> {
         let mut first = None;
-        for upstream in upstreams {
-            match self.open_one(upstream, asker).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => {
-                    self.failed(upstream, &error);
-                    first.get_or_insert(error);
+        for way in ways {
+            let opened = match way {
+                Way::Upstream(upstream) if upstream.scheme().is_http() => {
+                    let reached = self.reach(upstream, journey.asker).await;
+                    reached.map(|(stream, permit)| (stream, BytesMut::new(), permit))
                 }
+                // As if it were the origin itself.
+                Way::Upstream(_) | Way::Direct => {
+                    let origin = self.to_origin(way, journey, None).await;
+                    origin.map(|(stream, early)| (stream, early, Permit::NoneNeeded))
+                }
+            };
+            match opened {
+                Ok((stream, early, permit)) => {
+                    return Ok(Opened {
+                        stream,
+                        early,
+                        way: way.clone(),
+                        permit,
+                    });
+                }
+                Err(error) => self.pass_over(way, error, &mut first)?,
             }
         }
         Err(first.unwrap_or(DialError::NoUpstream))
     }
 
-    /// A tunnel to `to` through the first upstream that can be reached. An upstream that answers
-    /// is not second-guessed: its refusal is final.
+    /// A tunnel by the first way that can be had. An upstream that answers is not second-guessed:
+    /// its refusal is final.
     ///
     /// # Errors
-    /// That of the first upstream, when none can be had, or the refusal of the one that answered.
+    /// That of the first way, when none can be had, or the refusal of the one that answered.
     pub async fn tunnel(
         &self,
-        upstreams: &[Upstream],
-        to: &Destination,
+        ways: &[Way],
+        journey: &Journey<'_>,
         user_agent: Option<&[u8]>,
-        asker: &Asker,
     ) -> Result<Tunnel, DialError> {
         let mut first = None;
-        for upstream in upstreams {
+        for way in ways {
             let began = Instant::now();
-            let tunnel = async {
-                let opened = self.open_one(upstream, asker).await?;
-                http_connect::tunnel(opened, to, user_agent, &self.pseudonym, &self.limits).await
-            };
-            match tunnel.await {
+            match self.to_origin(way, journey, user_agent).await {
                 Ok((stream, early)) => {
-                    self.health.succeeded(&upstream.authority());
                     return Ok(Tunnel {
                         stream,
                         early,
-                        upstream: upstream.clone(),
+                        way: way.clone(),
                         took: began.elapsed(),
                     });
                 }
-                Err(error) => {
-                    self.failed(upstream, &error);
-                    if error.is_an_answer() {
-                        return Err(error);
-                    }
-                    first.get_or_insert(error);
-                }
+                Err(error) => self.pass_over(way, error, &mut first)?,
             }
         }
         Err(first.unwrap_or(DialError::NoUpstream))
+    }
+
+    /// Goes on to the next way, unless this one gave an answer.
+    fn pass_over(
+        &self,
+        way: &Way,
+        error: DialError,
+        first: &mut Option<DialError>,
+    ) -> Result<(), DialError> {
+        if let Way::Upstream(upstream) = way {
+            self.failed(upstream, &error);
+            if error.is_an_answer() {
+                return Err(error);
+            }
+        }
+        first.get_or_insert(error);
+        Ok(())
+    }
+
+    /// A stream on which the origin is, and what it has said already.
+    async fn to_origin(
+        &self,
+        way: &Way,
+        journey: &Journey<'_>,
+        user_agent: Option<&[u8]>,
+    ) -> Result<(TcpStream, BytesMut), DialError> {
+        let upstream = match way {
+            Way::Direct => return Ok((journey.direct().await?, BytesMut::new())),
+            Way::Upstream(upstream) => upstream,
+        };
+        let (stream, permit) = self.reach(upstream, journey.asker).await?;
+        let reached = match upstream.scheme() {
+            Scheme::Http | Scheme::Https => {
+                let asked = http_connect::Asked {
+                    upstream,
+                    to: journey.to,
+                    user_agent,
+                    pseudonym: &self.pseudonym,
+                    limits: &self.limits,
+                };
+                http_connect::tunnel(stream, permit, &asked).await?
+            }
+            Scheme::Socks4 | Scheme::Socks4a | Scheme::Socks5 | Scheme::Socks5h => {
+                socks::tunnel(stream, permit, upstream, journey.to).await?
+            }
+        };
+        self.health.succeeded(&upstream.authority());
+        Ok(reached)
     }
 
     /// Remembers why a connection through this upstream failed.
@@ -155,11 +206,17 @@ impl Dialer {
         self.health.failed(&upstream.authority(), error.problem());
     }
 
-    async fn open_one(
+    async fn reach(
         &self,
         upstream: &Upstream,
         asker: &Asker,
-    ) -> Result<UpstreamStream, DialError> {
+    ) -> Result<(TcpStream, Permit), DialError> {
+        if upstream.scheme() == Scheme::Https {
+            return Err(DialError::UpstreamUnreachable {
+                upstream: upstream.clone(),
+                source: std::io::ErrorKind::Unsupported.into(),
+            });
+        }
         let permit = self.credentials.permit(upstream, asker).await?;
         let stream = connect::upstream(upstream).await?;
         // Known before it can call back by a bridge that is captured.
@@ -167,10 +224,6 @@ impl Dialer {
             let ip = at.ip().to_canonical();
             self.health.reached(&upstream.authority(), ip);
         }
-        Ok(UpstreamStream {
-            stream,
-            upstream: upstream.clone(),
-            permit,
-        })
+        Ok((stream, permit))
     }
 }

@@ -24,7 +24,7 @@ pub use self::core::Core;
 pub use error::EngineError;
 pub use leases::Attached;
 
-use crate::config::{DefaultRoute, EngineConfig, InterceptBy, Policy};
+use crate::config::{DefaultRoute, EngineConfig, InterceptBy, Policy, Rule};
 use crate::control::{ChainState, Connection, Guests, LentCredentials, Status, UpstreamState, Via};
 use crate::observe::{Follower, TooManyFollowers};
 use interception::Intercepting;
@@ -213,11 +213,14 @@ impl Engine {
     pub fn status(&self) -> Status {
         let core = &self.0.core;
         let policy = self.policy();
-        let upstreams = policy.upstreams().iter().map(|upstream| UpstreamState {
-            upstream: upstream.clone(),
-            credentials_lent: core.dialer.credentials.are_lent(upstream),
-            last_error: core.dialer.health.last_error(&upstream.authority()),
-        });
+        let upstreams = policy
+            .upstreams()
+            .into_iter()
+            .map(|upstream| UpstreamState {
+                upstream: upstream.clone(),
+                credentials_lent: core.dialer.credentials.are_lent(upstream),
+                last_error: core.dialer.health.last_error(&upstream.authority()),
+            });
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -397,14 +400,18 @@ fn own_uid() -> u32 {
 
 fn check(config: &EngineConfig, policy: &Policy) -> Result<(), EngineError> {
     if let Some(to) = &config.chain.to
-        && !(policy.bypass.0.is_empty() && matches!(policy.default, DefaultRoute::Refused { .. }))
+        && !(policy.bypass.0.is_empty()
+            && policy.rules.is_empty()
+            && matches!(policy.default, DefaultRoute::Refused { .. }))
     {
         return Err(EngineError::DecidesNothing(to.engine.clone()));
     }
+    let without_way = |rule: &Rule| rule.ways.is_empty();
     match &policy.default {
         DefaultRoute::Upstreams { upstreams } if upstreams.is_empty() => {
             Err(EngineError::NoUpstream)
         }
+        _ if policy.rules.iter().any(without_way) => Err(EngineError::NoUpstream),
         _ => Ok(()),
     }
 }

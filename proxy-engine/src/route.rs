@@ -5,6 +5,7 @@ mod destination;
 mod original;
 mod private;
 mod router;
+mod rules;
 mod world;
 
 pub use bypass::BypassIndex;
@@ -12,4 +13,5 @@ pub use destination::{Destination, Host};
 pub use original::{Belongs, belongs, route_original};
 pub use private::{carried, is_inner, is_private};
 pub use router::{DirectRule, Route, Router};
+pub use rules::Ruling;
 pub use world::World;

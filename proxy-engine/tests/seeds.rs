@@ -15,6 +15,8 @@ mod connect_reply;
 mod request_head;
 #[path = "../fuzz/promises/response_head.rs"]
 mod response_head;
+#[path = "../fuzz/promises/socks_reply.rs"]
+mod socks_reply;
 
 use std::path::Path;
 
@@ -71,4 +73,9 @@ fn every_known_bypass_list_is_read_as_it_is_written() {
 #[test]
 fn every_known_frame_of_a_chained_engine_is_one_however_it_comes() {
     replay("chain_frame", chain_frame::holds);
+}
+
+#[test]
+fn every_known_answer_of_a_socks_proxy_is_one_however_it_comes() {
+    replay("socks_reply", socks_reply::holds);
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
+use super::Asker;
 use super::onward::onward;
 use super::served::Served;
-use super::{Asker, inward};
 use crate::control::Via;
-use crate::dial::{DialError, dial_direct};
+use crate::dial::{DialError, Journey};
 use crate::engine::Core;
 use crate::http::{Asked, Client, serve};
 use crate::intercept::original_dst;
@@ -97,15 +97,9 @@ pub(super) fn intercepted<'a>(
             world == World::Own && core.dialer.health.is_one(client.asker.client().ip());
         let own_way = is_upstream.then(|| "the upstream's own connection".to_owned());
         // Where the address alone decides, there is nothing to wait for.
-        let direct = || {
-            let rule = match world {
-                World::Own => router.direct_address(original),
-                World::Another => router.direct_from_another_world(original),
-            };
-            Some(rule?.to_string())
-        };
-        if let Some(reason) = own_way.or_else(direct) {
-            let route = Route::Direct { reason };
+        let own_way = own_way.map(|reason| Route::Direct { reason });
+        let direct = || router.direct_by_address(original, world);
+        if let Some(route) = own_way.or_else(direct) {
             return Box::pin(pass_on(
                 core, &router, client, original, None, route, record,
             ))
@@ -242,20 +236,25 @@ async fn connect(
     route: Route,
     record: &Record,
 ) -> Result<(TcpStream, BytesMut), DialError> {
+    // Where it is direct: the address that the client dialled.
+    let itself = original.into();
+    let journey = Journey {
+        to,
+        itself: &itself,
+        asker,
+        router,
+    };
     match route {
         Route::Refused { reason } => Err(DialError::Refused { reason }),
-        // Always the address that the client dialled, never what a name says.
         Route::Direct { .. } => {
-            let dialled = original.into();
-            let permitted = |ip| inward::permitted(asker, router, &dialled, ip);
-            let stream = dial_direct(&dialled, permitted).await?;
+            let stream = journey.direct().await?;
             record.dialled(&stream);
             Ok((stream, BytesMut::new()))
         }
-        Route::Upstreams { upstreams, reason } => {
-            let tunnel = core.dialer.tunnel(&upstreams, to, None, asker).await?;
+        Route::Upstreams { ways, reason } => {
+            let tunnel = core.dialer.tunnel(&ways, &journey, None).await?;
             record.dialled(&tunnel.stream);
-            record.through(tunnel.upstream, reason, Some(tunnel.took));
+            record.through(tunnel.way, reason, Some(tunnel.took));
             Ok((tunnel.stream, tunnel.early))
         }
     }

@@ -34,7 +34,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     "listen",
     "transparent",
     "intercept",
@@ -42,6 +42,7 @@ const KEYS: [&str; 28] = [
     "ignore-forward",
     "ports",
     "upstream",
+    "rule",
     "bypass",
     "chain",
     "chain-key",
@@ -122,7 +123,7 @@ mod tests {
     fn a_file_says_what_the_flags_say() {
         let file = file(
             "listen = [\"127.0.0.1:3182\"]\ntransparent = [\"[::]:3183\"]\nintercept = [\"br-*\"]\nexclude = [\"br-1f\"]\n\
-             ports = \"80,443\"\nupstream = [\"http://proxy.test:3128\"]\nbypass = \".corp.test,10.0.0.0/8\"\n\
+             ports = \"80,443\"\nupstream = [\"http://proxy.test:3128\"]\nrule = [\"a.test=http://proxy.test:3128,direct\"]\nbypass = \".corp.test,10.0.0.0/8\"\n\
              idle-limit = 90\nlog = \"json\"\n[limits]\nfields = 4096\n",
         );
         let config = read(file.path())
@@ -133,6 +134,7 @@ mod tests {
         assert_eq!(config.idle_limit.0.as_secs(), 90);
         let policy = config.policy.expect("policy");
         assert_eq!(policy.upstreams().len(), 1);
+        assert_eq!(policy.rules[0].ways.len(), 2);
         assert_eq!(policy.bypass.0.len(), 2);
         assert_eq!(policy.intercept.interfaces[0].to_string(), "br-*");
         assert_eq!(policy.intercept.exclude[0].to_string(), "br-1f");

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 
 use super::{
     Access, Bypass, Chain, ChainTo, ConfigFileError, CredentialUsers, DefaultRoute, EngineAddress,
-    EngineConfig, InterceptBy, Interception, Limits, LogFormat, Netns, Policy, Ports, Upstream,
-    UpstreamError,
+    EngineConfig, InterceptBy, Interception, Limits, LogFormat, Netns, Policy, Ports, Rule,
+    RuleError, Upstream, UpstreamError,
 };
 use crate::intercept::InterfacePattern;
 use crate::relay::IdleLimit;
@@ -46,11 +46,18 @@ pub struct RunFlags {
     #[arg(long, value_name = "PORTS")]
     pub ports: Option<Ports>,
 
-    /// Forward to this proxy: http://HOST:PORT, or http://USER@HOST:PORT where it asks for
-    /// credentials; several are tried in order
+    /// Forward to this proxy: http://HOST:PORT, https://HOST:PORT (TLS to the proxy), socks4a://,
+    /// socks5h:// (the proxy resolves names) or socks5:// (they are resolved here), with USER@ before
+    /// HOST where it asks for credentials; several are tried in order
     #[arg(long, value_name = "URL", num_args = 1..)]
     // Text, not `Upstream`: what cannot be parsed is shown to people, and may hold a password.
     pub upstream: Vec<String>,
+
+    /// Send these another way, before --bypass is asked; the first rule that names a destination
+    /// decides: registry.example.com=http://other:8080, or .example.com,10.0.0.0/8=direct
+    #[arg(long, value_name = "PATTERN=URL|direct", num_args = 1..)]
+    // Text, as above.
+    pub rule: Vec<String>,
 
     /// Dial these directly, with commas: example.com, .example.com, 10.1.2.3, 10.0.0.0/8, *
     #[arg(long, value_name = "LIST")]
@@ -170,6 +177,9 @@ pub enum FlagsError {
         UpstreamError::Password
     )]
     Password,
+    /// A rule that is none.
+    #[error("--rule: {0}")]
+    Rule(RuleError),
     /// Ports of nothing.
     #[error(
         "--ports says which ports to intercept, and nothing is: add --intercept IFACE, or leave --ports out"
@@ -194,6 +204,15 @@ impl From<UpstreamError> for FlagsError {
         match error {
             UpstreamError::Password => Self::Password,
             error => Self::Upstream(error),
+        }
+    }
+}
+
+impl From<RuleError> for FlagsError {
+    fn from(error: RuleError) -> Self {
+        match error {
+            RuleError::Way(UpstreamError::Password) => Self::Password,
+            error => Self::Rule(error),
         }
     }
 }
@@ -254,6 +273,9 @@ impl RunFlags {
             .iter()
             .map(|url| url.parse())
             .collect::<Result<_, UpstreamError>>()?;
+        let rules: Vec<Rule> = { self.rule.iter() }
+            .map(|rule| rule.parse())
+            .collect::<Result<_, RuleError>>()?;
         if self.intercept.is_empty() && self.ports.is_some() {
             return Err(FlagsError::PortsAlone);
         }
@@ -263,6 +285,7 @@ impl RunFlags {
         let chain = self.chain()?;
         let says_policy = chain.to.is_some()
             || !upstreams.is_empty()
+            || !rules.is_empty()
             || !self.intercept.is_empty()
             || self.bypass.is_some()
             || !self.clients.is_empty();
@@ -279,6 +302,7 @@ impl RunFlags {
                 } else {
                     DefaultRoute::Upstreams { upstreams }
                 },
+                rules,
                 ..Policy::direct("command line")
             },
         };
@@ -344,6 +368,7 @@ impl RunFlags {
         }
         let idle = [
             ("--upstream", !self.upstream.is_empty()),
+            ("--rule", !self.rule.is_empty()),
             ("--bypass", self.bypass.is_some()),
             ("--credentials-fd", self.credentials_fd.is_some()),
             ("--credential-users", self.credential_users.is_some()),

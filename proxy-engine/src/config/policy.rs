@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Bypass, EngineAddress, Ports, Upstream};
+use super::{Bypass, EngineAddress, Ports, Rule, Upstream, Way};
 use crate::intercept::InterfacePattern;
 
 /// Which destination goes where. It holds names of credentials, never their values, so that it may
@@ -15,8 +15,11 @@ use crate::intercept::InterfacePattern;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// What holds for every destination that [`Policy::bypass`] does not name.
+    /// What holds for every destination that [`Policy::rules`] and [`Policy::bypass`] do not name.
     pub default: DefaultRoute,
+    /// Destinations that go a way of their own: the first rule that names one decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
     /// Destinations that are dialled directly, beside the private ranges.
     #[serde(default)]
     pub bypass: Bypass,
@@ -79,6 +82,7 @@ impl Policy {
     pub fn direct(cause: impl Into<String>) -> Self {
         Self {
             default: DefaultRoute::Direct,
+            rules: Vec::new(),
             bypass: Bypass::default(),
             listen: Vec::new(),
             clients: Vec::new(),
@@ -97,11 +101,20 @@ impl Policy {
         }
     }
 
-    /// The upstreams in order; empty where the default route is not an upstream.
-    pub fn upstreams(&self) -> &[Upstream] {
-        match &self.default {
-            DefaultRoute::Upstreams { upstreams } => upstreams,
+    /// Every upstream once: those of the default route in their order, then those of the rules.
+    pub fn upstreams(&self) -> Vec<&Upstream> {
+        let of_default = match &self.default {
+            DefaultRoute::Upstreams { upstreams } => upstreams.as_slice(),
             DefaultRoute::Direct | DefaultRoute::Refused { .. } => &[],
+        };
+        let of_rules = self.rules.iter().flat_map(|rule| &rule.ways);
+        let all = of_default.iter().chain(of_rules.filter_map(Way::upstream));
+        let mut once = Vec::new();
+        for upstream in all {
+            if !once.contains(&upstream) {
+                once.push(upstream);
+            }
         }
+        once
     }
 }

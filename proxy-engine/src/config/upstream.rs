@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A proxy to forward to: `http://proxy.example.com:8080`, never with credentials in it.
+/// A proxy to forward to: `http://proxy.example.com:8080`, `socks5h://user@proxy:1080`; never with
+/// a password in it.
 ///
-/// Written as a URL. [`Upstream::parse_with_credentials`] takes what people write, with
+/// Written as a URL. Without a scheme it is `http`; a port is always named. [`Upstream::parse_with_credentials`] takes what people write, with
 /// `user:password@`, apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -19,11 +20,62 @@ pub struct Upstream {
     user: Option<String>,
 }
 
-/// How the proxy is spoken to.
+/// How the proxy is spoken to. The words are curl's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// HTTP/1.1 in clear: CONNECT and absolute-form.
     Http,
+    /// The same inside of TLS: the proxy shows a certificate for its name.
+    Https,
+    /// SOCKS 4: names are resolved here, and only IPv4 addresses can be asked for.
+    Socks4,
+    /// SOCKS 4a: the proxy resolves names.
+    Socks4a,
+    /// SOCKS 5 (RFC 1928): names are resolved here.
+    Socks5,
+    /// SOCKS 5: the proxy resolves names.
+    Socks5h,
+}
+
+impl Scheme {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::Http,
+        Self::Https,
+        Self::Socks4,
+        Self::Socks4a,
+        Self::Socks5,
+        Self::Socks5h,
+    ];
+
+    /// As it stands in a URL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Socks4 => "socks4",
+            Self::Socks4a => "socks4a",
+            Self::Socks5 => "socks5",
+            Self::Socks5h => "socks5h",
+        }
+    }
+
+    /// Whether the proxy understands HTTP: CONNECT, and requests in absolute form.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// Whether the proxy can ask for a user and password.
+    pub fn knows_users(self) -> bool {
+        !matches!(self, Self::Socks4 | Self::Socks4a)
+    }
+
+    /// The scheme that is written so, in whatever case.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|scheme| scheme.as_str().eq_ignore_ascii_case(text))
+    }
 }
 
 /// Why a proxy URL was refused. The message never holds the URL: it may contain a password.
@@ -33,7 +85,10 @@ pub enum UpstreamError {
     #[error("the proxy URL holds a control character or a space")]
     ControlCharacter,
     /// A scheme that the engine cannot speak to a proxy.
-    #[error("proxies of scheme `{0}` are not supported: write http://HOST:PORT")]
+    #[error(
+        "proxies of scheme `{0}` are not supported: write http://HOST:PORT, https://HOST:PORT or \
+         socks5h://HOST:PORT"
+    )]
     Scheme(String),
     /// No host, or one that is neither a host name nor an IP address.
     #[error("the proxy URL names no valid host: write http://HOST:PORT")]
@@ -47,6 +102,11 @@ pub enum UpstreamError {
     /// A password where only a name may stand. Where it belongs instead knows who asked.
     #[error("a password stands in the proxy URL: leave it out")]
     Password,
+    /// A user for SOCKS 4, which knows no password.
+    #[error(
+        "SOCKS 4 knows no user and password: write socks5h://USER@HOST:PORT, or leave them out"
+    )]
+    NoUser,
     /// A path, query or fragment.
     #[error("the proxy URL has a path: write http://HOST:PORT")]
     Path,
@@ -62,9 +122,8 @@ impl Upstream {
             return Err(UpstreamError::ControlCharacter);
         }
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-        if !scheme.eq_ignore_ascii_case("http") {
-            return Err(UpstreamError::Scheme(scheme.to_owned()));
-        }
+        let scheme =
+            Scheme::parse(scheme).ok_or_else(|| UpstreamError::Scheme(scheme.to_owned()))?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         // The last `@` ends the credentials: unescaped ones occur in passwords people paste.
         let (userinfo, authority) = rest
@@ -84,15 +143,39 @@ impl Upstream {
             }
         };
         let user = user.filter(|u| !u.is_empty());
+        if user.is_some() && !scheme.knows_users() {
+            return Err(UpstreamError::NoUser);
+        }
         Ok((
             Self {
-                scheme: Scheme::Http,
+                scheme,
                 host,
                 port,
                 user,
             },
             password,
         ))
+    }
+
+    /// The proxy at `host` (a name, or an address with or without brackets), which asks for no
+    /// credentials.
+    ///
+    /// # Errors
+    /// [`UpstreamError::Host`], [`UpstreamError::Port`].
+    pub fn new(scheme: Scheme, host: &str, port: u16) -> Result<Self, UpstreamError> {
+        let host = match crate::route::Host::parse(host).ok_or(UpstreamError::Host)? {
+            crate::route::Host::Name(name) => name,
+            crate::route::Host::Ip(ip) => ip.to_string(),
+        };
+        if port == 0 {
+            return Err(UpstreamError::Port);
+        }
+        Ok(Self {
+            scheme,
+            host,
+            port,
+            user: None,
+        })
     }
 
     /// How the proxy is spoken to.
@@ -115,10 +198,11 @@ impl Upstream {
         self.user.as_deref()
     }
 
-    /// The same upstream, asking for the credentials of `user`.
+    /// The same upstream, asking for the credentials of `user`; one that knows no users stays as it
+    /// is.
     #[must_use]
     pub fn with_user(mut self, user: Option<String>) -> Self {
-        self.user = user.filter(|u| !u.is_empty());
+        self.user = user.filter(|user| !user.is_empty() && self.scheme.knows_users());
         self
     }
 
@@ -198,10 +282,64 @@ impl fmt::Display for Upstream {
             .remove(b'.')
             .remove(b'_')
             .remove(b'~');
-        f.write_str("http://")?;
+        write!(f, "{}://", self.scheme.as_str())?;
         if let Some(user) = &self.user {
             write!(f, "{}@", percent_encoding::utf8_percent_encode(user, USER))?;
         }
         f.write_str(&self.authority())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Scheme, Upstream, UpstreamError};
+
+    #[test]
+    fn every_scheme_is_written_as_it_is_read() {
+        for scheme in Scheme::ALL {
+            for host in ["proxy.test:1080", "192.0.2.1:1080", "[2001:db8::1]:1080"] {
+                let (user, written) = if scheme.knows_users() {
+                    (Some("ann b"), "ann%20b@")
+                } else {
+                    (None, "")
+                };
+                let word = scheme.as_str();
+                let text = format!("{}://{written}{host}", word.to_ascii_uppercase());
+                let upstream: Upstream = text.parse().expect(&text);
+                assert_eq!(upstream.scheme(), scheme);
+                assert_eq!(upstream.user(), user);
+                assert_eq!(upstream.to_string(), format!("{word}://{written}{host}"));
+                let bare = Upstream::new(scheme, upstream.host(), 1080).expect("valid");
+                assert_eq!(bare, upstream.with_user(None));
+            }
+        }
+        let plain: Upstream = "proxy.test:3128".parse().expect("valid");
+        assert_eq!(plain.scheme(), Scheme::Http);
+    }
+
+    #[test]
+    fn a_user_that_could_not_be_told_is_refused() {
+        for scheme in ["socks4", "socks4a"] {
+            let error = format!("{scheme}://ann@proxy.test:1080").parse::<Upstream>();
+            assert_eq!(error, Err(UpstreamError::NoUser));
+        }
+    }
+
+    #[test]
+    fn a_scheme_that_nobody_speaks_is_refused_by_its_name() {
+        for (url, named) in [
+            ("ftp://proxy.test:21", "ftp"),
+            ("socks://proxy.test:1080", "socks"),
+            ("://proxy.test:1", ""),
+        ] {
+            let error = url.parse::<Upstream>().expect_err(url);
+            assert_eq!(error, UpstreamError::Scheme(named.into()), "{url}");
+        }
+        for (host, port) in [("a b", 1), ("", 1), ("proxy.test", 0), ("a\r\nb", 1)] {
+            assert!(
+                Upstream::new(Scheme::Socks5, host, port).is_err(),
+                "{host:?}"
+            );
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Who;
-use crate::config::{Interception, Policy, Upstream};
+use crate::config::{Interception, Policy, Upstream, Way};
 use crate::route::Route;
 
 /// What the engine is doing.
@@ -240,16 +240,21 @@ impl std::fmt::Display for RouteTaken {
     }
 }
 
-/// The route before one of several upstreams is chosen.
+/// The route before one of several ways is chosen.
 impl From<&Route> for RouteTaken {
     fn from(route: &Route) -> Self {
         match route {
             Route::Direct { reason } => Self::Direct {
                 reason: reason.clone(),
             },
-            Route::Upstreams { upstreams, reason } => Self::Upstream {
-                upstream: upstreams[0].clone(),
-                reason: reason.clone(),
+            Route::Upstreams { ways, reason } => match ways.first() {
+                Some(Way::Upstream(upstream)) => Self::Upstream {
+                    upstream: upstream.clone(),
+                    reason: reason.clone(),
+                },
+                Some(Way::Direct) | None => Self::Direct {
+                    reason: reason.clone(),
+                },
             },
             Route::Refused { reason } => Self::Refused {
                 reason: reason.clone(),

@@ -239,6 +239,15 @@ impl Attempt {
         self.lent.header.expose_secret()
     }
 
+    /// Gives user and password, as they were lent, to `then`.
+    pub fn with_user_and_password<T>(&self, then: impl FnOnce(&str, &str) -> T) -> T {
+        let pair = basic::pair(&self.lent.header);
+        let user = &self.lent.user;
+        let password = pair.expose_secret().strip_prefix(user.as_str());
+        let password = password.and_then(|rest| rest.strip_prefix(':'));
+        then(user, password.unwrap_or_default())
+    }
+
     /// The upstream took them.
     pub fn accepted(self) {
         self.settle(Standing::Accepted);

@@ -5,6 +5,7 @@ use std::io;
 use crate::chain::HandshakeError;
 use crate::config::{EngineAddress, Ports, Upstream};
 use crate::control::Problem;
+use crate::dial::socks::Refusal;
 
 /// Why a route did not become a connected stream.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +114,16 @@ pub enum DialError {
         /// Its reason phrase: printable ASCII.
         reason: String,
     },
+    /// A SOCKS proxy did not connect us to the destination.
+    #[error("the proxy {} does not connect to {destination}: {refusal}", upstream.authority())]
+    SocksRefused {
+        /// Which.
+        upstream: Upstream,
+        /// `host:port`.
+        destination: String,
+        /// What it says.
+        refusal: Refusal,
+    },
     /// The policy refuses.
     #[error("{reason}")]
     Refused {
@@ -179,7 +190,7 @@ impl DialError {
             Self::CredentialsRefused { .. } => "credentials_refused",
             Self::CredentialsWanted { .. } => "credentials_wanted",
             Self::CredentialsWithheld { .. } => "credentials_withheld",
-            Self::ConnectRefused { .. } => "connect_refused",
+            Self::ConnectRefused { .. } | Self::SocksRefused { .. } => "connect_refused",
             Self::Refused { .. } => "refused",
             Self::Inward { .. } => "inward",
             Self::Port { .. } => "port_refused",
@@ -205,6 +216,7 @@ impl DialError {
                 504
             }
             Self::ConnectRefused { status, .. } if (400..600).contains(status) => *status,
+            Self::SocksRefused { refusal, .. } => refusal.status(),
             Self::Resolve { .. }
             | Self::ConnectRefused { .. }
             | Self::OriginUnreachable { .. }
@@ -229,6 +241,7 @@ impl DialError {
         matches!(
             self,
             Self::ConnectRefused { .. }
+                | Self::SocksRefused { .. }
                 | Self::CredentialsWanted { .. }
                 | Self::CredentialsWithheld { .. }
                 | Self::CredentialsRefused { .. }

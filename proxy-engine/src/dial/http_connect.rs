@@ -5,25 +5,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::auth::Permit;
-use super::{ANSWER_TIMEOUT, DialError, UpstreamStream};
+use super::{ANSWER_TIMEOUT, DialError};
 use crate::config::{Limits, Upstream};
 use crate::http::{ResponseHead, printable};
 use crate::route::Destination;
 
+/// What is asked for, and of whom.
+pub(super) struct Asked<'a> {
+    pub(super) upstream: &'a Upstream,
+    pub(super) to: &'a Destination,
+    pub(super) user_agent: Option<&'a [u8]>,
+    pub(super) pseudonym: &'a str,
+    pub(super) limits: &'a Limits,
+}
+
 /// Asks for a tunnel. Not one byte that the origin may already have said is lost: it comes second.
 pub(super) async fn tunnel(
-    opened: UpstreamStream,
-    to: &Destination,
-    user_agent: Option<&[u8]>,
-    pseudonym: &str,
-    limits: &Limits,
+    mut stream: TcpStream,
+    permit: Permit,
+    asked: &Asked<'_>,
 ) -> Result<(TcpStream, BytesMut), DialError> {
-    let UpstreamStream {
-        mut stream,
-        upstream,
-        permit,
-    } = opened;
-    let request = request(to, user_agent, pseudonym, &permit);
+    let request = request(asked.to, asked.user_agent, asked.pseudonym, &permit);
+    let upstream = || asked.upstream.clone();
     // Room for a usual answer, so that it is read at once.
     let mut read = BytesMut::with_capacity(1024);
     let answer = async {
@@ -31,14 +34,23 @@ pub(super) async fn tunnel(
             .write_all(&request)
             .await
             .map_err(|e| e.to_string())?;
-        final_answer(&mut stream, &mut read, limits).await
+        final_answer(&mut stream, &mut read, asked.limits).await
     };
     let answer = match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-        Err(_) => return Err(DialError::UpstreamTimeout { upstream }),
-        Ok(Err(detail)) => return Err(DialError::UpstreamAnswer { upstream, detail }),
+        Err(_) => {
+            return Err(DialError::UpstreamTimeout {
+                upstream: upstream(),
+            });
+        }
+        Ok(Err(detail)) => {
+            return Err(DialError::UpstreamAnswer {
+                upstream: upstream(),
+                detail,
+            });
+        }
         Ok(Ok(answer)) => answer,
     };
-    judge(permit, &answer, &upstream)?;
+    judge(permit, &answer, asked.upstream)?;
     if (200..300).contains(&answer.status) {
         // A tunnel may be silent for hours: it keeps no empty room.
         let early = if read.is_empty() {
@@ -49,8 +61,8 @@ pub(super) async fn tunnel(
         return Ok((stream, early));
     }
     Err(DialError::ConnectRefused {
-        upstream,
-        destination: to.to_string(),
+        upstream: upstream(),
+        destination: asked.to.to_string(),
         status: answer.status,
         reason: printable(&answer.reason),
     })

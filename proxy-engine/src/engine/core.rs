@@ -80,17 +80,14 @@ impl Core {
 
     /// Puts another policy in force for new connections.
     pub(super) fn swap(&self, policy: Policy) {
-        let mut authorities: Vec<String> = policy
-            .upstreams()
-            .iter()
-            .map(crate::config::Upstream::authority)
-            .collect();
+        let authorities_of = |policy: &Policy| -> Vec<String> {
+            let upstreams = policy.upstreams().into_iter();
+            upstreams.map(crate::config::Upstream::authority).collect()
+        };
+        let mut authorities = authorities_of(&policy);
         let before = self.router.swap(Arc::new(Router::new(policy)));
-        let before = before.policy().upstreams().iter();
-        let gone: Vec<String> = before
-            .map(crate::config::Upstream::authority)
-            .filter(|authority| !authorities.contains(authority))
-            .collect();
+        let mut gone = authorities_of(before.policy());
+        gone.retain(|authority| !authorities.contains(authority));
         self.table.metrics.policy_swapped(gone.iter());
         authorities.extend(self.chain.as_ref().map(Chain::authority));
         self.dialer

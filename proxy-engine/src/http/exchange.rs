@@ -17,11 +17,12 @@ use super::chunked::ChunkError;
 use super::fields::Listed;
 use super::pace::Pace;
 use super::{Framing, forward};
-use crate::config::{Limits, Upstream};
-use crate::dial::DialError;
+use crate::config::{Limits, Upstream, Way};
 use crate::dial::auth::Permit;
+use crate::dial::{DialError, Journey};
 use crate::observe::Record;
 use crate::relay::IdleLimit;
+use crate::route::Destination;
 
 /// A connection to the next hop: an origin, or an upstream.
 pub(super) struct Hop {
@@ -38,10 +39,39 @@ pub(super) struct Hop {
 /// Where a connection to a next hop leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LeadsTo {
-    /// One origin.
-    Origin(crate::route::Destination),
+    /// One origin, by this way.
+    Origin(Destination, Way),
     /// Wherever the upstream goes.
     Upstream(Upstream),
+}
+
+impl Hop {
+    /// Whether it leads to where the journey goes, by one of these ways.
+    pub(super) fn serves(&self, journey: &Journey<'_>, ways: &[Way]) -> bool {
+        ways.iter()
+            .any(|way| self.leads_to == LeadsTo::by(way, journey))
+    }
+}
+
+impl LeadsTo {
+    /// Where a new connection by this way leads.
+    pub(super) fn by(way: &Way, journey: &Journey<'_>) -> Self {
+        match way {
+            Way::Upstream(upstream) if upstream.scheme().is_http() => {
+                Self::Upstream(upstream.clone())
+            }
+            Way::Upstream(_) => Self::Origin(journey.to.clone(), way.clone()),
+            Way::Direct => Self::Origin(journey.itself.clone(), Way::Direct),
+        }
+    }
+
+    /// The way that it goes.
+    pub(super) fn way(&self) -> Way {
+        match self {
+            Self::Origin(_, way) => way.clone(),
+            Self::Upstream(upstream) => upstream.clone().into(),
+        }
+    }
 }
 
 /// A request ready to go.

@@ -14,7 +14,7 @@ use super::live::{Live, What};
 use super::metrics::{Metrics, Now};
 use super::row::{Row, now_ms};
 use crate::accept::user_of;
-use crate::config::Upstream;
+use crate::config::Way;
 use crate::control::{ChainedFrom, Connection, ConnectionCounts, Problem, RouteTaken, Via};
 
 /// How many ended connections are remembered.
@@ -159,8 +159,12 @@ impl Record {
         self.goes(name, route);
     }
 
-    /// Which of the upstreams it goes through; for a tunnel, how long that took to open.
-    pub fn through(&self, upstream: Upstream, reason: String, took: Option<Duration>) {
+    /// Which of the ways it goes; for a tunnel, how long that took to open.
+    pub fn through(&self, way: Way, reason: String, took: Option<Duration>) {
+        let upstream = match way {
+            Way::Direct => return self.goes(None, RouteTaken::Direct { reason }),
+            Way::Upstream(upstream) => upstream,
+        };
         if let Some(took) = took {
             let metrics = &self.table.metrics;
             metrics.tunnel_opened(&upstream.authority(), took);

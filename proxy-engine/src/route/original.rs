@@ -41,23 +41,39 @@ pub async fn route_original(
     name: Option<&str>,
     world: World,
 ) -> Route {
-    let port = original.port();
-    let (by_address, by_name) = match world {
-        World::Own => (
-            router.direct_address(original),
-            name.and_then(|name| router.direct_name(name, port)),
-        ),
-        World::Another => (
-            router.direct_from_another_world(original),
-            name.and_then(|name| {
-                let host = Host::Name(name.to_owned());
-                router.named(&Destination { host, port })
-            }),
-        ),
+    let address = Destination::from(original);
+    let by_address = match router.ruling(&address) {
+        Some(ruling) if ruling.named => return ruling.into(),
+        other => other,
     };
-    if let Some(rule) = by_address {
+    let direct = match world {
+        World::Own => router.direct_address(original),
+        World::Another => router.direct_from_another_world(original),
+    };
+    let named = name.map(|name| Destination {
+        host: Host::Name(name.to_owned()),
+        port: original.port(),
+    });
+    if let (Some(name), Some(named)) = (name, &named)
+        && let Some(ruling) = router.ruling(named).filter(|ruling| ruling.named)
+    {
+        // Which proxy it is may be chosen by a name; whether it is one may not.
+        let through = direct.is_none() && !(world == World::Another && is_inner(original.ip()));
+        let harmless = through && !ruling.may_be_direct();
+        if harmless || belongs(name, original.ip()).await == Belongs::Yes {
+            return ruling.into();
+        }
+        if through && let Some(ruling) = ruling.through_upstreams() {
+            return ruling.into();
+        }
+    }
+    if let Some(rule) = direct {
         return rule.into();
     }
+    let by_name = named.as_ref().and_then(|named| match world {
+        World::Own => router.direct(named),
+        World::Another => router.named(named),
+    });
     if let (Some(name), Some(rule)) = (name, by_name) {
         if belongs(name, original.ip()).await == Belongs::Yes {
             return rule.into();
@@ -65,8 +81,10 @@ pub async fn route_original(
         tracing::info!(%original, name, "the name would go directly, but is not of this address");
     }
     match world {
-        World::Another if is_inner(original.ip()) => refused(&original.into()),
-        World::Another | World::Own => router.default_route(),
+        World::Another if is_inner(original.ip()) => refused(&address),
+        World::Another | World::Own => {
+            by_address.map_or_else(|| router.default_route(), Route::from)
+        }
     }
 }
 

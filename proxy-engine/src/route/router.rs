@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::rules::{Rules, Ruling};
 use super::{BypassIndex, Destination, Host, World, is_private};
-use crate::config::{DefaultRoute, Policy, Upstream};
+use crate::config::{DefaultRoute, Policy, Way};
 
 /// The answer for one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +18,11 @@ pub enum Route {
         /// The rule that decided.
         reason: String,
     },
-    /// Through the first of these that can be reached.
+    /// The first of these ways that can be had.
     Upstreams {
-        /// In order, at least one.
-        upstreams: Arc<[Upstream]>,
+        /// In order, at least one; [`Way::Direct`] only where the user, or a script that he chose,
+        /// says so.
+        ways: Arc<[Way]>,
         /// The rule that decided.
         reason: String,
     },
@@ -42,6 +44,8 @@ pub enum DirectRule {
     PrivateNetwork,
     /// This entry of the policy's bypass list.
     Bypass(String),
+    /// This entry of one of the policy's rules.
+    Rule(String),
 }
 
 impl fmt::Display for DirectRule {
@@ -50,7 +54,8 @@ impl fmt::Display for DirectRule {
             Self::ThisMachine => f.write_str("this machine"),
             Self::PlainName => f.write_str("a name without a dot"),
             Self::PrivateNetwork => f.write_str("private network"),
-            Self::Bypass(rule) => write!(f, "bypass {rule}"),
+            Self::Bypass(entry) => write!(f, "bypass {entry}"),
+            Self::Rule(entry) => write!(f, "rule {entry}"),
         }
     }
 }
@@ -67,16 +72,24 @@ impl From<DirectRule> for Route {
 #[derive(Debug)]
 pub struct Router {
     policy: Policy,
+    rules: Rules,
     bypass: BypassIndex,
-    upstreams: Arc<[Upstream]>,
+    /// Of the default route.
+    ways: Arc<[Way]>,
 }
 
 impl Router {
     /// Compiles the policy.
     pub fn new(policy: Policy) -> Self {
         Self {
+            rules: Rules::new(&policy.rules),
             bypass: BypassIndex::new(&policy.bypass),
-            upstreams: policy.upstreams().into(),
+            ways: match &policy.default {
+                DefaultRoute::Upstreams { upstreams } => {
+                    upstreams.iter().cloned().map(Way::from).collect()
+                }
+                DefaultRoute::Direct | DefaultRoute::Refused { .. } => Arc::default(),
+            },
             policy,
         }
     }
@@ -97,14 +110,49 @@ impl Router {
 
     /// The route of what a client of an explicit listener, in this world, named.
     pub fn route(&self, to: &Destination, world: World) -> Route {
-        if world == World::Another {
-            return self.route_from_another_world(to);
-        }
-        let direct = match &to.host {
+        let ruling = match self.ruling(to) {
+            Some(ruling) if ruling.named => return ruling.into(),
+            ruling => ruling,
+        };
+        let decided = match world {
+            World::Own => self.direct(to).map(Route::from),
+            World::Another => self.decided_for_another_world(to),
+        };
+        decided
+            .or_else(|| ruling.map(Route::from))
+            .unwrap_or_else(|| self.default_route())
+    }
+
+    /// What the rules say about the destination; one that does not name it (`*`) holds only where
+    /// nothing else makes it direct.
+    pub fn ruling(&self, to: &Destination) -> Option<Ruling> {
+        self.rules.about(to)
+    }
+
+    /// Why the destination is direct where no rule names it; `None` when it is not.
+    pub fn direct(&self, to: &Destination) -> Option<DirectRule> {
+        match &to.host {
             Host::Ip(ip) => self.direct_address(SocketAddr::new(*ip, to.port)),
             Host::Name(name) => self.direct_name(name, to.port),
+        }
+    }
+
+    /// The route of what was on its way to this address, where the address alone makes it direct,
+    /// whatever name it turns out to have.
+    pub fn direct_by_address(&self, original: SocketAddr, world: World) -> Option<Route> {
+        match self.ruling(&original.into()) {
+            Some(ruling) if ruling.named => {
+                let route = ruling.into();
+                return matches!(route, Route::Direct { .. }).then_some(route);
+            }
+            _ if self.rules.ask_names() => return None,
+            _ => {}
+        }
+        let rule = match world {
+            World::Own => self.direct_address(original),
+            World::Another => self.direct_from_another_world(original),
         };
-        direct.map_or_else(|| self.default_route(), Route::from)
+        rule.map(Route::from)
     }
 
     /// Why this address is dialled directly whatever its name is; `None` when it is not.
@@ -138,7 +186,7 @@ impl Router {
                 reason: "the policy names no upstream".into(),
             },
             DefaultRoute::Upstreams { .. } => Route::Upstreams {
-                upstreams: Arc::clone(&self.upstreams),
+                ways: Arc::clone(&self.ways),
                 reason: if self.policy.cause.is_empty() {
                     "default".into()
                 } else {
@@ -155,7 +203,7 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::{Route, Router};
-    use crate::config::{DefaultRoute, Policy, Upstream};
+    use crate::config::{DefaultRoute, Policy};
     use crate::route::{Destination, World};
 
     fn route(default: DefaultRoute, to: &str) -> Route {
@@ -216,11 +264,11 @@ mod tests {
 
     #[test]
     fn everything_else_goes_to_the_upstreams_in_order() {
-        let Route::Upstreams { upstreams, reason } = route(upstreams(), "example.com:443") else {
+        let Route::Upstreams { ways, reason } = route(upstreams(), "example.com:443") else {
             panic!("not an upstream");
         };
-        let hosts: Vec<_> = upstreams.iter().map(Upstream::host).collect();
-        assert_eq!(hosts, ["proxy.test", "another.test"]);
+        let ways: Vec<_> = ways.iter().map(ToString::to_string).collect();
+        assert_eq!(ways, ["http://proxy.test:3128", "http://another.test:8080"]);
         assert_eq!(reason, "test");
     }
 }

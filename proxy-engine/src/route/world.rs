@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::router::DirectRule;
-use super::{Destination, Host, Route, Router, is_inner};
+use super::{Destination, Host, Route, Router, Ruling, is_inner};
 
 /// Whose `localhost`, short names and private networks a client means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +16,13 @@ pub enum World {
 }
 
 impl Router {
-    /// The entry of the bypass list that names the destination; `*` names nobody.
+    /// The entry of the bypass list that names the destination; `*` names nobody. A rule that
+    /// dials it directly names it as well.
     pub fn named(&self, to: &Destination) -> Option<DirectRule> {
+        let ruling = self.ruling(to).filter(|ruling| ruling.named);
+        if let Some(ruling) = ruling.filter(Ruling::may_be_direct) {
+            return Some(DirectRule::Rule(ruling.entry));
+        }
         let rule = match &to.host {
             Host::Ip(ip) => self.bypass().named_address(*ip, to.port),
             Host::Name(name) => self.bypass().named_name(name, to.port),
@@ -25,19 +30,20 @@ impl Router {
         rule.map(DirectRule::Bypass)
     }
 
-    /// The route of what a client of another world named.
-    pub(super) fn route_from_another_world(&self, to: &Destination) -> Route {
+    /// The route of what a client of another world named, where no rule of the policy names it and
+    /// it is not its default route.
+    pub(super) fn decided_for_another_world(&self, to: &Destination) -> Option<Route> {
         if let Some(rule) = self.named(to) {
-            return rule.into();
+            return Some(rule.into());
         }
         let is_of_that_world = match &to.host {
             Host::Ip(ip) => is_inner(*ip),
             Host::Name(name) => is_short(name),
         };
         if is_of_that_world {
-            return refused(to);
+            return Some(refused(to));
         }
-        self.all().map_or_else(|| self.default_route(), Route::from)
+        self.all().map(Route::from)
     }
 
     /// Where the address alone makes a connection from another world direct: why.

@@ -4,7 +4,7 @@ mod url;
 
 use std::net::SocketAddr;
 
-use proxy_engine::config::{Bypass, Upstream};
+use proxy_engine::config::{Bypass, Upstream, Way};
 use proxy_engine::route::{BypassIndex, Destination, DirectRule, Host, Route, Router};
 
 use self::url::Target;
@@ -70,7 +70,10 @@ fn by_default(router: &Router, decision: &Decision) -> (RouteKind, Option<Upstre
     // The engine knows its route, the decision knows why.
     let (kind, upstream) = match router.default_route() {
         Route::Direct { .. } => (RouteKind::Direct, None),
-        Route::Upstreams { upstreams, .. } => (RouteKind::Upstream, upstreams.first().cloned()),
+        Route::Upstreams { ways, .. } => (
+            RouteKind::Upstream,
+            ways.iter().find_map(Way::upstream).cloned(),
+        ),
         Route::Refused { .. } => (RouteKind::Refused, None),
     };
     (
@@ -87,6 +90,7 @@ fn said(rule: &DirectRule) -> Said {
         DirectRule::PlainName => Said::new("said_plain_name", &[]),
         DirectRule::PrivateNetwork => Said::new("said_private_network", &[]),
         DirectRule::Bypass(rule) => Said::new("said_bypass", &[("rule", rule)]),
+        DirectRule::Rule(rule) => Said::verbatim(format!("rule {rule}")),
     }
 }
 
@@ -97,6 +101,7 @@ fn said_by(rule: &DirectRule, to: &Destination, decision: &Decision) -> Said {
             return Said::new("said_built_in", &[]);
         }
         DirectRule::Bypass(_) => {}
+        DirectRule::Rule(_) => return decision.origin.clone(),
     }
     let of_source = &decision.policy.bypass.0[..decision.bypass_of_source];
     let of_source = BypassIndex::new(&Bypass(of_source.to_vec()));

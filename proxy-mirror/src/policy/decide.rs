@@ -245,6 +245,7 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
     }
     Policy {
         default: follows.default.clone(),
+        rules: Vec::new(),
         bypass,
         listen: if relay {
             let containers = facts.relay.containers.into_iter();
@@ -282,7 +283,7 @@ fn view(policy: &Policy, follows: &Follows<'_>) -> PolicyView {
 fn wanted(policy: &Policy, reading: Option<&Reading>) -> Vec<WantedCredentials> {
     policy
         .upstreams()
-        .iter()
+        .into_iter()
         .filter(|upstream| upstream.user().is_some())
         .map(|upstream| WantedCredentials {
             upstream: upstream.clone(),

@@ -174,7 +174,7 @@ impl Download<'_, '_> {
                 upstream: upstream.clone(),
                 detail,
             },
-            LeadsTo::Origin(_) => DialError::OriginAnswer {
+            LeadsTo::Origin(..) => DialError::OriginAnswer {
                 destination: self.destination.to_owned(),
                 detail,
             },
@@ -186,7 +186,7 @@ impl Download<'_, '_> {
             LeadsTo::Upstream(upstream) => DialError::UpstreamTimeout {
                 upstream: upstream.clone(),
             },
-            LeadsTo::Origin(_) => DialError::OriginTimeout {
+            LeadsTo::Origin(..) => DialError::OriginTimeout {
                 destination: self.destination.to_owned(),
             },
         }

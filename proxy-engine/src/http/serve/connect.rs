@@ -4,8 +4,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 
 use super::{After, Asked, Connection};
-use crate::accept::inward;
-use crate::dial::{DialError, dial_direct};
+use crate::dial::{DialError, Journey};
 use crate::http::{Answer, Framing, RequestHead, target};
 use crate::route::Route;
 
@@ -35,28 +34,24 @@ impl Connection<'_> {
         }
         let route = self.router.route(&to, self.client.asker.world());
         self.record.routed(Some(to.to_string()), (&route).into());
+        let journey = Journey {
+            to: &to,
+            itself: &to,
+            asker: &self.client.asker,
+            router: self.router,
+        };
         let dialed = match route {
             Route::Refused { reason } => Err(DialError::Refused { reason }),
-            Route::Direct { .. } => {
-                let asker = &self.client.asker;
-                let permitted = |ip| inward::permitted(asker, self.router, &to, ip);
-                let stream = dial_direct(&to, permitted).await;
-                stream.map(|stream| {
-                    self.record.dialled(&stream);
-                    (stream, BytesMut::new())
-                })
-            }
-            Route::Upstreams { upstreams, reason } => {
+            Route::Direct { .. } => journey.direct().await.map(|stream| {
+                self.record.dialled(&stream);
+                (stream, BytesMut::new())
+            }),
+            Route::Upstreams { ways, reason } => {
                 let agent = head.fields.first("user-agent");
-                let tunnel = self
-                    .core
-                    .dialer
-                    .tunnel(&upstreams, &to, agent, &self.client.asker)
-                    .await;
+                let tunnel = self.core.dialer.tunnel(&ways, &journey, agent).await;
                 tunnel.map(|tunnel| {
-                    let took = Some(tunnel.took);
                     self.record.dialled(&tunnel.stream);
-                    self.record.through(tunnel.upstream, reason, took);
+                    self.record.through(tunnel.way, reason, Some(tunnel.took));
                     (tunnel.stream, tunnel.early)
                 })
             }

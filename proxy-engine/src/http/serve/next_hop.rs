@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 
 use super::asked::AskedFor;
 use super::{Asked, Connection};
-use crate::accept::inward;
+use crate::config::Way;
 use crate::dial::auth::Permit;
-use crate::dial::{DialError, dial_direct, doubt};
+use crate::dial::{DialError, Journey, doubt};
 use crate::http::exchange::{Hop, LeadsTo};
 use crate::route::Route;
 
@@ -35,47 +35,49 @@ impl Connection<'_> {
             }
             (reuse && (repeatable || fresh) && is_quiet(&hop.stream)).then_some(hop)
         });
-        let new = |stream, leads_to| Hop {
+        let new = |stream, read, leads_to| Hop {
             stream,
-            read: BytesMut::new(),
+            read,
             leads_to,
             idle_since: None,
             doubted: false,
+        };
+        let itself = match self.client.asked {
+            Asked::Proxy => asked.destination.clone(),
+            Asked::Origin(original) => original.into(),
+        };
+        let journey = Journey {
+            to: &asked.destination,
+            itself: &itself,
+            asker: &self.client.asker,
+            router: self.router,
         };
         match route {
             Route::Refused { reason } => Err(DialError::Refused {
                 reason: reason.clone(),
             }),
             Route::Direct { .. } => {
-                let to = match self.client.asked {
-                    Asked::Proxy => asked.destination.clone(),
-                    Asked::Origin(original) => original.into(),
-                };
-                let leads_to = LeadsTo::Origin(to.clone());
-                if let Some(hop) = last.filter(|hop| hop.leads_to == leads_to) {
+                if let Some(hop) = last.filter(|hop| hop.serves(&journey, &[Way::Direct])) {
                     return Ok((hop, Permit::NoneNeeded));
                 }
-                let client = &self.client.asker;
-                let permitted = |ip| inward::permitted(client, self.router, &to, ip);
-                let stream = dial_direct(&to, permitted).await?;
-                Ok((new(stream, leads_to), Permit::NoneNeeded))
+                let stream = journey.direct().await?;
+                let leads_to = LeadsTo::by(&Way::Direct, &journey);
+                Ok((new(stream, BytesMut::new(), leads_to), Permit::NoneNeeded))
             }
-            Route::Upstreams { upstreams, .. } => {
-                if let Some(hop) = last
-                    && let LeadsTo::Upstream(upstream) = &hop.leads_to
-                    && upstreams.contains(upstream)
-                {
-                    let permit = self
-                        .core
-                        .dialer
-                        .credentials
-                        .permit(upstream, &self.client.asker)
-                        .await?;
+            Route::Upstreams { ways, .. } => {
+                if let Some(hop) = last.filter(|hop| hop.serves(&journey, ways)) {
+                    let permit = match &hop.leads_to {
+                        LeadsTo::Origin(..) => Permit::NoneNeeded,
+                        LeadsTo::Upstream(upstream) => {
+                            let credentials = &self.core.dialer.credentials;
+                            credentials.permit(upstream, journey.asker).await?
+                        }
+                    };
                     return Ok((hop, permit));
                 }
-                let opened = self.core.dialer.open(upstreams, &self.client.asker).await?;
-                let hop = new(opened.stream, LeadsTo::Upstream(opened.upstream));
-                Ok((hop, opened.permit))
+                let opened = self.core.dialer.open(ways, &journey).await?;
+                let leads_to = LeadsTo::by(&opened.way, &journey);
+                Ok((new(opened.stream, opened.early, leads_to), opened.permit))
             }
         }
     }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::asked::AskedFor;
 use super::{After, Connection, last};
+use crate::config::Way;
 use crate::dial::auth::Permit;
 use crate::http::exchange::{LeadsTo, Manner, Outcome, Outgoing, exchange};
 use crate::http::fields::Listed;
@@ -63,14 +64,11 @@ impl Connection<'_> {
                 Err(error) => return self.fail(&head, framing, &error).await,
             };
             self.record.dialled(&hop.stream);
-            let through = match (&hop.leads_to, &route) {
-                (LeadsTo::Upstream(upstream), Route::Upstreams { reason, .. }) => {
-                    let (upstream, reason) = (upstream.clone(), reason.clone());
-                    self.record.through(upstream, reason, None);
-                    true
-                }
-                _ => false,
-            };
+            let through = matches!(hop.leads_to, LeadsTo::Upstream(_));
+            if let Route::Upstreams { reason, .. } = &route {
+                self.record
+                    .through(hop.leads_to.way(), reason.clone(), None);
+            }
             let authorization = match &permit {
                 Permit::Attempt(attempt) => Some(attempt.header()),
                 Permit::NoneNeeded | Permit::Withheld => None,
@@ -144,7 +142,10 @@ impl Connection<'_> {
 /// receive a TRACE (`Max-Forwards: 0`) shows the client what it got (RFC 9110, section 9.3.8).
 fn speaks_credentials(route: &Route) -> bool {
     match route {
-        Route::Upstreams { upstreams, .. } => upstreams.iter().any(|u| u.user().is_some()),
+        Route::Upstreams { ways, .. } => ways
+            .iter()
+            .filter_map(Way::upstream)
+            .any(|upstream| upstream.user().is_some()),
         Route::Direct { .. } | Route::Refused { .. } => false,
     }
 }
