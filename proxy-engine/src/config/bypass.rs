@@ -1,96 +1,73 @@
 //! The bypass list as it is written; `route/bypass.rs` compiles it for matching.
 
+mod glob;
+mod rule;
+
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use glob::Glob;
+pub use rule::BypassRule;
+
 /// Destinations that are dialled directly. Written with commas between the entries, or as a list.
+/// The order of the entries does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Vec<BypassRule>", into = "Vec<BypassRule>")]
 pub struct Bypass(pub Vec<BypassRule>);
 
-/// One entry, in the dialect that Go programs use (dockerd, containerd, kubelet).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum BypassRule {
-    /// `*`: everything.
-    All,
-    /// `example.com`: that name and everything below it; with a port, that port only.
-    Domain {
-        /// Lower case, no trailing dot.
-        name: String,
-        /// `None`: every port.
-        port: Option<u16>,
-    },
-    /// `.example.com` or `*.example.com`: only what is below the name.
-    Subdomains {
-        /// Lower case, without the leading dot.
-        name: String,
-        /// `None`: every port.
-        port: Option<u16>,
-    },
-    /// `10.1.2.3`, `10.1.2.3:443`, `[fd00::1]:443`.
-    Address {
-        /// The address.
-        ip: IpAddr,
-        /// `None`: every port.
-        port: Option<u16>,
-    },
-    /// `10.0.0.0/8`.
-    Network(IpNet),
+/// Why a list was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BypassError {
+    /// An entry: its text, and what would be understood.
+    #[error(
+        "`{0}` is not a bypass entry: write a host with what is below it (example.com), its subdomains (.example.com), that host alone (=example.com), a pattern (*corp.example), an address (10.1.2.3), a network (10.0.0.0/8), <local> or *; `!` before one leaves it out"
+    )]
+    Entry(String),
+    /// Each pattern costs every connection a step.
+    #[error(
+        "the bypass list holds more than {most} patterns with `*` inside: write domains (.example.com) where you can",
+        most = Bypass::PATTERNS
+    )]
+    Patterns,
 }
 
-/// Why an entry was refused: its text, and what would be understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a bypass entry: write a host (example.com), its subdomains (.example.com), an address (10.1.2.3), a network (10.0.0.0/8) or *"
-)]
-pub struct BypassError(pub String);
+impl Bypass {
+    /// The list may hold so many patterns with a `*` other than at their beginning or end.
+    pub const PATTERNS: usize = 64;
 
-impl FromStr for BypassRule {
-    type Err = BypassError;
+    /// Adds an entry that the list does not hold yet.
+    ///
+    /// # Errors
+    /// [`BypassError::Patterns`] where there is no room for it; the list is as it was then.
+    pub fn add(&mut self, rule: BypassRule) -> Result<(), BypassError> {
+        if self.0.contains(&rule) {
+            return Ok(());
+        }
+        let slow = || self.0.iter().filter(|rule| rule.is_slow()).count();
+        if rule.is_slow() && slow() >= Self::PATTERNS {
+            return Err(BypassError::Patterns);
+        }
+        self.0.push(rule);
+        Ok(())
+    }
+}
 
-    fn from_str(text: &str) -> Result<Self, BypassError> {
-        let refuse = || BypassError(text.escape_debug().to_string());
-        let entry = text.trim();
-        if entry == "*" {
-            return Ok(Self::All);
+impl TryFrom<Vec<BypassRule>> for Bypass {
+    type Error = BypassError;
+
+    fn try_from(rules: Vec<BypassRule>) -> Result<Self, BypassError> {
+        if rules.iter().filter(|rule| rule.is_slow()).count() > Self::PATTERNS {
+            return Err(BypassError::Patterns);
         }
-        if let Ok(net) = entry.parse::<IpNet>() {
-            return Ok(Self::Network(net.trunc()));
-        }
-        if let Ok(ip) = entry
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-        {
-            return Ok(Self::Address { ip, port: None });
-        }
-        if let Ok(addr) = entry.parse::<std::net::SocketAddr>() {
-            return Ok(Self::Address {
-                ip: addr.ip(),
-                port: Some(addr.port()),
-            });
-        }
-        let (name, port) = match entry.rsplit_once(':') {
-            None => (entry, None),
-            Some((name, port)) => (name, Some(port.parse::<u16>().map_err(|_| refuse())?)),
-        };
-        let below = name.strip_prefix("*.").or_else(|| name.strip_prefix('.'));
-        let name = below.unwrap_or(name);
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        if !crate::sniff::is_host_name(&name) {
-            return Err(refuse());
-        }
-        Ok(match (below, name.parse()) {
-            (Some(_), _) => Self::Subdomains { name, port },
-            // With a dot behind it, an address is still none that a name could have.
-            (None, Ok(ip)) => Self::Address { ip, port },
-            (None, Err(_)) => Self::Domain { name, port },
-        })
+        Ok(Self(rules))
+    }
+}
+
+impl From<Bypass> for Vec<BypassRule> {
+    fn from(bypass: Bypass) -> Self {
+        bypass.0
     }
 }
 
@@ -102,42 +79,8 @@ impl FromStr for Bypass {
             .map(str::trim)
             .filter(|entry| !entry.is_empty())
             .map(str::parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-}
-
-impl TryFrom<String> for BypassRule {
-    type Error = BypassError;
-
-    fn try_from(text: String) -> Result<Self, BypassError> {
-        text.parse()
-    }
-}
-
-impl From<BypassRule> for String {
-    fn from(rule: BypassRule) -> Self {
-        rule.to_string()
-    }
-}
-
-impl fmt::Display for BypassRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (text, port) = match self {
-            Self::All => return f.write_str("*"),
-            Self::Network(net) => return net.fmt(f),
-            Self::Address { ip, port: None } => return ip.fmt(f),
-            Self::Address {
-                ip,
-                port: Some(port),
-            } => {
-                return std::net::SocketAddr::new(*ip, *port).fmt(f);
-            }
-            Self::Domain { name, port } => (name.clone(), port),
-            Self::Subdomains { name, port } => (format!(".{name}"), port),
-        };
-        f.write_str(&text)?;
-        port.map_or(Ok(()), |port| write!(f, ":{port}"))
+            .collect::<Result<Vec<_>, _>>()?
+            .try_into()
     }
 }
 
@@ -147,3 +90,6 @@ impl fmt::Display for Bypass {
         f.write_str(&text.join(","))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,12 +98,19 @@ impl fmt::Display for Way {
     }
 }
 
-/// Destinations and ways with commas between them; the first `=` stands between the two.
+/// Destinations and ways with commas between them. The first `=` that does not begin an entry
+/// (`=host.example`, `!=host.example`) stands between the two.
 impl FromStr for Rule {
     type Err = RuleError;
 
     fn from_str(text: &str) -> Result<Self, RuleError> {
-        let (destinations, ways) = text.split_once('=').ok_or(RuleError::Form)?;
+        let between = |at: usize| {
+            let before = text[..at].trim_end();
+            !before.is_empty() && !before.ends_with([',', '!'])
+        };
+        let at = { text.match_indices('=') }.find(|(at, _)| between(*at));
+        let (at, _) = at.ok_or(RuleError::Form)?;
+        let (destinations, ways) = (&text[..at], &text[at + 1..]);
         let destinations: Bypass = destinations.parse()?;
         let ways = ways.split(',').map(str::trim).map(str::parse);
         let ways = ways.collect::<Result<Vec<Way>, UpstreamError>>()?;
@@ -131,6 +138,7 @@ mod tests {
             "registry.example.com=http://other:8080",
             ".corp.test,10.0.0.0/8=socks5h://ann@a.test:1080,https://b.test:443,direct",
             "*=direct",
+            "=a.test,.b.test,!=c.b.test=direct",
         ] {
             let rule: Rule = text.parse().expect(text);
             assert_eq!(rule.to_string(), text);

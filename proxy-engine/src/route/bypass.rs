@@ -1,19 +1,33 @@
-//! The bypass list, compiled: a lookup costs one step a label or a prefix length, not one a rule.
+//! The bypass list, compiled: a lookup costs one step a label, a length of pattern or of prefix, not
+//! one a rule.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::config::{Bypass, BypassRule};
+use crate::config::{Bypass, BypassRule, Glob};
 
 /// Ports that a rule holds for; `None` stands for every port.
 type PortRules = Vec<Option<u16>>;
 
+/// Texts by their length in bytes.
+type ByLength = BTreeMap<usize, HashMap<String, PortRules>>;
+
 /// A compiled bypass list.
 #[derive(Debug, Default)]
 pub struct BypassIndex {
+    named: Named,
+    /// What is left out, whatever the rest says.
+    except: Named,
+}
+
+#[derive(Debug, Default)]
+struct Named {
     all: bool,
+    plain_names: bool,
+    /// Names that are meant alone.
+    hosts: HashMap<String, PortRules>,
     /// Names that are meant themselves, and everything below them.
     domains: HashMap<String, PortRules>,
     /// Names of which only what is below them is meant.
@@ -21,6 +35,12 @@ pub struct BypassIndex {
     addresses: HashMap<IpAddr, PortRules>,
     /// Networks by prefix length.
     networks: BTreeMap<u8, HashMap<IpAddr, IpNet>>,
+    /// `build*`.
+    beginnings: ByLength,
+    /// `*corp.example`.
+    ends: ByLength,
+    /// Other patterns: few, see [`Bypass::PATTERNS`].
+    patterns: Vec<(Glob, Option<u16>)>,
 }
 
 impl BypassIndex {
@@ -29,88 +49,165 @@ impl BypassIndex {
         let mut index = Self::default();
         for rule in &bypass.0 {
             match rule {
-                BypassRule::All => index.all = true,
-                BypassRule::Domain { name, port } => {
-                    index.domains.entry(name.clone()).or_default().push(*port);
-                }
-                BypassRule::Subdomains { name, port } => {
-                    index.below.entry(name.clone()).or_default().push(*port);
-                }
-                BypassRule::Address { ip, port } => {
-                    let ports = index.addresses.entry(ip.to_canonical()).or_default();
-                    ports.push(*port);
-                }
-                BypassRule::Network(net) => {
-                    let nets = index.networks.entry(net.prefix_len()).or_default();
-                    nets.insert(net.network(), *net);
-                }
+                BypassRule::Except(rule) => index.except.add(rule),
+                rule => index.named.add(rule),
             }
         }
         index
     }
 
-    /// Whether `*` is among the entries.
-    pub fn is_all(&self) -> bool {
-        self.all
-    }
-
     /// The entry that names this address, as it is written in the list.
     pub fn address(&self, ip: IpAddr, port: u16) -> Option<String> {
-        if self.all {
-            return Some("*".into());
-        }
-        self.named_address(ip, port)
+        let named = self.named_address(ip, port);
+        named.or_else(|| self.by_star(|named| named.address(ip, port)))
     }
 
     /// The same, `*` left out.
     pub fn named_address(&self, ip: IpAddr, port: u16) -> Option<String> {
-        let ip = ip.to_canonical();
-        if self
-            .addresses
-            .get(&ip)
-            .is_some_and(|ports| holds(ports, port))
-        {
-            return Some(ip.to_string());
-        }
-        self.networks.iter().rev().find_map(|(length, nets)| {
-            let net = IpNet::new(ip, *length).ok()?;
-            nets.get(&net.network()).map(ToString::to_string)
-        })
+        let rule = self.named.address(ip, port)?;
+        self.stands(|except| except.address(ip, port))
+            .then_some(rule)
     }
 
     /// The entry that names this host (lower case, no trailing dot), as it is written in the list.
     pub fn name(&self, name: &str, port: u16) -> Option<String> {
-        if self.all {
-            return Some("*".into());
+        if let Some(rule) = self.named_name(name, port) {
+            return Some(rule);
         }
-        self.named_name(name, port)
+        let plain = self.named.plain_names && is_plain(name);
+        if plain && self.stands(|except| except.any_name(name, port)) {
+            return Some(BypassRule::PlainNames.to_string());
+        }
+        self.by_star(|except| except.any_name(name, port))
     }
 
-    /// The same, `*` left out.
+    /// The same, `*` and `<local>` left out.
     pub fn named_name(&self, name: &str, port: u16) -> Option<String> {
+        let rule = self.named.name(name, port)?;
+        self.stands(|except| except.any_name(name, port))
+            .then_some(rule)
+    }
+
+    fn by_star(&self, left_out: impl FnOnce(&Named) -> Option<String>) -> Option<String> {
+        (self.named.all && self.stands(left_out)).then(|| "*".into())
+    }
+
+    /// Whether nothing leaves out what a rule names.
+    fn stands(&self, left_out: impl FnOnce(&Named) -> Option<String>) -> bool {
+        !self.except.all && left_out(&self.except).is_none()
+    }
+}
+
+impl Named {
+    fn add(&mut self, rule: &BypassRule) {
+        match rule {
+            BypassRule::All => self.all = true,
+            BypassRule::PlainNames => self.plain_names = true,
+            BypassRule::Host { name, port } => put(&mut self.hosts, name, *port),
+            BypassRule::Domain { name, port } => put(&mut self.domains, name, *port),
+            BypassRule::Subdomains { name, port } => put(&mut self.below, name, *port),
+            BypassRule::Pattern { glob, port } => self.add_pattern(glob, *port),
+            BypassRule::Address { ip, port } => {
+                let ports = self.addresses.entry(ip.to_canonical()).or_default();
+                ports.push(*port);
+            }
+            BypassRule::Network(net) => {
+                let nets = self.networks.entry(net.prefix_len()).or_default();
+                nets.insert(net.network(), *net);
+            }
+            // None stands within another.
+            BypassRule::Except(_) => {}
+        }
+    }
+
+    fn add_pattern(&mut self, glob: &Glob, port: Option<u16>) {
+        let pieces: Vec<&str> = glob.pieces().collect();
+        match pieces[..] {
+            [start, ""] => put(self.beginnings.entry(start.len()).or_default(), start, port),
+            ["", end] => put(self.ends.entry(end.len()).or_default(), end, port),
+            _ => self.patterns.push((glob.clone(), port)),
+        }
+    }
+
+    fn address(&self, ip: IpAddr, port: u16) -> Option<String> {
+        let ip = ip.to_canonical();
+        if holds(self.addresses.get(&ip), port) {
+            return Some(ip.to_string());
+        }
+        let network = self.networks.iter().rev().find_map(|(length, nets)| {
+            let net = IpNet::new(ip, *length).ok()?;
+            nets.get(&net.network()).map(ToString::to_string)
+        });
+        network.or_else(|| match ip {
+            IpAddr::V4(ip) if self.has_patterns() => self.pattern(&ip.to_string(), port),
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        })
+    }
+
+    fn name(&self, name: &str, port: u16) -> Option<String> {
+        if holds(self.hosts.get(name), port) {
+            return Some(format!("={name}"));
+        }
+        self.domain(name, port)
+            .or_else(|| self.has_patterns().then(|| self.pattern(name, port))?)
+    }
+
+    /// The same, `<local>` among the entries.
+    fn any_name(&self, name: &str, port: u16) -> Option<String> {
+        let plain = self.plain_names && is_plain(name);
+        self.name(name, port).or_else(|| plain.then(String::new))
+    }
+
+    fn domain(&self, name: &str, port: u16) -> Option<String> {
         let mut suffix = name;
         loop {
-            if self
-                .domains
-                .get(suffix)
-                .is_some_and(|ports| holds(ports, port))
-            {
+            if holds(self.domains.get(suffix), port) {
                 return Some(suffix.to_owned());
             }
             suffix = suffix.split_once('.')?.1;
-            if self
-                .below
-                .get(suffix)
-                .is_some_and(|ports| holds(ports, port))
-            {
+            if holds(self.below.get(suffix), port) {
                 return Some(format!(".{suffix}"));
             }
         }
     }
+
+    fn has_patterns(&self) -> bool {
+        !(self.beginnings.is_empty() && self.ends.is_empty() && self.patterns.is_empty())
+    }
+
+    fn pattern(&self, host: &str, port: u16) -> Option<String> {
+        let beginning = self.beginnings.iter().find_map(|(length, texts)| {
+            let start = host.get(..*length)?;
+            holds(texts.get(start), port).then(|| format!("{start}*"))
+        });
+        let end = || {
+            self.ends.iter().find_map(|(length, texts)| {
+                let end = host.get(host.len().checked_sub(*length)?..)?;
+                holds(texts.get(end), port).then(|| format!("*{end}"))
+            })
+        };
+        let inside = || {
+            let holds = |of: &Option<u16>| of.is_none_or(|of| of == port);
+            let found = self
+                .patterns
+                .iter()
+                .find(|(glob, of)| holds(of) && glob.matches(host));
+            found.map(|(glob, _)| glob.to_string())
+        };
+        beginning.or_else(end).or_else(inside)
+    }
 }
 
-fn holds(ports: &[Option<u16>], port: u16) -> bool {
-    ports.iter().any(|rule| rule.is_none_or(|p| p == port))
+fn is_plain(name: &str) -> bool {
+    !name.contains('.')
+}
+
+fn put(rules: &mut HashMap<String, PortRules>, text: &str, port: Option<u16>) {
+    rules.entry(text.to_owned()).or_default().push(port);
+}
+
+fn holds(ports: Option<&PortRules>, port: u16) -> bool {
+    ports.is_some_and(|ports| ports.iter().any(|rule| rule.is_none_or(|p| p == port)))
 }
 
 #[cfg(test)]
@@ -160,6 +257,65 @@ mod tests {
         ] {
             assert_eq!(named(list, host).as_deref(), rule, "{host}");
         }
+    }
+
+    #[test]
+    fn a_host_alone_is_not_what_is_below_it() {
+        let list = "=one.test,=two.test:8443";
+        for (host, rule) in [
+            ("one.test", Some("=one.test")),
+            ("a.one.test", None),
+            ("two.test:8443", Some("=two.test")),
+            ("two.test", None),
+        ] {
+            assert_eq!(named(list, host).as_deref(), rule, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_names_names_and_written_addresses() {
+        let list = "*corp.test,build*:8080,www.*.test,10.*.3.4";
+        for (host, rule) in [
+            ("mycorp.test", Some("*corp.test")),
+            ("build7.org:8080", Some("build*")),
+            ("build7.org", None),
+            ("www.a.test", Some("www.*.test")),
+            ("10.1.3.4", Some("10.*.3.4")),
+            ("10.1.3.5", None),
+            ("[::ffff:10.1.3.4]:80", Some("10.*.3.4")),
+            ("xn--corp", None),
+        ] {
+            assert_eq!(named(list, host).as_deref(), rule, "{host}");
+        }
+    }
+
+    #[test]
+    fn plain_names_have_no_dot() {
+        assert_eq!(named("<local>", "printer").as_deref(), Some("<local>"));
+        assert_eq!(named("<local>", "printer.test"), None);
+        assert_eq!(named("<local>", "192.0.2.1"), None);
+    }
+
+    #[test]
+    fn what_is_left_out_is_named_by_nothing() {
+        let list = "*,<local>,.corp.test,=vpn.test,198.51.100.0/24,\
+                    !proxied.test,!*x.corp.test,!198.51.100.7,!printer";
+        for (host, rule) in [
+            ("example.org", Some("*")),
+            ("proxied.test", None),
+            ("a.proxied.test", None),
+            ("a.corp.test", Some(".corp.test")),
+            ("ax.corp.test", None),
+            ("vpn.test", Some("=vpn.test")),
+            ("198.51.100.8", Some("198.51.100.0/24")),
+            ("198.51.100.7", None),
+            ("other", Some("<local>")),
+            ("printer", None),
+        ] {
+            assert_eq!(named(list, host).as_deref(), rule, "{host}");
+        }
+        assert_eq!(named("*,!<local>", "printer"), None);
+        assert_eq!(named("example.org,!*", "example.org"), None);
     }
 
     #[test]

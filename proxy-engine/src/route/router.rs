@@ -209,7 +209,9 @@ mod tests {
     fn route(default: DefaultRoute, to: &str) -> Route {
         let mut policy = Policy::direct("test");
         policy.default = default;
-        policy.bypass = "intranet.test,198.51.100.0/24".parse().expect("bypass");
+        policy.bypass = "intranet.test,198.51.100.0/24,=only.test"
+            .parse()
+            .expect("bypass");
         let to = Destination::parse(to, None).expect("destination");
         Router::new(policy).route(&to, World::Own)
     }
@@ -232,6 +234,7 @@ mod tests {
                 ("10.0.0.1:443", "private network"),
                 ("198.51.100.9:443", "bypass 198.51.100.0/24"),
                 ("a.intranet.test:443", "bypass intranet.test"),
+                ("only.test:443", "bypass =only.test"),
                 ("localhost:80", "this machine"),
                 ("x.localhost:80", "this machine"),
                 ("printer:80", "a name without a dot"),

@@ -32,17 +32,13 @@ pub struct Ruling {
 
 impl Rules {
     pub(super) fn new(rules: &[Rule]) -> Self {
-        let is_name = |entry: &BypassRule| {
-            let addresses = matches!(entry, BypassRule::Address { .. } | BypassRule::Network(_));
-            !addresses && *entry != BypassRule::All
-        };
         let compiled = rules.iter().map(|rule| Compiled {
             destinations: BypassIndex::new(&rule.destinations),
             ways: rule.ways.as_slice().into(),
         });
         Self {
             rules: compiled.collect(),
-            ask_names: { rules.iter() }.any(|rule| rule.destinations.0.iter().any(is_name)),
+            ask_names: { rules.iter() }.any(|rule| rule.destinations.0.iter().any(names_names)),
         }
     }
 
@@ -54,17 +50,35 @@ impl Rules {
     /// What the first rule says that holds for the destination.
     pub(super) fn about(&self, to: &Destination) -> Option<Ruling> {
         self.rules.iter().find_map(|rule| {
-            let named = match &to.host {
-                Host::Ip(ip) => rule.destinations.named_address(*ip, to.port),
-                Host::Name(name) => rule.destinations.named_name(name, to.port),
+            let (named, any) = match &to.host {
+                Host::Ip(ip) => (
+                    rule.destinations.named_address(*ip, to.port),
+                    rule.destinations.address(*ip, to.port),
+                ),
+                Host::Name(name) => (
+                    rule.destinations.named_name(name, to.port),
+                    rule.destinations.name(name, to.port),
+                ),
             };
-            let all = || rule.destinations.is_all().then(|| "*".to_owned());
             Some(Ruling {
                 named: named.is_some(),
-                entry: named.or_else(all)?,
+                entry: named.or(any)?,
                 ways: Arc::clone(&rule.ways),
             })
         })
+    }
+}
+
+/// Whether the entry names hosts by their names.
+fn names_names(entry: &BypassRule) -> bool {
+    match entry {
+        BypassRule::All | BypassRule::Address { .. } | BypassRule::Network(_) => false,
+        BypassRule::PlainNames
+        | BypassRule::Host { .. }
+        | BypassRule::Domain { .. }
+        | BypassRule::Subdomains { .. }
+        | BypassRule::Pattern { .. } => true,
+        BypassRule::Except(entry) => names_names(entry),
     }
 }
 

@@ -16,8 +16,8 @@ pub enum World {
 }
 
 impl Router {
-    /// The entry of the bypass list that names the destination; `*` names nobody. A rule that
-    /// dials it directly names it as well.
+    /// The entry of the bypass list that names the destination; `*` and `<local>` name nobody. A
+    /// rule that dials it directly names it as well.
     pub fn named(&self, to: &Destination) -> Option<DirectRule> {
         let ruling = self.ruling(to).filter(|ruling| ruling.named);
         if let Some(ruling) = ruling.filter(Ruling::may_be_direct) {
@@ -43,19 +43,23 @@ impl Router {
         if is_of_that_world {
             return Some(refused(to));
         }
-        self.all().map(Route::from)
+        self.by_any(to).map(Route::from)
     }
 
     /// Where the address alone makes a connection from another world direct: why.
     pub fn direct_from_another_world(&self, original: SocketAddr) -> Option<DirectRule> {
         let rule = self.named(&original.into());
-        let all = || (!is_inner(original.ip())).then(|| self.all()).flatten();
-        rule.or_else(all)
+        let any = || self.by_any(&original.into());
+        rule.or_else(|| (!is_inner(original.ip())).then(any)?)
     }
 
-    fn all(&self) -> Option<DirectRule> {
-        let all = self.bypass().is_all();
-        all.then(|| DirectRule::Bypass("*".into()))
+    /// Any entry, `*` among them.
+    fn by_any(&self, to: &Destination) -> Option<DirectRule> {
+        let rule = match &to.host {
+            Host::Ip(ip) => self.bypass().address(*ip, to.port),
+            Host::Name(name) => self.bypass().name(name, to.port),
+        };
+        rule.map(DirectRule::Bypass)
     }
 }
 
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_private_to_another_world_is_refused_under_every_policy() {
         for default in [upstream(), DefaultRoute::Direct] {
-            for bypass in ["", "*", "other.test,192.0.2.0/24"] {
+            for bypass in ["", "*", "<local>", "other.test,192.0.2.0/24"] {
                 for to in PRIVATE {
                     let route = route(&router(default.clone(), bypass), to);
                     assert!(matches!(route, Route::Refused { .. }), "{bypass:?}, {to}");
@@ -137,6 +141,8 @@ mod tests {
             assert!(matches!(through, Route::Upstreams { .. }), "{to}");
             let all = route(&router(upstream(), "*"), to);
             assert!(matches!(all, Route::Direct { .. }), "{to}");
+            let left_out = route(&router(upstream(), "*,!web.test,!203.0.113.9"), to);
+            assert!(matches!(left_out, Route::Upstreams { .. }), "{to}");
         }
     }
 

@@ -38,7 +38,8 @@ fn the_first_rule_that_names_a_destination_decides() {
     let rules = [
         "registry.example.com=http://other.test:8080",
         "example.com:8443,203.0.113.0/24=socks5h://socks.test:1080,direct",
-        ".example.com=direct",
+        "=b.example.com,*d.example.com=http://alone.test:1",
+        ".example.com,!left.example.com=direct",
         "example.com=http://never.test:1",
     ];
     let router = router(&rules, "");
@@ -47,6 +48,10 @@ fn the_first_rule_that_names_a_destination_decides() {
         ("a.registry.example.com:443", "http://other.test:8080"),
         ("example.com:8443", "socks5h://socks.test:1080,direct"),
         ("203.0.113.9:443", "socks5h://socks.test:1080,direct"),
+        ("b.example.com:443", "http://alone.test:1"),
+        ("a.b.example.com:443", "direct"),
+        ("cd.example.com:443", "http://alone.test:1"),
+        ("left.example.com:443", "http://never.test:1"),
         ("www.example.com:443", "direct"),
         ("example.com:443", "http://never.test:1"),
         ("example.org:443", USUAL),
