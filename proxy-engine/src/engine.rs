@@ -199,7 +199,9 @@ impl Engine {
         self.0
             .leases
             .while_alive(&credentials.lease, |uid| {
-                self.0.core.dialer.credentials.lend(credentials, uid);
+                let dialer = &self.0.core.dialer;
+                dialer.credentials.lend(credentials, uid);
+                dialer.health.credentials_anew(&credentials.authority);
             })
             .ok_or(EngineError::NoLease)
     }

@@ -19,6 +19,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             commands::switch,
             commands::settings,
             commands::save_settings,
+            commands::log_in,
             commands::plan,
             commands::apply,
             commands::undo,

@@ -1,7 +1,7 @@
 //! What the pages may ask. Each command passes one question on.
 
 use proxy_mirror::control::client::Client;
-use proxy_mirror::control::{ApplyRequest, Door, SettingsChange};
+use proxy_mirror::control::{ApplyRequest, Door, SettingsChange, StoreCredentials};
 use proxy_mirror::messages::Language;
 use tauri::State;
 use tokio::sync::{mpsc, watch};
@@ -56,6 +56,23 @@ pub async fn save_settings(
 ) -> Result<SettingsPage, Problem> {
     let change = SettingsChange::from(edit);
     Ok(reach.link.agent()?.change_settings(change).await?.into())
+}
+
+/// Keeps a password in the keychain; the proxy is asked with it again.
+#[tauri::command]
+#[specta::specta]
+pub async fn log_in(
+    reach: State<'_, Reach>,
+    authority: String,
+    user: String,
+    password: String,
+) -> Result<(), Problem> {
+    let credentials = StoreCredentials {
+        authority,
+        user,
+        password,
+    };
+    Ok(reach.link.agent()?.store_credentials(credentials).await?)
 }
 
 /// What `apply` would do now.

@@ -1,10 +1,10 @@
 //! What the app does, knowing no toolkit: events in, and calls of a [`Desktop`] out.
 
-use proxy_mirror::control::{Door, Problem, SettingsChange, Status};
-use proxy_mirror::messages::Language;
+use proxy_mirror::control::{Door, LoginWanted, Problem, SettingsChange, Status};
+use proxy_mirror::messages::{Catalogue, Language};
 use tokio::sync::{mpsc, watch};
 
-use crate::desktop::Desktop;
+use crate::desktop::{Desktop, Notice};
 use crate::link::Link;
 use crate::tray::TrayView;
 use crate::view::StatusPage;
@@ -56,6 +56,8 @@ pub struct Controller<A, D> {
     failure: Option<Problem>,
     tray: TrayHost,
     language: Language,
+    /// Whom the user was told to log in to.
+    told: Option<LoginWanted>,
 }
 
 impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
@@ -77,6 +79,7 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
             failure: None,
             tray: TrayHost::Unknown,
             language,
+            told: None,
         }
     }
 
@@ -93,7 +96,10 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
     fn handle(&mut self, event: Event) -> std::ops::ControlFlow<()> {
         use std::ops::ControlFlow::{Break, Continue};
         match event {
-            Event::Status(status) => self.status = Ok(*status),
+            Event::Status(status) => {
+                self.tell_of_login(status.login_wanted());
+                self.status = Ok(*status);
+            }
             Event::Lost(problem) => self.status = Err(problem),
             Event::Switch(on) => {
                 self.failure = None;
@@ -113,6 +119,27 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
         }
         self.show();
         Continue(())
+    }
+
+    /// Once for each proxy that asks, and once more when it refuses what it was sent: a status comes
+    /// with every connection.
+    fn tell_of_login(&mut self, wanted: Option<LoginWanted>) {
+        if let Some(wanted) = &wanted
+            && self.told.as_ref() != Some(wanted)
+        {
+            let words = Catalogue::of(self.language);
+            let say = |key| words.text(key, &[("authority", &wanted.authority)]);
+            self.desktop.notify(&Notice {
+                title: say("login_title"),
+                body: say(if wanted.refused {
+                    "login_refused"
+                } else {
+                    "login_wanted"
+                }),
+                action: say("action_log_in"),
+            });
+        }
+        self.told = wanted;
     }
 
     /// Beside the loop: an agent that takes its time must not hold up the menu.

@@ -13,6 +13,8 @@ pub mod commands;
 pub mod controller;
 pub mod desktop;
 pub mod link;
+#[cfg(target_os = "linux")]
+pub mod notify;
 #[cfg(test)]
 mod testing;
 pub mod tray;
@@ -87,9 +89,11 @@ fn set_up(
         controller: controller.clone(),
     });
     window::make(app)?;
+    let (notices, noticed) = mpsc::channel(EVENTS);
     let desktop = TauriDesktop {
         app: app.clone(),
         tray,
+        notices,
     };
     let logic = Controller::new(link.clone(), desktop, controller.clone(), pages, language);
     let linked = tauri::async_runtime::spawn(link::follow(link, controller.clone()));
@@ -104,10 +108,12 @@ fn set_up(
     });
     tauri::async_runtime::spawn(quit_when_asked(controller.clone()));
     #[cfg(target_os = "linux")]
-    tauri::async_runtime::spawn(tray::item::show(faces, controller));
+    tauri::async_runtime::spawn(tray::item::show(faces, controller.clone()));
+    #[cfg(target_os = "linux")]
+    tauri::async_runtime::spawn(notify::show(noticed, controller));
     #[cfg(not(target_os = "linux"))]
     {
-        drop(faces);
+        drop((faces, noticed));
         say(&controller, Event::Tray(controller::TrayHost::Missing));
     }
     Ok(())

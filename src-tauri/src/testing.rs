@@ -44,6 +44,13 @@ pub(crate) fn status() -> Status {
     }
 }
 
+/// The same, with this problem of the proxy.
+pub(crate) fn asking(code: &str) -> Status {
+    let mut status = status();
+    status.engine.upstreams[0].problem = Some(Problem::new(code, "the proxy asks"));
+    status
+}
+
 /// The same, switched off.
 pub(crate) fn switched_off() -> Status {
     let mut status = status();

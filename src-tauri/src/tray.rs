@@ -36,6 +36,8 @@ pub enum Item {
         /// Whether it can be switched: not while there is no agent.
         enabled: bool,
     },
+    /// Opens the window, where a proxy waits for a password.
+    LogIn(String),
     /// Opens the window.
     Settings(String),
     /// Ends the app.
@@ -64,6 +66,10 @@ impl TrayView {
         ];
         if let Ok(status) = status {
             menu.push(Item::Words(way(status, words)));
+            if let Some(wanted) = status.login_wanted() {
+                let label = words.text("tray_log_in", &[("authority", &wanted.authority)]);
+                menu.push(Item::LogIn(label));
+            }
         }
         menu.extend([
             Item::Separator,

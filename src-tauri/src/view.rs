@@ -14,8 +14,8 @@ mod status;
 pub use plan::{AppliedPage, PlanPage, StepCard, UndonePage};
 pub use settings::{SettingsEdit, SettingsPage};
 pub use status::{
-    Credentials, EngineCard, EngineRuns, Health, PolicyCard, PolicyKind, SourceCard, SourceId,
-    StatusPage, TargetCard, TargetState, UpstreamCard, health,
+    Credentials, EngineCard, EngineRuns, Health, LoginCard, PolicyCard, PolicyKind, SourceCard,
+    SourceId, StatusPage, TargetCard, TargetState, UpstreamCard, health,
 };
 
 /// An error or a notice: looked up in the catalogue as `problem_CODE`; the message is the English

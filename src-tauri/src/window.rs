@@ -2,10 +2,10 @@
 
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindow, WebviewWindowBuilder};
 use tauri_specta::Event as _;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::bindings::StatusChanged;
-use crate::desktop::Desktop;
+use crate::desktop::{Desktop, Notice};
 use crate::tray::TrayView;
 use crate::view::StatusPage;
 
@@ -18,6 +18,8 @@ pub struct TauriDesktop {
     pub app: AppHandle,
     /// Where the tray item reads its face.
     pub tray: watch::Sender<TrayView>,
+    /// Where notifications go.
+    pub notices: mpsc::Sender<Notice>,
 }
 
 impl Desktop for TauriDesktop {
@@ -45,6 +47,13 @@ impl Desktop for TauriDesktop {
     fn publish(&self, page: &StatusPage) {
         if let Err(error) = StatusChanged(page.clone()).emit(&self.app) {
             tracing::error!(%error, "the pages did not get the status");
+        }
+    }
+
+    fn notify(&self, notice: &Notice) {
+        // Full: nobody shows them, or more than anybody reads.
+        if self.notices.try_send(notice.clone()).is_err() {
+            tracing::warn!("a notification was not shown");
         }
     }
 

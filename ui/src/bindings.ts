@@ -13,6 +13,8 @@ export const commands = {
 	settings: () => typedError<SettingsPage, Problem>(__TAURI_INVOKE("settings")),
 	/**  Writes the settings; refused whole where a field is wrong. */
 	saveSettings: (edit: SettingsEdit) => typedError<SettingsPage, Problem>(__TAURI_INVOKE("save_settings", { edit })),
+	/**  Keeps a password in the keychain; the proxy is asked with it again. */
+	logIn: (authority: string, user: string, password: string) => typedError<null, Problem>(__TAURI_INVOKE("log_in", { authority, user, password })),
 	/**  What `apply` would do now. */
 	plan: () => typedError<PlanPage, Problem>(__TAURI_INVOKE("plan")),
 	/**  Carries out the plan that was shown. */
@@ -84,6 +86,16 @@ export type Health =
 /**  Switched on, and something does not work. */
 "problem";
 
+/**  A proxy that asks for a password. */
+export type LoginCard = {
+	/**  `host:port` */
+	authority: string,
+	/**  Who the user is there; empty where that is not known. */
+	user: string,
+	/**  Whether a password was sent and refused. */
+	refused: boolean,
+};
+
 /**  Where the proxy comes from; see [`proxy_mirror::settings::Mode`]. */
 export type Mode = 
 /**  What the system says. */
@@ -103,6 +115,8 @@ export type PlanPage = {
 	steps: StepCard[],
 	/**  Why some targets stay as they are. */
 	refused: Problem[],
+	/**  Exceptions that would mean less or more in a target than they do here. */
+	notes: Problem[],
 	/**  All files of all steps as one unified diff. */
 	diff: string,
 	/**  Whether a step needs root and the agent is not. */
@@ -240,6 +254,8 @@ export type StatusPage = {
 	targets: TargetCard[],
 	/**  What a person should know or do, the most urgent first. */
 	notices: Problem[],
+	/**  The proxy that asks for a password first; at most one. */
+	logins: LoginCard[],
 };
 
 /**  One step. */

@@ -31,6 +31,7 @@ export const STATUS: StatusPage = {
     { id: "docker-cli", title: "Docker command", version: "", files: [], desired: "", state: "not_in_force", detail: verbatim("edited by hand") },
   ],
   notices: [],
+  logins: [],
 };
 
 export type Call = { name: string; args: Record<string, unknown> };

@@ -52,9 +52,23 @@ describe("the status page", () => {
     expect(asked(calls, "switch")).toEqual([{ name: "switch", args: { on: false } }]);
   });
 
+  test("a proxy that asks for a password is a field away, and any character reaches the keychain", async () => {
+    const logins = [{ authority: "proxy.corp.example:3128", user: "ada", refused: true }];
+    const { calls } = fakeAgent({ status: { ...STATUS, logins } });
+    render(App);
+    const field = (await screen.findByLabelText("Password")) as HTMLInputElement;
+    expect(field.type).toBe("password");
+    expect(screen.getByText(/refused the password/)).toBeTruthy();
+    await user.type(field, "a#b:c%40 ü");
+    await user.click(screen.getByText("Log in"));
+    const args = { authority: "proxy.corp.example:3128", user: "ada", password: "a#b:c%40 ü" };
+    expect(asked(calls, "log_in")).toEqual([{ name: "log_in", args }]);
+    expect(field.value).toBe("");
+  });
+
   test("apply sends the plan that was shown, and only after the diff", async () => {
     const step = { target: "docker-cli", what: verbatim("Set proxies.default"), undo: verbatim("put it back"), restarts: verbatim("") };
-    const plan = { id: "p7", steps: [step], refused: [], diff: "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", needs_root: false };
+    const plan = { id: "p7", steps: [step], refused: [], notes: [], diff: "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", needs_root: false };
     const { calls } = fakeAgent({ plan, apply: { done: [step], refused: [], targets: STATUS.targets } });
     render(App);
     await user.click(await screen.findByText("Review and apply…"));
@@ -68,7 +82,7 @@ describe("the status page", () => {
   test("a target that cannot be changed is said beside what can be, before and after", async () => {
     const step = { target: "docker-cli", what: verbatim("Set proxies.default"), undo: verbatim("put it back"), restarts: verbatim("") };
     const refused = [{ code: "file_malformed", message: "/etc/docker/daemon.json:2:8: oops", args: {} }];
-    const plan = { id: "p8", steps: [step], refused, diff: "", needs_root: false };
+    const plan = { id: "p8", steps: [step], refused, notes: [], diff: "", needs_root: false };
     fakeAgent({ plan, apply: { done: [step], refused, targets: STATUS.targets } });
     render(App);
     await user.click(await screen.findByText("Review and apply…"));

@@ -45,6 +45,22 @@ impl UpstreamHealth {
         }
     }
 
+    /// Somebody has acted on what this upstream asked for: what it said of credentials before is
+    /// answered.
+    pub fn credentials_anew(&self, authority: &str) {
+        let mut failures = self.lock();
+        let answered = failures
+            .get(authority)
+            .is_some_and(|problem| problem.code.starts_with("credentials_"));
+        if answered {
+            failures.remove(authority);
+        }
+        drop(failures);
+        if answered {
+            self.changes.ring();
+        }
+    }
+
     /// Why the last connection through it failed.
     pub fn last_error(&self, authority: &str) -> Option<Problem> {
         self.lock().get(authority).cloned()

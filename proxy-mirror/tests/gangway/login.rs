@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 
 use base64::Engine as _;
@@ -11,11 +12,17 @@ use crate::agent::{relay, until_answered_by};
 use crate::house::{Agent, House};
 use crate::origin::{Recorder, get_through};
 
-fn log_in(house: &House, arguments: &[&str], password: &str) -> (i32, String) {
+pub(crate) fn log_in(
+    house: &House,
+    arguments: &[&str],
+    password: &str,
+    environment: &[(&str, &Path)],
+) -> (i32, String) {
     let mut all = vec!["login"];
     all.extend(arguments);
     let mut child = house
         .command(&all)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -58,7 +65,7 @@ fn a_canary_password_is_nowhere_but_in_the_keychain_and_at_its_upstream() {
     command.stderr(fs::File::create(&log_file).unwrap());
     let mut agent = Agent::start(command);
 
-    let (code, said) = log_in(&house, &["--user", "ann"], &format!("{canary}\n"));
+    let (code, said) = log_in(&house, &["--user", "ann"], &format!("{canary}\n"), &[]);
     assert_eq!(code, 0, "{said}");
     let status = agent.until("the password is lent", |status| {
         status["engine"]["upstreams"][0]["credentials"] == "lent"
@@ -108,7 +115,7 @@ fn a_password_that_is_forgotten_is_taken_back_from_the_engine_too() {
     let upstream = company.url().replace("http://", "http://ann@");
     house.write_settings(&format!("mode = \"manual\"\nupstream = \"{upstream}\""));
     let mut agent = house.agent();
-    let (code, said) = log_in(&house, &[], "hunter2\n");
+    let (code, said) = log_in(&house, &[], "hunter2\n", &[]);
     assert_eq!(code, 0, "{said}");
     agent.until("the password is lent", |status| {
         status["engine"]["upstreams"][0]["credentials"] == "lent"
@@ -125,10 +132,51 @@ fn a_password_that_is_forgotten_is_taken_back_from_the_engine_too() {
 }
 
 #[test]
+fn a_refused_password_is_sent_once_and_shown_until_the_user_logs_in_again() {
+    let company = testbed::Recorder::on_loopback().unwrap();
+    let basic = |password: &str| {
+        base64::engine::general_purpose::STANDARD.encode(format!("ann:{password}"))
+    };
+    // Any character: those that a URL, a shell or a header would take for its own, too.
+    let right = "p@ss:#%40/ \\\"ü€";
+    company.behave(testbed::Behaviour::Login(format!("Basic {}", basic(right))));
+    let house = House::with_keychain();
+    let upstream = format!("http://ann@{}", company.address());
+    house.write_settings(&format!("mode = \"manual\"\nupstream = \"{upstream}\""));
+    let mut agent = house.listening_agent();
+    let (code, said) = log_in(&house, &[], "wrong\n", &[]);
+    assert_eq!(code, 0, "{said}");
+    agent.until("the password is lent", |status| {
+        status["engine"]["upstreams"][0]["credentials"] == "lent"
+    });
+    for _ in 0..5 {
+        let (status, body) = get_through(relay(&house), "http://example.test/").unwrap();
+        assert_eq!(status, 407, "{body}");
+    }
+    agent.until("the refusal is shown", |status| {
+        status["engine"]["upstreams"][0]["problem"]["code"] == "credentials_refused"
+    });
+    let sent = |password: &str| {
+        let heads = company.heads();
+        heads.iter().filter(|head| head.contains(&basic(password))).count()
+    };
+    assert_eq!(sent("wrong"), 1, "{:?}", company.heads());
+    let (code, said) = log_in(&house, &[], &format!("{right}\n"), &[]);
+    assert_eq!(code, 0, "{said}");
+    agent.until("nobody asks any more", |status| {
+        status["engine"]["upstreams"][0]["problem"].is_null()
+    });
+    let (status, body) = get_through(relay(&house), "http://example.test/").unwrap();
+    assert_ne!(status, 407, "{body}");
+    assert_eq!(sent("wrong"), 1);
+    assert!(sent(right) >= 1);
+}
+
+#[test]
 fn without_a_keychain_login_says_so_and_writes_nothing() {
     let house = House::new();
     let before = house.files();
-    let (code, said) = log_in(&house, &["http://ann@proxy.test:3128"], "hunter2\n");
+    let (code, said) = log_in(&house, &["http://ann@proxy.test:3128"], "hunter2\n", &[]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("keychain"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
@@ -138,7 +186,7 @@ fn without_a_keychain_login_says_so_and_writes_nothing() {
 #[test]
 fn login_without_a_password_is_wrong_usage() {
     let house = House::new();
-    let (code, said) = log_in(&house, &["http://ann@proxy.test:3128"], "");
+    let (code, said) = log_in(&house, &["http://ann@proxy.test:3128"], "", &[]);
     assert_eq!(code, 2, "{said}");
 }
 

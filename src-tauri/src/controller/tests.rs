@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::testing::{FakeAgent, status, switched_off};
+use crate::testing::{FakeAgent, asking, status, switched_off};
 use crate::view::Health;
 
 /// Remembers what it was told.
@@ -11,6 +11,7 @@ struct FakeDesktop {
     calls: Arc<Mutex<Vec<&'static str>>>,
     pages: Arc<Mutex<Vec<StatusPage>>>,
     trays: Arc<Mutex<Vec<TrayView>>>,
+    notices: Arc<Mutex<Vec<Notice>>>,
 }
 
 impl FakeDesktop {
@@ -30,6 +31,10 @@ impl Desktop for FakeDesktop {
 
     fn publish(&self, page: &StatusPage) {
         self.pages.lock().unwrap().push(page.clone());
+    }
+
+    fn notify(&self, notice: &Notice) {
+        self.notices.lock().unwrap().push(notice.clone());
     }
 
     fn show_tray(&self, tray: &TrayView) {
@@ -163,4 +168,31 @@ async fn a_switch_that_fails_is_said_and_changes_nothing() {
     let page = tokio::time::timeout(Duration::from_secs(5), failed).await;
     assert!(page.unwrap().unwrap().on);
     running.abort();
+}
+
+#[tokio::test]
+async fn a_proxy_that_asks_for_a_password_is_told_once_and_again_when_it_refuses_one() {
+    let asks = || Event::Status(Box::new(asking("credentials_wanted")));
+    let refuses = || Event::Status(Box::new(asking("credentials_refused")));
+    let desktop = after(vec![
+        on(),
+        asks(),
+        asks(),
+        refuses(),
+        refuses(),
+        on(),
+        asks(),
+    ])
+    .await;
+    let notices = desktop.notices.lock().unwrap();
+    let bodies: Vec<&str> = notices.iter().map(|notice| notice.body.as_str()).collect();
+    assert_eq!(bodies.len(), 3, "{bodies:?}");
+    assert!(
+        bodies
+            .iter()
+            .all(|body| body.contains("proxy.corp.example:3128"))
+    );
+    assert_ne!(bodies[0], bodies[1], "a refused password is said");
+    let page = desktop.pages.lock().unwrap().last().unwrap().clone();
+    assert_eq!(page.logins.len(), 1);
 }

@@ -132,7 +132,7 @@ fn line(item: &Item) -> MenuItem<TrayItem> {
             ..CheckmarkItem::default()
         }
         .into(),
-        Item::Settings(label) => click(label, || Event::ShowWindow),
+        Item::LogIn(label) | Item::Settings(label) => click(label, || Event::ShowWindow),
         Item::Quit(label) => click(label, || Event::Quit),
     }
 }

@@ -1,7 +1,7 @@
 use proxy_mirror::control::Problem;
 
 use super::*;
-use crate::testing::{status, switched_off};
+use crate::testing::{asking, status, switched_off};
 
 fn words(view: &TrayView) -> Vec<String> {
     view.menu
@@ -14,7 +14,7 @@ fn words(view: &TrayView) -> Vec<String> {
                 if *on { "x" } else { " " },
                 if *enabled { "" } else { " (dim)" }
             ),
-            Item::Settings(label) | Item::Quit(label) => label.clone(),
+            Item::LogIn(label) | Item::Settings(label) | Item::Quit(label) => label.clone(),
         })
         .collect()
 }
@@ -90,4 +90,12 @@ fn each_state_has_an_icon_of_its_own_shape() {
     assert!(differ(&shapes[0], &shapes[1]) > 150);
     assert!(differ(&shapes[0], &shapes[2]) > 150);
     assert!(differ(&shapes[1], &shapes[2]) > 150);
+}
+
+#[test]
+fn a_proxy_that_asks_for_a_password_is_a_line_of_the_menu() {
+    let view = TrayView::of(Ok(&asking("credentials_wanted")), Language::En);
+    let wanted = "Log in to proxy.corp.example:3128…".to_owned();
+    assert!(words(&view).contains(&wanted), "{:?}", words(&view));
+    assert!(!words(&TrayView::of(Ok(&status()), Language::En)).contains(&wanted));
 }

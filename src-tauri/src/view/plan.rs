@@ -15,6 +15,8 @@ pub struct PlanPage {
     pub steps: Vec<StepCard>,
     /// Why some targets stay as they are.
     pub refused: Vec<Problem>,
+    /// Exceptions that would mean less or more in a target than they do here.
+    pub notes: Vec<Problem>,
     /// All files of all steps as one unified diff.
     pub diff: String,
     /// Whether a step needs root and the agent is not.
@@ -66,6 +68,7 @@ impl From<control::Plan> for PlanPage {
             id: plan.id,
             steps: plan.steps.into_iter().map(Into::into).collect(),
             refused: problems(plan.refused),
+            notes: plan.notes.into_iter().map(Into::into).collect(),
             diff: plan.diff,
             needs_root: plan.needs_root,
         }

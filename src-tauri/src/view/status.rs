@@ -31,6 +31,29 @@ pub struct StatusPage {
     pub targets: Vec<TargetCard>,
     /// What a person should know or do, the most urgent first.
     pub notices: Vec<Problem>,
+    /// The proxy that asks for a password first; at most one.
+    pub logins: Vec<LoginCard>,
+}
+
+/// A proxy that asks for a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct LoginCard {
+    /// `host:port`
+    pub authority: String,
+    /// Who the user is there; empty where that is not known.
+    pub user: String,
+    /// Whether a password was sent and refused.
+    pub refused: bool,
+}
+
+impl From<control::LoginWanted> for LoginCard {
+    fn from(wanted: control::LoginWanted) -> Self {
+        Self {
+            authority: wanted.authority,
+            user: wanted.user,
+            refused: wanted.refused,
+        }
+    }
 }
 
 /// The state in one word: the tray icon's shape.
@@ -221,8 +244,12 @@ pub fn health(status: &control::Status) -> Health {
 }
 
 impl From<control::Status> for StatusPage {
-    fn from(status: control::Status) -> Self {
+    fn from(mut status: control::Status) -> Self {
+        for target in &mut status.targets {
+            status.notices.append(&mut target.notes);
+        }
         Self {
+            logins: status.login_wanted().into_iter().map(Into::into).collect(),
             connected: true,
             health: health(&status),
             version: status.version,

@@ -11,6 +11,7 @@ fn target(state: State) -> TargetView {
         version: None,
         files: Vec::new(),
         desired: None,
+        notes: Vec::new(),
         state,
     }
 }
