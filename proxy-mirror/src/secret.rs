@@ -4,10 +4,23 @@
 //! service `gangway` and the account `user@host:port`. Passwords are never logged: no type here
 //! shows one, and the store's own messages hold attributes alone.
 
+#[cfg(target_os = "linux")]
+mod watch;
+
 use proxy_engine::config::Upstream;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::control::Problem;
+
+#[cfg(target_os = "linux")]
+pub(crate) use watch::changes;
+
+/// Where the store tells nothing, a password that is missing is looked for again now and then, and
+/// one that was stored by Gangway itself is known at once.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn changes() -> impl futures_util::Stream<Item = ()> + Send {
+    futures_util::stream::pending()
+}
 
 const SERVICE: &str = "gangway";
 

@@ -116,8 +116,29 @@ impl Core {
 
     /// Looks at everything again, tells the engine, and publishes the picture.
     pub(super) async fn refresh(&self) -> Arc<Status> {
+        self.follow().await;
+        self.show().await
+    }
+
+    /// Looks at everything again and tells the engine; whether it had something new to hear. No
+    /// target is asked: what takes long there must not hold up a new route.
+    pub(super) async fn follow(&self) -> bool {
+        let before = self.known();
         let known = self.look().await;
-        self.tell_engine(&known).await;
+        self.tell_engine(&known, before.as_deref()).await
+    }
+
+    /// The keychain may hold other passwords now.
+    pub(super) async fn keychain_changed(&self) {
+        self.passwords.look_again().await;
+    }
+
+    /// Publishes the picture of what is known, every target asked.
+    pub(super) async fn show(&self) -> Arc<Status> {
+        let known = match self.known() {
+            Some(known) => known,
+            None => self.look().await,
+        };
         let status = Arc::new(self.picture(&known).await);
         self.publish(&status);
         status
@@ -136,7 +157,7 @@ impl Core {
             && before.engine.listening == engine.listening
             && before.engine.intercepts == engine.intercepts;
         let (true, Some(known)) = (same, self.known()) else {
-            self.refresh().await;
+            self.show().await;
             return;
         };
         let targets = before.targets.clone();
@@ -169,9 +190,10 @@ impl Core {
         known
     }
 
-    async fn tell_engine(&self, known: &Known) {
+    /// Whether the engine had something new to hear.
+    async fn tell_engine(&self, known: &Known, before: Option<&Known>) -> bool {
         let Role::Agent(keeping) = &self.role else {
-            return;
+            return false;
         };
         let credentials = self
             .passwords
@@ -187,10 +209,20 @@ impl Core {
             };
             let changed = !wanted.says_the_same(&next);
             if changed {
+                let mut news = known.news(before);
+                if wanted.credentials != next.credentials {
+                    news.push("credentials".to_owned());
+                }
+                tracing::info!(
+                    serial = next.serial,
+                    because = news.join(", "),
+                    policy = %known.decision.cause,
+                    "the engine is told a new policy"
+                );
                 *wanted = next;
             }
             changed
-        });
+        })
     }
 
     /// Waits until the engine has heard of the newest policy; an agent that has none waits in vain,
@@ -268,8 +300,7 @@ impl Core {
 
     /// The new settings are in force when this returns.
     async fn follow_settings(&self) {
-        let known = self.look().await;
-        self.tell_engine(&known).await;
+        self.follow().await;
         self.heard().await;
     }
 
@@ -296,9 +327,9 @@ impl Door for Core {
 
     async fn apply(&self, request: ApplyRequest) -> Result<Applied, Problem> {
         let _turn = self.changing.lock().await;
-        let known = self.look().await;
-        self.tell_engine(&known).await;
+        self.follow().await;
         self.heard().await;
+        let known = self.look().await;
         let planned = targets::plan(&self.places, &known, &self.report().await).await;
         if planned.view.id != request.plan {
             return Err(Problem::new(
@@ -332,7 +363,12 @@ impl Door for Core {
         {
             return Err(problem.clone());
         }
-        doctor::explain(url, &known.decision).map_err(|error| error.problem())
+        let mut explanation =
+            doctor::explain(url, &known.decision).map_err(|error| error.problem())?;
+        let to = doctor::destination(url).map_err(|error| error.problem())?;
+        let report = self.report().await;
+        explanation.worlds = targets::ways(&self.places, &known, &report, &to).await;
+        Ok(explanation)
     }
 
     async fn settings(&self) -> Result<SettingsView, Problem> {

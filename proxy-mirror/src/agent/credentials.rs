@@ -24,6 +24,8 @@ struct Entry {
     authority: String,
     asked: Instant,
     answer: Result<Option<Arc<SecretString>>, Problem>,
+    /// The keychain may hold another one now.
+    stale: bool,
 }
 
 impl Passwords {
@@ -40,19 +42,22 @@ impl Passwords {
             let account = wanted.account();
             let authority = wanted.upstream.authority();
             let user = wanted.upstream.user().unwrap_or_default().to_owned();
-            if !kept.get(&account).is_some_and(|entry| entry.stands(wanted)) {
+            let before = kept.get(&account);
+            if !before.is_some_and(|entry| entry.stands(wanted)) {
+                let same = before.and_then(Entry::password);
                 let answer = match &wanted.password {
                     Some(password) => Ok(Some(Arc::new(password.clone()))),
                     None => keychain
                         .get(&user, &authority)
                         .await
-                        .map(|password| password.map(Arc::new))
+                        .map(|password| password.map(|password| kept_or_new(same, password)))
                         .map_err(|error| error.problem()),
                 };
                 let entry = Entry {
                     authority: authority.clone(),
                     asked: Instant::now(),
                     answer,
+                    stale: false,
                 };
                 kept.insert(account.clone(), entry);
             }
@@ -73,6 +78,13 @@ impl Passwords {
         kept.retain(|_, entry| entry.authority != authority);
     }
 
+    /// The keychain is asked again for every upstream; what it says as before is no news to the
+    /// engine.
+    pub(super) async fn look_again(&self) {
+        let mut kept = self.0.lock().await;
+        kept.values_mut().for_each(|entry| entry.stale = true);
+    }
+
     /// Why a keychain gave no password.
     pub(super) async fn notices(&self) -> Vec<Problem> {
         let kept = self.0.lock().await;
@@ -82,12 +94,24 @@ impl Passwords {
     }
 }
 
+fn kept_or_new(kept: Option<Arc<SecretString>>, password: SecretString) -> Arc<SecretString> {
+    match kept {
+        Some(kept) if kept.expose_secret() == password.expose_secret() => kept,
+        _ => Arc::new(password),
+    }
+}
+
 impl Entry {
+    fn password(&self) -> Option<Arc<SecretString>> {
+        self.answer.as_ref().ok().cloned().flatten()
+    }
+
     /// Whether the answer holds still. One allocation stands for one password: the engine tries the
     /// same one never twice, and is told of a new one only when it is new.
     fn stands(&self, wanted: &WantedCredentials) -> bool {
         match (&self.answer, &wanted.password) {
             (Ok(Some(kept)), Some(said)) => kept.expose_secret() == said.expose_secret(),
+            (_, None) if self.stale => false,
             (Ok(Some(_)), None) => true,
             (Ok(None) | Err(_), Some(_)) => false,
             (Ok(None) | Err(_), None) => self.asked.elapsed() < ASK_AGAIN,

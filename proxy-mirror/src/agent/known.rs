@@ -19,6 +19,12 @@ use crate::world::Relay;
 /// Between emptying a file and filling it, an editor takes no longer.
 const BEING_WRITTEN: Duration = Duration::from_millis(100);
 
+/// A look at everything waits no longer for Docker and WSL: a new route must be in force within a
+/// second, whatever they do.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// Before anything is known of them there is nothing else to go by.
+const FIRST_PATIENCE: Duration = Duration::from_secs(3);
+
 /// One look at everything.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
@@ -30,6 +36,8 @@ pub(super) struct Known {
     pub(super) sources: Vec<SourceFacts>,
     /// The machine's container networks, as last heard of.
     pub(super) networks: Vec<Network>,
+    /// This machine's addresses by which WSL distros reach the relay, as last heard of.
+    distros: Vec<IpAddr>,
     /// The relay's addresses.
     pub(super) relay: Relay,
     /// What follows.
@@ -43,14 +51,24 @@ impl Known {
         sources: Arc<Vec<Box<dyn Source>>>,
         before: Option<Arc<Self>>,
     ) -> Self {
-        let networks = match targets::networks().await {
-            Some(networks) => networks,
-            // Docker restarts now and then; its bridges and containers outlive that.
-            None => before
-                .as_ref()
-                .map_or_else(Vec::new, |before| before.networks.clone()),
+        // Docker restarts now and then, and its bridges and containers outlive that: what was heard
+        // before holds where it takes long.
+        let patience = match before {
+            Some(_) => PATIENCE,
+            None => FIRST_PATIENCE,
         };
-        let distros = target::distro_addresses().await;
+        let (networks, distros) = tokio::join!(
+            tokio::time::timeout(patience, targets::networks()),
+            tokio::time::timeout(patience, target::distro_addresses()),
+        );
+        let networks = networks.ok().flatten().unwrap_or_else(|| {
+            let before = before.as_ref();
+            before.map_or_else(Vec::new, |before| before.networks.clone())
+        });
+        let distros = distros.unwrap_or_else(|_elapsed| {
+            let before = before.as_ref();
+            before.map_or_else(Vec::new, |before| before.distros.clone())
+        });
         let file = places.settings.clone();
         let earlier = before.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -80,7 +98,7 @@ impl Known {
                 (before, Some(error.problem()))
             }
         };
-        Self::decide(settings, settings_problem, sources, networks, &distros)
+        Self::decide(settings, settings_problem, sources, networks, distros)
     }
 
     fn decide(
@@ -88,7 +106,7 @@ impl Known {
         settings_problem: Option<Problem>,
         mut sources: Vec<SourceFacts>,
         networks: Vec<Network>,
-        distros: &[IpAddr],
+        distros: Vec<IpAddr>,
     ) -> Self {
         log_in(&mut sources, &settings);
         let relay = targets::relay(settings.relay.port, &networks);
@@ -96,7 +114,7 @@ impl Known {
             settings: &settings,
             sources: &sources,
             networks: &clusters::container_networks(&networks),
-            distros,
+            distros: &distros,
             relay,
         });
         Self {
@@ -104,9 +122,37 @@ impl Known {
             settings_problem,
             sources,
             networks,
+            distros,
             relay,
             decision,
         }
+    }
+
+    /// What is new since `before`, for the log: no values, which may hold secrets.
+    pub(super) fn news(&self, before: Option<&Self>) -> Vec<String> {
+        let Some(before) = before else {
+            return vec!["start".to_owned()];
+        };
+        let mut news = Vec::new();
+        if self.settings != before.settings {
+            news.push("settings.toml".to_owned());
+        }
+        let said = |facts: &SourceFacts| {
+            let reading = facts.reading.as_ref();
+            reading.map(|reading| (reading.origin.english.clone(), reading.says.clone()))
+        };
+        for (rank, facts) in self.sources.iter().enumerate() {
+            let (now, before) = (said(facts), before.sources.get(rank).and_then(said));
+            if now != before
+                && let Some((origin, _)) = now.or(before)
+            {
+                news.push(origin);
+            }
+        }
+        if self.networks != before.networks || self.distros != before.distros {
+            news.push("networks of containers or distros".to_owned());
+        }
+        news
     }
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use proxy_engine::control::{GuestNames, InterceptionState};
+use proxy_engine::route::Destination;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::engine_link::Report;
 use super::known::Known;
 use crate::change::{self, Asking, ChangeError, Desks, PlannedChanges, Step};
-use crate::control::{PlanStep, Problem, TargetView, Undone};
+use crate::control::{PlanStep, Problem, TargetView, Undone, WorldWay};
 use crate::engine_service;
 use crate::places::Places;
 use crate::target::{self, Context, Daemon, Target, clusters, guests};
@@ -60,6 +61,17 @@ pub(super) fn relay(port: u16, networks: &[clusters::Network]) -> Relay {
 pub(super) async fn ask(places: &Places, known: &Known, report: &Report) -> Vec<TargetView> {
     let (context, targets) = all(places, known, report).await;
     target::views(&context, &targets).await
+}
+
+/// What each world's programs would do with a destination.
+pub(super) async fn ways(
+    places: &Places,
+    known: &Known,
+    report: &Report,
+    to: &Destination,
+) -> Vec<WorldWay> {
+    let (_context, targets) = all(places, known, report).await;
+    target::ways(&targets, to).await
 }
 
 /// What would have to be done.

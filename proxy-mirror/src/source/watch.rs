@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 
 use super::Source;
 
-/// Changes that follow each other within this time are one.
-const COALESCE: Duration = Duration::from_millis(200);
+/// A file is rarely changed by one event: those that follow each other within this time are one.
+const COALESCE: Duration = Duration::from_millis(50);
 
 /// Where nothing tells of changes (a network file system, a desktop without signals), they are
 /// looked for this often.

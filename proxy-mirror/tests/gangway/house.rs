@@ -53,6 +53,10 @@ impl House {
         self.session.runtime_dir().join("gangway/agent.sock")
     }
 
+    pub(crate) fn home(&self) -> &Path {
+        self.session.home()
+    }
+
     pub(crate) fn settings_file(&self) -> PathBuf {
         self.session.config_home().join("gangway/settings.toml")
     }
