@@ -16,7 +16,7 @@ mod upstream;
 mod way;
 
 pub use access::Access;
-pub use bypass::{Bypass, BypassError, BypassRule};
+pub use bypass::{Bypass, BypassError, BypassRule, Glob};
 pub use chain::{Chain, ChainTo, EngineAddress, EngineAddressError};
 pub use credential_users::{CredentialUsers, CredentialUsersError};
 pub use credentials::{CredentialsError, read_credentials};

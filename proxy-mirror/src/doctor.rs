@@ -1,5 +1,9 @@
 //! Checks that say which value is in force at each layer, and why.
 
 mod explain;
+mod given;
+mod try_out;
 
-pub use explain::{ExplainError, explain};
+pub use explain::{ExplainError, destination, explain};
+pub use given::{Given, GivenError};
+pub use try_out::try_out;

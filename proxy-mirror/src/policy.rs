@@ -70,6 +70,8 @@ pub struct Decision {
     /// Number of bypass entries at the front of [`Policy::bypass`] that came from the source; the
     /// others came from the settings.
     pub bypass_of_source: usize,
+    /// Where the others were said.
+    pub bypass_origin: Said,
     /// Credentials that the upstreams ask for.
     pub wanted: Vec<WantedCredentials>,
     /// What could not be carried over, and sources that could not be read.

@@ -1,9 +1,9 @@
 //! Where proxy settings are read: kept apart, ranked, never blended.
 
-mod bypass;
 mod env;
 mod file;
 mod firefox;
+mod lost;
 mod manual;
 mod system;
 mod watch;
@@ -17,6 +17,7 @@ use crate::places::Places;
 
 pub use env::Environment;
 pub use firefox::Firefox;
+pub use lost::Lost;
 pub use manual::Manual;
 pub(crate) use manual::reading as of_settings;
 pub use system::System;
@@ -65,8 +66,8 @@ pub enum Says {
         upstream: Upstream,
         /// Directly dialled.
         bypass: Bypass,
-        /// Bypass entries, or second proxies, that could not be carried over; each one sentence.
-        lost: Vec<String>,
+        /// What could not be carried over.
+        lost: Vec<Lost>,
     },
     /// A PAC file decides.
     Pac {

@@ -13,13 +13,15 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, join_all};
 use proxy_engine::config::Policy;
 use proxy_engine::control::InterceptionState;
+use proxy_engine::route::Destination;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bypass::Dialect;
 use crate::change::host::Machine;
 use crate::change::plan::Proposal;
 use crate::change::{Change, ChangeError, Desks, PlannedChanges};
-use crate::control::{EngineRuns, Said, TargetView};
+use crate::control::{EngineRuns, Problem, Said, TargetView, WayKind};
 use crate::settings::Settings;
 use crate::world::Relay;
 
@@ -31,12 +33,14 @@ mod docker_daemon;
 mod docker_events;
 pub mod guests;
 mod profile;
+mod way;
 mod wsl;
 
 pub use daemon::{Daemon, DaemonError, DaemonSays};
 pub use desired::Proxies;
 pub use docker_cli::DockerCli;
 pub use docker_daemon::{DockerDaemon, Overruled};
+pub use way::{Told, ways};
 
 /// Stable name of a target: `docker-daemon`, `docker-cli`, `clusters`, `wsl:Ubuntu/docker-daemon`.
 #[derive(
@@ -151,6 +155,22 @@ pub trait Target: Send + Sync {
     /// The state that it is in without: untouched, or blocked by what is missing.
     fn desired(&self) -> Result<Proxies, TargetState>;
 
+    /// The dialect that its exceptions are read in.
+    fn dialect(&self) -> Dialect {
+        Dialect::Docker
+    }
+
+    /// What its exceptions would mean that they do not mean here.
+    fn notes(&self) -> Vec<Problem>;
+
+    /// What it is told now.
+    fn told<'a>(&'a self, now: &'a Here) -> BoxFuture<'a, Told> {
+        Box::pin(way::told(self, now))
+    }
+
+    /// What its programs would do with a destination.
+    fn way<'a>(&'a self, now: &'a Here, to: &'a Destination) -> BoxFuture<'a, (WayKind, Said)>;
+
     /// The changes from now to desired. Those that are in the files already fall out later.
     fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change>;
 
@@ -188,6 +208,7 @@ async fn view(context: &Context, target: &dyn Target) -> TargetView {
         version: None,
         files: Vec::new(),
         desired: None,
+        notes: Vec::new(),
         state: TargetState::Untouched,
     };
     let here = match detected {
@@ -212,6 +233,7 @@ async fn view(context: &Context, target: &dyn Target) -> TargetView {
     view.state = match target.desired() {
         Ok(desired) => {
             view.desired = Some(desired.proxy.clone());
+            view.notes = target.notes();
             target.verify(&here, &desired).await
         }
         Err(state) => state,
@@ -223,11 +245,13 @@ async fn view(context: &Context, target: &dyn Target) -> TargetView {
 /// understood is refused, and the others are planned. Reads, and writes nothing.
 pub async fn plan(context: &Context, targets: &[Box<dyn Target>]) -> PlannedChanges {
     let mut proposals = Vec::new();
+    let mut notes = Vec::new();
     for target in targets
         .iter()
         .filter(|target| !context.leaves_alone(&target.id()))
     {
         if let (Ok(desired), Detected::Here(here)) = (target.desired(), target.detect().await) {
+            notes.extend(target.notes());
             proposals.push(Proposal {
                 target: target.id(),
                 machine: target.machine(),
@@ -236,7 +260,9 @@ pub async fn plan(context: &Context, targets: &[Box<dyn Target>]) -> PlannedChan
         }
     }
     let desks = context.desks.clone();
-    off_thread(move || crate::change::plan::build(&desks, proposals)).await
+    let mut planned = off_thread(move || crate::change::plan::build(&desks, proposals)).await;
+    planned.view.notes = notes;
+    planned
 }
 
 /// The docker CLI's file: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.

@@ -94,6 +94,7 @@ pub fn build(desks: &Desks, proposals: Vec<Proposal>) -> PlannedChanges {
                 problem: error.problem(),
             })
             .collect(),
+        notes: Vec::new(),
         diff: diffs,
         needs_root,
     };

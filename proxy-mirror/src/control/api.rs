@@ -167,6 +167,8 @@ pub struct TargetView {
     pub files: Vec<String>,
     /// What it should be told: `http://127.0.0.1:3182`.
     pub desired: Option<String>,
+    /// Exceptions that mean less or more there than they do here.
+    pub notes: Vec<Problem>,
     /// Whether that is so.
     #[serde(flatten)]
     pub state: TargetState,
@@ -181,6 +183,8 @@ pub struct Plan {
     pub steps: Vec<PlanStep>,
     /// Targets for which there is no step, because a file of theirs cannot be changed.
     pub refused: Vec<RefusedTarget>,
+    /// Exceptions that would mean less or more in a target than they do here.
+    pub notes: Vec<Problem>,
     /// All files of all steps as one unified diff that `patch -p1 -d /` accepts.
     pub diff: String,
     /// Whether a step needs root and the agent is not.
@@ -258,6 +262,58 @@ pub struct Explanation {
     pub source: Said,
     /// Name of the credentials that would be used: `user@host:port`.
     pub credentials: Option<String>,
+    /// What each world would do with it; empty for a policy that is not in force.
+    pub worlds: Vec<WorldWay>,
+    /// What happened when it was tried; `None` where that was not asked for.
+    pub tried: Option<Tried>,
+}
+
+/// What a world's programs would do with a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WorldWay {
+    /// The target that tells them: `docker-daemon`, `docker-cli`, `clusters`, `wsl:Ubuntu/profile`.
+    pub target: TargetId,
+    /// For people: `Docker daemon`.
+    pub title: String,
+    /// In one word.
+    pub way: WayKind,
+    /// In one sentence, with the setting that decides.
+    pub says: Said,
+}
+
+/// The way that a world's programs take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WayKind {
+    /// They ask the engine, which takes the route that was explained.
+    Relay,
+    /// They know no proxy, and the engine intercepts them: the same route.
+    Intercepted,
+    /// They dial it themselves.
+    Direct,
+    /// They ask a proxy that is not Gangway.
+    Other,
+    /// There are none on this machine.
+    Absent,
+    /// What they are told could not be asked.
+    NotKnown,
+}
+
+/// A try through the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tried {
+    /// The engine's address that was asked.
+    pub relay: String,
+    /// Whether the destination was reached: a tunnel stands, or it answered.
+    pub reached: bool,
+    /// The HTTP status; `None` where there was no answer.
+    pub status: Option<u16>,
+    /// Milliseconds until the engine took the connection.
+    pub connected_ms: Option<u64>,
+    /// Milliseconds from there to the answer.
+    pub answered_ms: Option<u64>,
+    /// What happened, in one sentence.
+    pub says: Said,
 }
 
 /// The way a URL would go.

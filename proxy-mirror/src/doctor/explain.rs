@@ -1,6 +1,6 @@
 //! What would happen to one URL, and because of which rule.
 
-mod url;
+pub(super) mod url;
 
 use std::net::SocketAddr;
 
@@ -55,7 +55,17 @@ pub fn explain(url: &str, decision: &Decision) -> Result<Explanation, ExplainErr
             .as_ref()
             .and_then(|upstream| credentials(upstream, decision)),
         upstream: upstream.as_ref().map(ToString::to_string),
+        worlds: Vec::new(),
+        tried: None,
     })
+}
+
+/// Where `url` leads.
+///
+/// # Errors
+/// As [`explain`].
+pub fn destination(url: &str) -> Result<Destination, ExplainError> {
+    Ok(Target::parse(url)?.to)
 }
 
 /// Why the destination is dialled directly whatever the default route is.
@@ -111,7 +121,7 @@ fn said_by(rule: &DirectRule, to: &Destination, decision: &Decision) -> Said {
     };
     match named {
         Some(_) => decision.origin.clone(),
-        None => Said::verbatim("settings.toml: bypass"),
+        None => decision.bypass_origin.clone(),
     }
 }
 

@@ -29,8 +29,14 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     };
     let mut bypass = Bypass(source_bypass.to_vec());
     for rule in &facts.settings.bypass.0 {
-        if !bypass.0.contains(rule) {
-            bypass.0.push(rule.clone());
+        if let Err(error) = bypass.add(rule.clone()) {
+            let what = format!("`{rule}` is not followed: {error}");
+            let lost = source::Lost::Other(what);
+            notices.push(lost.problem(&"settings.toml: bypass"));
+            if rule.is_except() {
+                // What it leaves out must not go directly because there is no room to say so.
+                bypass = Bypass::default();
+            }
         }
     }
     let policy = policy(facts, &follows, bypass);
@@ -42,6 +48,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         origin: follows.origin,
         cause: follows.cause,
         bypass_of_source: source_bypass.len(),
+        bypass_origin: Said::verbatim("settings.toml: bypass"),
         notices,
         policy,
     }
@@ -327,11 +334,7 @@ fn notices(sources: &[SourceFacts], followed: Option<&Reading>, mode: Mode) -> V
         ..
     }) = followed
     {
-        notices.extend(lost.iter().map(|what| {
-            Problem::new("not_carried_over", format!("{origin}: {what}"))
-                .with("origin", origin)
-                .with("what", what)
-        }));
+        notices.extend(lost.iter().map(|lost| lost.problem(origin)));
     }
     notices
 }

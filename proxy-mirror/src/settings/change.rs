@@ -108,9 +108,9 @@ fn bypass(entries: &[String]) -> Result<Bypass, SettingsError> {
             .map_err(|error: proxy_engine::config::BypassError| {
                 refused("bypass", error.to_string())
             })?;
-        if !bypass.0.contains(&rule) {
-            bypass.0.push(rule);
-        }
+        bypass
+            .add(rule)
+            .map_err(|error| refused("bypass", error.to_string()))?;
     }
     Ok(bypass)
 }

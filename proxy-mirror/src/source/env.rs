@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use proxy_engine::config::{Upstream, UpstreamError};
 
-use super::{Reading, Says, Source, SourceError, SourceId, bypass};
+use super::{Lost, Reading, Says, Source, SourceError, SourceId};
+use crate::bypass;
 use crate::control::Said;
 
 const PROXY: [&str; 6] = [
@@ -89,13 +90,14 @@ impl Source for Environment {
             }
             Err(error) => return Err(failed(error.to_string())),
         };
-        let mut lost = Vec::new();
+        let mut lost: Vec<Lost> = Vec::new();
         for (other, value) in &self.proxies[1..] {
             // The value may hold a password: it is compared, never shown.
             let same = Upstream::parse_with_credentials(value)
                 .is_ok_and(|(other, _)| other.authority() == upstream.authority());
             if !same {
-                lost.push(format!("{other} names another proxy; {name} is followed"));
+                let what = format!("{other} names another proxy; {name} is followed");
+                lost.push(what.into());
             }
         }
         let mut origin = (*name).to_owned();
@@ -103,7 +105,9 @@ impl Source for Environment {
             None => proxy_engine::config::Bypass::default(),
             Some((exceptions, entries)) => {
                 origin = format!("{name}, {exceptions}");
-                bypass::translate(bypass::entries(entries), &mut lost)
+                let read = bypass::read_env(entries);
+                lost.extend(read.notes.into_iter().map(Lost::from));
+                read.bypass
             }
         };
         Ok(Reading {

@@ -17,10 +17,11 @@ mod profiles;
 
 use std::path::{Path, PathBuf};
 
-use proxy_engine::config::Upstream;
+use proxy_engine::config::{Bypass, Upstream};
 
 use self::prefs::Prefs;
-use super::{Reading, Says, Source, SourceError, SourceId, bypass};
+use super::{Lost, Reading, Says, Source, SourceError, SourceId};
+use crate::bypass::Dialect;
 use crate::control::Said;
 use crate::places::Places;
 
@@ -171,7 +172,7 @@ fn says(prefs: &Prefs) -> Result<Reading, SourceError> {
 }
 
 fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
-    let mut lost = Vec::new();
+    let mut lost: Vec<Lost> = Vec::new();
     let http = endpoint(prefs, "http")?;
     let shared = prefs
         .flag("network.proxy.share_proxy_settings")?
@@ -185,21 +186,21 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
     let chosen = match (https, http) {
         (Some(https), http) => {
             if http.is_some_and(|http| http.0 != https.0) {
-                lost.push(
-                    "the proxy for HTTP is another one; that for HTTPS is followed".to_owned(),
-                );
+                lost.push("the proxy for HTTP is another one; that for HTTPS is followed".into());
             }
             https
         }
         (None, Some(http)) => {
-            lost.push("no proxy is set for HTTPS; that for HTTP serves both".to_owned());
+            lost.push("no proxy is set for HTTPS; that for HTTP serves both".into());
             http
         }
         (None, None) => return without_http(prefs, origin),
     };
     let exceptions = prefs.text("network.proxy.no_proxies_on")?;
-    let bypass = exceptions.map_or_else(Default::default, |(list, _)| {
-        bypass::translate(bypass::entries(&list), &mut lost)
+    let bypass = exceptions.map_or_else(Bypass::default, |(list, _)| {
+        let read = Dialect::Firefox.read(&list);
+        lost.extend(read.notes.into_iter().map(Lost::from));
+        read.bypass
     });
     let (upstream, origin) = chosen;
     Ok(Reading {

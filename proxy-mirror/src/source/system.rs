@@ -5,13 +5,14 @@
 
 use std::path::PathBuf;
 
-use proxy_engine::config::{Bypass, BypassRule, Upstream};
+use proxy_engine::config::{BypassRule, Upstream};
 use proxy_watch::{
     BypassRules, Host, HostPattern, ProxyConfigSource, ProxyEndpoint, ProxyMode, ProxyScheme,
     Scheme,
 };
 
-use super::{Reading, Says, Source, SourceError, SourceId, bypass};
+use super::{Lost, Reading, Says, Source, SourceError, SourceId};
+use crate::bypass::Understood;
 use crate::control::Said;
 
 /// The desktop's settings.
@@ -110,7 +111,7 @@ fn origin(store: ProxyConfigSource) -> &'static str {
 
 /// What static settings say, and the password beside the proxy.
 fn manual(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), String> {
-    let mut lost = Vec::new();
+    let mut lost: Vec<Lost> = Vec::new();
     let http = mode
         .entry_for(Scheme::Http)
         .and_then(|entry| entry.endpoint());
@@ -120,14 +121,12 @@ fn manual(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), Str
     let (kind, endpoint) = match (https, http) {
         (Some(https), http) => {
             if http.is_some_and(|http| http.authority() != https.authority()) {
-                lost.push(
-                    "the proxy for HTTP is another one; that for HTTPS is followed".to_owned(),
-                );
+                lost.push("the proxy for HTTP is another one; that for HTTPS is followed".into());
             }
             (Scheme::Https, https)
         }
         (None, Some(http)) => {
-            lost.push("no proxy is set for HTTPS; that for HTTP serves both".to_owned());
+            lost.push("no proxy is set for HTTPS; that for HTTP serves both".into());
             (Scheme::Http, http)
         }
         (None, None) => return without_http(mode),
@@ -140,13 +139,12 @@ fn manual(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), Str
         return Ok((unusable(spoken, endpoint), None));
     }
     let (upstream, password) = upstream(endpoint)?;
-    let bypass = mode
-        .bypass()
-        .map_or_else(Bypass::default, |rules| translate(rules, &mut lost));
+    let read = mode.bypass().map(translate).unwrap_or_default();
+    lost.extend(read.notes.into_iter().map(Lost::from));
     Ok((
         Says::Proxy {
             upstream,
-            bypass,
+            bypass: read.bypass,
             lost,
         },
         password,
@@ -194,69 +192,76 @@ fn upstream(endpoint: &ProxyEndpoint) -> Result<(Upstream, Option<secrecy::Secre
     ))
 }
 
-fn translate(rules: &BypassRules, lost: &mut Vec<String>) -> Bypass {
-    if rules.reversed_exceptions {
-        lost.push(
-            "the list names the only destinations for the proxy; all go to the proxy instead"
-                .to_owned(),
-        );
-        return Bypass::default();
-    }
+/// The list as its own program reads it: the crate knows whose it is.
+fn translate(rules: &BypassRules) -> Understood {
+    let mut read = Understood::default();
     for rejected in &rules.rejected {
-        lost.push(format!(
-            "the entry `{}` cannot be carried over",
-            rejected.redacted_input().escape_debug()
-        ));
+        read.add_unknown(rejected.redacted_input());
     }
-    let mut translated = Bypass::default();
+    // In a reversed list, what was not understood might be what must not go directly.
+    let reversed = rules.reversed_exceptions;
+    if reversed && !rules.rejected.is_empty() {
+        return read;
+    }
+    if reversed {
+        read.add(BypassRule::All);
+    }
+    if rules.exclude_simple_hostnames {
+        read.add(BypassRule::PlainNames);
+    }
     for pattern in &rules.patterns {
-        match rule(pattern, lost) {
-            Some(rule) if translated.0.contains(&rule) => {}
-            Some(rule) => translated.0.push(rule),
-            None => {}
+        match rule(pattern) {
+            Some(rule) if reversed => read.add(BypassRule::Except(Box::new(rule))),
+            Some(rule) => read.add(rule),
+            None if *pattern == HostPattern::SubtractImplicit => {
+                read.add_loopback(&pattern.to_string());
+            }
+            None if reversed => {
+                let mut nothing = Understood::default();
+                nothing.add_unknown(&pattern.to_string());
+                return nothing;
+            }
+            None => read.add_unknown(&pattern.to_string()),
         }
     }
-    translated
+    read
 }
 
-fn rule(pattern: &HostPattern, lost: &mut Vec<String>) -> Option<BypassRule> {
+fn rule(pattern: &HostPattern) -> Option<BypassRule> {
     let name = |text: &str| text.trim_start_matches('.').to_ascii_lowercase();
+    let checked = |rule: BypassRule| rule.to_string().parse().ok();
     match pattern {
         HostPattern::All => Some(BypassRule::All),
+        HostPattern::Local => Some(BypassRule::PlainNames),
         HostPattern::Cidr(network) => Some(BypassRule::Network(network.trunc())),
-        HostPattern::Exact { host, port } => Some(match host {
-            Host::Ipv4(ip) => BypassRule::Address {
+        HostPattern::Exact { host, port } => match host {
+            Host::Ipv4(ip) => Some(BypassRule::Address {
                 ip: (*ip).into(),
                 port: *port,
-            },
-            Host::Ipv6(ip) => BypassRule::Address {
+            }),
+            Host::Ipv6(ip) => Some(BypassRule::Address {
                 ip: (*ip).into(),
                 port: *port,
-            },
-            Host::Domain(host) => {
-                lost.push(format!("`{host}` covers the names below it too"));
-                BypassRule::Domain {
-                    name: name(host),
-                    port: *port,
-                }
-            }
-        }),
+            }),
+            Host::Domain(host) => checked(BypassRule::Host {
+                name: name(host),
+                port: *port,
+            }),
+        },
         HostPattern::Domain {
             suffix,
             match_self: true,
             port,
-        } => Some(BypassRule::Domain {
+        } => checked(BypassRule::Domain {
             name: name(suffix),
             port: *port,
         }),
-        HostPattern::Domain { suffix, port, .. } => Some(BypassRule::Subdomains {
+        HostPattern::Domain { suffix, port, .. } => checked(BypassRule::Subdomains {
             name: name(suffix),
             port: *port,
         }),
-        // The rest has no word of its own here: the text is tried, else it is said to be lost.
-        other => bypass::translate([other.to_string().as_str()], lost)
-            .0
-            .pop(),
+        // A pattern, which is written as ours are.
+        other => other.to_string().parse().ok(),
     }
 }
 

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use proxy_engine::config::DefaultRoute;
 
 use super::{Context, TargetState};
-use crate::control::{EngineRuns, Said};
+use crate::bypass::Dialect;
+use crate::control::{EngineRuns, Problem, Said};
 use crate::settings::Style;
 
 /// Proxy settings, as every target has them in one form or another.
@@ -34,12 +35,23 @@ const PRIVATE: &str = "localhost,127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.16
 169.254.0.0/16,100.64.0.0/10,fc00::/7,fe80::/10";
 
 impl Context {
-    /// What a target in `world` should be told.
-    pub(super) fn proxies(&self, world: World) -> Result<Proxies, TargetState> {
+    /// What a target in `world` should be told, with its exceptions in this dialect.
+    pub(super) fn proxies(&self, world: World, dialect: Dialect) -> Result<Proxies, TargetState> {
         match self.settings.style {
             Style::Relay => self.relay_for(world),
-            Style::Mirror => self.upstream_for(world),
+            Style::Mirror => self.upstream_for(world, dialect),
         }
+    }
+
+    /// What the exceptions mean there that they do not mean here. The relay is told everything, and
+    /// follows the list itself.
+    pub(super) fn notes(&self, dialect: Dialect, title: &str) -> Vec<Problem> {
+        let written = match (self.settings.style, &self.policy.default) {
+            (Style::Mirror, DefaultRoute::Upstreams { .. }) => dialect.write(&self.policy.bypass),
+            _ => return Vec::new(),
+        };
+        let notes = written.notes.iter();
+        notes.map(|note| note.problem(&title)).collect()
     }
 
     /// The relay's address never changes, and neither does this list: the engine knows the bypass
@@ -62,7 +74,7 @@ impl Context {
         })
     }
 
-    fn upstream_for(&self, world: World) -> Result<Proxies, TargetState> {
+    fn upstream_for(&self, world: World, dialect: Dialect) -> Result<Proxies, TargetState> {
         let upstream = match &self.policy.default {
             DefaultRoute::Upstreams { upstreams } => upstreams.first(),
             DefaultRoute::Direct => None,
@@ -92,11 +104,11 @@ impl Context {
                 reason: Said::new("said_mirrors_no_loopback", &[("upstream", upstream)]),
             });
         }
-        let bypass = self.policy.bypass.to_string();
-        let no_proxy = if bypass.is_empty() {
-            PRIVATE.to_owned()
-        } else {
-            format!("{PRIVATE},{bypass}")
+        let no_proxy = match dialect.write(&self.policy.bypass).text.as_str() {
+            "" => PRIVATE.to_owned(),
+            // Most programs take it for everything only where it stands alone.
+            "*" => "*".to_owned(),
+            list => format!("{PRIVATE},{list}"),
         };
         Ok(Proxies {
             proxy: upstream.to_string(),

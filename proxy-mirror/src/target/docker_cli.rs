@@ -3,19 +3,22 @@
 //! `proxies.default` of its `config.json` becomes variables of `docker run` and arguments of
 //! `docker build` (docs.docker.com/engine/cli/proxy). Entries for other daemons stay as they are.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use proxy_engine::route::Destination;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::desired::World;
-use super::{Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say};
+use super::{Context, Detected, Here, Proxies, Target, TargetId, TargetState, Told, files_say};
 use crate::change::host::{Host, Machine};
 use crate::change::{Change, FileId};
-use crate::control::Said;
+use crate::control::{Problem, Said, WayKind};
 use crate::settings::Style;
 
 /// A relay on this machine answers in milliseconds.
@@ -73,6 +76,48 @@ impl DockerCli {
     }
 }
 
+/// `config.json`, as far as it is asked here.
+#[derive(Default, Deserialize)]
+struct Config {
+    #[serde(default)]
+    proxies: HashMap<String, Given>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Given {
+    #[serde(rename = "httpProxy")]
+    http: String,
+    #[serde(rename = "httpsProxy")]
+    https: String,
+    #[serde(rename = "noProxy")]
+    exceptions: String,
+}
+
+impl DockerCli {
+    /// What its file gives to new containers, whoever wrote it.
+    async fn in_file(&self) -> Told {
+        let file = self.file.clone();
+        let read = super::off_thread(move || match std::fs::read(&file) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| error.to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
+            Err(error) => Err(error.to_string()),
+        });
+        let given = match read.await {
+            Ok(mut config) => config.proxies.remove("default").unwrap_or_default(),
+            Err(error) => return Told::NotKnown(Said::verbatim(error)),
+        };
+        let both = [given.https, given.http];
+        match both.into_iter().find(|proxy| !proxy.is_empty()) {
+            Some(proxy) => Told::Proxies(Proxies {
+                proxy,
+                no_proxy: given.exceptions,
+            }),
+            None => Told::Nothing,
+        }
+    }
+}
+
 impl Target for DockerCli {
     fn id(&self) -> TargetId {
         self.id.clone()
@@ -103,7 +148,28 @@ impl Target for DockerCli {
         let world = self.world.ok_or_else(|| TargetState::Blocked {
             reason: Said::new("said_mirrored_networking", &[]),
         })?;
-        self.context.proxies(world)
+        self.context.proxies(world, self.dialect())
+    }
+
+    fn notes(&self) -> Vec<Problem> {
+        self.context.notes(self.dialect(), &self.title)
+    }
+
+    fn told<'a>(&'a self, now: &'a Here) -> BoxFuture<'a, Told> {
+        Box::pin(async move {
+            match self.machine {
+                Machine::Local => self.in_file().await,
+                Machine::Wsl(_) => super::way::told(self, now).await,
+            }
+        })
+    }
+
+    fn way<'a>(&'a self, now: &'a Here, to: &'a Destination) -> BoxFuture<'a, (WayKind, Said)> {
+        Box::pin(async move {
+            let told = self.told(now).await;
+            let ours = self.desired().ok();
+            self.context.way(told, ours.as_ref(), self.dialect(), to)
+        })
     }
 
     fn plan(&self, _: &Here, desired: &Proxies) -> Vec<Change> {

@@ -9,15 +9,18 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use proxy_engine::route::Destination;
 use serde_json::Value;
 
 use super::desired::World;
 use super::{
-    Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState, files_say,
+    Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState, Told,
+    files_say,
 };
+use crate::bypass::Dialect;
 use crate::change::host::{Command, Host, Machine, Output};
 use crate::change::{Change, FileId, UnitId};
-use crate::control::Said;
+use crate::control::{Problem, Said, WayKind};
 
 pub use overruled::Overruled;
 
@@ -133,7 +136,28 @@ impl Target for DockerDaemon {
 
     fn desired(&self) -> Result<Proxies, TargetState> {
         self.context.needs_service()?;
-        self.context.proxies(self.world)
+        self.context.proxies(self.world, self.dialect())
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Go
+    }
+
+    fn notes(&self) -> Vec<Problem> {
+        self.context.notes(self.dialect(), &self.title)
+    }
+
+    fn told<'a>(&'a self, now: &'a Here) -> BoxFuture<'a, Told> {
+        let told = now.in_force.clone().map_or(Told::Nothing, Told::Proxies);
+        Box::pin(async { told })
+    }
+
+    fn way<'a>(&'a self, now: &'a Here, to: &'a Destination) -> BoxFuture<'a, (WayKind, Said)> {
+        Box::pin(async move {
+            let told = self.told(now).await;
+            let ours = self.desired().ok();
+            self.context.way(told, ours.as_ref(), self.dialect(), to)
+        })
     }
 
     fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change> {

@@ -4,12 +4,13 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use proxy_engine::route::Destination;
 
 use super::desired::World;
 use super::{Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say};
 use crate::change::host::{Host, Machine};
 use crate::change::{Change, FileId};
-use crate::control::Said;
+use crate::control::{Problem, Said, WayKind};
 
 /// The log-in shells of one distro.
 pub(super) struct Profile {
@@ -59,7 +60,19 @@ impl Target for Profile {
     }
 
     fn desired(&self) -> Result<Proxies, TargetState> {
-        self.context.proxies(self.world)
+        self.context.proxies(self.world, self.dialect())
+    }
+
+    fn notes(&self) -> Vec<Problem> {
+        self.context.notes(self.dialect(), &self.title())
+    }
+
+    fn way<'a>(&'a self, now: &'a Here, to: &'a Destination) -> BoxFuture<'a, (WayKind, Said)> {
+        Box::pin(async move {
+            let told = self.told(now).await;
+            let ours = self.desired().ok();
+            self.context.way(told, ours.as_ref(), self.dialect(), to)
+        })
     }
 
     fn plan(&self, _: &Here, desired: &Proxies) -> Vec<Change> {

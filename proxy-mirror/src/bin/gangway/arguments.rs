@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand, ValueEnum};
+use proxy_mirror::bypass::Dialect;
 use proxy_mirror::settings::{Mode, Style};
 
 /// One proxy address for Docker, WSL2 and clusters; what stands behind it changes live.
@@ -32,6 +33,25 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 another agent runs, 4 something is not in force
 (status), 130 interrupted.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// URL, or host and port
+    pub(crate) url: String,
+    /// Ask for it through the engine, and say what happened
+    #[arg(long = "try", conflicts_with_all = ["upstream", "bypass"])]
+    pub(crate) try_out: bool,
+    /// Answer for this proxy, not for what is set; several are tried in order
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Vec<String>,
+    /// Answer for this list of exceptions, not for what is set
+    #[arg(long, value_name = "LIST")]
+    pub(crate) bypass: Option<String>,
+    /// How --bypass is written: gangway, windows, macos, gnome, kde, kde-reversed, firefox, chrome,
+    /// go, curl or docker
+    #[arg(long, value_name = "DIALECT", requires = "bypass", default_value_t = Dialect::Gangway)]
+    pub(crate) dialect: Dialect,
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -79,11 +99,11 @@ Examples:
     #[command(after_help = "\
 Examples:
   gangway explain https://registry.example.com/v2/
-  gangway explain 10.1.2.3:8080")]
-    Explain {
-        /// URL, or host and port
-        url: String,
-    },
+  gangway explain 10.1.2.3:8080
+  gangway explain https://example.com/ --try
+  gangway explain https://a.example.com/ --bypass '*.example.com;<local>' --dialect windows
+The schema of --json is schemas/explain.json; fields are added, never renamed or removed.")]
+    Explain(Explain),
     /// Show who is connected, whereto, which way and why
     #[command(after_help = "\
 Asks the engine: whose each connection is (a process, a container), the name and the address, the
@@ -238,10 +258,18 @@ This version cannot run PAC files yet: until then, what is not direct is refused
     #[command(after_help = "\
 Examples:
   gangway set bypass .corp.example,git.example.com:22,192.0.2.0/24
+  gangway set bypass '=git.example.com,*corp.example,<local>'
+  gangway set bypass '*,!example.com'   everything but example.com and what is below it
+  gangway set bypass '*.corp.example;10.*' --dialect windows
   gangway set bypass ''")]
     Bypass {
-        /// Hosts, .domains, addresses and networks, with commas between them
+        /// Hosts with what is below them, .domains alone, =hosts alone, patterns with *, addresses,
+        /// networks and <local>, with commas between them; ! before one leaves it out
         list: String,
+        /// How the list is written: gangway, windows, macos, gnome, kde, kde-reversed, firefox,
+        /// chrome, go, curl or docker
+        #[arg(long, value_name = "DIALECT", default_value_t = Dialect::Gangway)]
+        dialect: Dialect,
     },
 }
 

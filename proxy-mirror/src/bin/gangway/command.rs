@@ -34,7 +34,7 @@ pub(crate) async fn carry_out(
         Command::Plan => plan::plan(output, words).await,
         Command::Apply { yes } => apply::apply(yes, output, words).await,
         Command::Undo { yes } => undo::undo(yes, output, words).await,
-        Command::Explain { url } => explain::explain(&url, output, words).await,
+        Command::Explain(asked) => explain::explain(asked, output, words).await,
         Command::Connections { all, watch } => {
             connections::connections(all, watch, output, words).await
         }

@@ -8,9 +8,9 @@ use super::ExplainError;
 
 /// Where a URL leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(in crate::doctor) struct Target {
     scheme: String,
-    pub(super) to: Destination,
+    pub(in crate::doctor) to: Destination,
     /// Path and query, as written.
     rest: String,
 }
@@ -25,7 +25,7 @@ const SCHEMES: [(&str, u16); 5] = [
 ];
 
 impl Target {
-    pub(super) fn parse(url: &str) -> Result<Self, ExplainError> {
+    pub(in crate::doctor) fn parse(url: &str) -> Result<Self, ExplainError> {
         let fail = |reason| ExplainError {
             url: without_userinfo(url).escape_debug().take(200).collect(),
             reason,
@@ -56,6 +56,13 @@ impl Target {
             rest: rest.split('#').next().unwrap_or_default().to_owned(),
             scheme,
         })
+    }
+}
+
+impl Target {
+    /// Whether it is asked for in clear: a proxy is sent the request itself, and opens no tunnel.
+    pub(in crate::doctor) fn is_plain(&self) -> bool {
+        self.scheme == "http"
     }
 }
 

@@ -11,7 +11,7 @@ fn read(vars: &[(&str, &str)]) -> Result<Reading, SourceError> {
     .read()
 }
 
-fn proxy(vars: &[(&str, &str)]) -> (String, String, Vec<String>) {
+fn proxy(vars: &[(&str, &str)]) -> (String, String, Vec<Lost>) {
     match read(vars).unwrap().says {
         Says::Proxy {
             upstream,
@@ -65,7 +65,7 @@ fn two_different_proxies_are_said_to_be_one_too_many() {
     assert_eq!(upstream, "http://a:1");
     assert_eq!(
         lost,
-        ["http_proxy names another proxy; https_proxy is followed"]
+        ["http_proxy names another proxy; https_proxy is followed".into()]
     );
 }
 

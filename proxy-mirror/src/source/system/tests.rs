@@ -71,19 +71,46 @@ fn a_socks_proxy_alone_is_unusable_not_direct() {
 
 #[test]
 fn every_bypass_dialect_becomes_ours() {
-    let mut lost = Vec::new();
-    let windows = parse::proxy_override("*.lab.example;10.*;intranet;<local>");
-    let translated = translate(&windows, &mut lost);
-    assert_eq!(translated.to_string(), ".lab.example,10.0.0.0/8,intranet");
-    assert_eq!(lost.len(), 2, "{lost:?}");
-
-    let mut lost = Vec::new();
-    let unix = parse::no_proxy("corp.example,.lab.example,192.168.0.0/16,::1,h.example:8080");
+    let windows = parse::proxy_override("*.lab.example;10.*;intranet;<local>;*corp.example;a.*.b");
+    let read = translate(&windows);
     assert_eq!(
-        translate(&unix, &mut lost).to_string(),
+        read.bypass.to_string(),
+        ".lab.example,10.0.0.0/8,=intranet,<local>,*corp.example,a.*.b"
+    );
+    assert!(read.notes.is_empty(), "{:?}", read.notes);
+
+    let unix = parse::no_proxy("corp.example,.lab.example,192.168.0.0/16,::1,h.example:8080");
+    let read = translate(&unix);
+    assert_eq!(
+        read.bypass.to_string(),
         "corp.example,.lab.example,192.168.0.0/16,::1,h.example:8080"
     );
-    assert!(lost.is_empty(), "{lost:?}");
+    assert!(read.notes.is_empty(), "{:?}", read.notes);
+}
+
+#[test]
+fn a_reversed_list_leaves_out_what_it_names() {
+    let mut rules = parse::no_proxy("corp.example,10.0.0.0/8");
+    rules.reversed_exceptions = true;
+    let read = translate(&rules);
+    assert_eq!(read.bypass.to_string(), "*,!corp.example,!10.0.0.0/8");
+}
+
+#[test]
+fn a_reversed_list_that_is_not_understood_sends_everything_to_the_proxy() {
+    let mut rules = parse::no_proxy("corp.example,10.0.0.0/99");
+    rules.reversed_exceptions = true;
+    let read = translate(&rules);
+    assert_eq!(read.bypass.to_string(), "");
+    assert_eq!(read.notes.len(), 1, "{:?}", read.notes);
+}
+
+#[test]
+fn loopback_is_never_sent_to_a_proxy_whatever_the_list_says() {
+    let read = translate(&parse::proxy_override("a.example;<-loopback>"));
+    assert_eq!(read.bypass.to_string(), "=a.example");
+    let said = read.notes[0].problem(&"the list");
+    assert_eq!(said.code, "bypass_loopback");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `gangway plan`: what `apply` would change.
 
-use proxy_mirror::control::{Door, Plan, RefusedTarget};
+use proxy_mirror::control::{Door, Plan, Problem, RefusedTarget};
 
 use super::reach;
 use crate::exit::{Exit, Failure};
@@ -38,11 +38,18 @@ pub(super) fn refused_lines(
     refused.iter().map(line).collect()
 }
 
+/// What exceptions mean in a target that they do not mean here, a line each.
+pub(super) fn note_lines(notes: &[Problem], words: Words) -> Vec<String> {
+    let line = |note: &Problem| format!("  ! {}", plain(&words.problem(note)));
+    notes.iter().map(line).collect()
+}
+
 /// What is refused, then the steps, then the diff as `patch` accepts it.
 pub(super) fn show(plan: &Plan, output: Output, words: Words) {
     let mut lines = refused_lines(&plan.refused, output, words);
+    lines.extend(note_lines(&plan.notes, words));
     if plan.steps.is_empty() {
-        if lines.is_empty() {
+        if plan.refused.is_empty() {
             lines.push(words.text("cli_plan_empty"));
         }
         output.lines(&lines);

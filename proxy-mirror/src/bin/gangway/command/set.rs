@@ -1,6 +1,7 @@
 //! `gangway set`, `on`, `off`: the settings from the command line.
 
 use proxy_engine::config::Bypass;
+use proxy_mirror::bypass::Dialect;
 use proxy_mirror::control::{Door, SettingsChange, SettingsView};
 use proxy_mirror::settings::{self, Mode};
 
@@ -34,13 +35,25 @@ pub(super) async fn set(
             pac: Some(url),
             ..SettingsChange::default()
         },
-        SetCommand::Bypass { list } => {
-            let bypass: Bypass = list.parse().map_err(|error| invalid("bypass", error))?;
+        SetCommand::Bypass { list, dialect } => {
+            let bypass = read(&list, dialect, words)?;
             let entries = bypass.0.iter().map(ToString::to_string).collect();
             only(|change| change.bypass = Some(entries))
         }
     };
     tell(change, output, words).await
+}
+
+/// What another dialect says and ours cannot is told; our own must be right.
+fn read(list: &str, dialect: Dialect, words: Words) -> Result<Bypass, Failure> {
+    if dialect == Dialect::Gangway {
+        return list.parse().map_err(|error| invalid("bypass", error));
+    }
+    let read = dialect.read(list);
+    for note in &read.notes {
+        eprintln!("{}", plain(&words.problem(&note.problem(&dialect))));
+    }
+    Ok(read.bypass)
 }
 
 /// On or off.

@@ -6,6 +6,7 @@ use proxy_mirror::control::{
 };
 use proxy_mirror::target::TargetState;
 
+use super::plan::note_lines;
 use super::reach;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Tone, plain};
@@ -53,7 +54,7 @@ pub(super) fn lines(status: &Status, output: Output, words: Words) -> Vec<String
         status
             .targets
             .iter()
-            .map(|target| target_line(target, output, words)),
+            .flat_map(|target| target_lines(target, output, words)),
     );
     if !status.notices.is_empty() {
         lines.push(heading("cli_heading_notices"));
@@ -151,6 +152,12 @@ pub(super) fn engine_lines(engine: &EngineView, output: Output, words: Words) ->
             }
         });
     }
+    lines
+}
+
+fn target_lines(target: &TargetView, output: Output, words: Words) -> Vec<String> {
+    let mut lines = vec![target_line(target, output, words)];
+    lines.extend(note_lines(&target.notes, words));
     lines
 }
 

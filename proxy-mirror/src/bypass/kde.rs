@@ -1,0 +1,111 @@
+//! `NoProxyFor` of KDE: entries with commas or blanks between them. A name is that host and what is
+//! below it, with a dot or `*.` before it what is below alone; networks are written with `/`, and
+//! `<local>` is every name without a dot. Where `ReversedException` is set the list names the only
+//! destinations that do go to the proxy.
+
+use proxy_engine::config::{Bypass, BypassRule};
+
+use super::note::{Fate, Note, Why};
+use super::{
+    Grammar, Meaning, Saying, Understood, Written, domain_at_the_end, parsed, split_at, with_port,
+};
+
+pub(super) struct Kde;
+
+impl Grammar for Kde {
+    fn split<'a>(&self, list: &'a str) -> Vec<&'a str> {
+        split_at(list, &[',', ' ', '\t'])
+    }
+
+    fn read(&self, entry: &str) -> Meaning {
+        let name = entry.strip_prefix("*.").unwrap_or(entry);
+        if name.contains('*') && entry != "*" {
+            return Meaning::Nothing(Why::Dead);
+        }
+        parsed(entry).map_or_else(Meaning::Nothing, Meaning::Is)
+    }
+
+    fn write(&self, rule: &BypassRule) -> Saying {
+        match rule {
+            BypassRule::Except(_) => Saying::Not(Why::Except),
+            BypassRule::Host { name, port } => {
+                Saying::Wider(vec![with_port(name, *port)], Why::Host)
+            }
+            BypassRule::Pattern { .. } => match domain_at_the_end(rule) {
+                Some(domain) => Saying::Narrower(vec![domain.to_string()], Why::Pattern),
+                None => Saying::Not(Why::Pattern),
+            },
+            BypassRule::All
+            | BypassRule::PlainNames
+            | BypassRule::Domain { .. }
+            | BypassRule::Subdomains { .. }
+            | BypassRule::Address { .. }
+            | BypassRule::Network(_) => Saying::Same(vec![rule.to_string()]),
+        }
+    }
+
+    fn join(&self, entries: &[String]) -> String {
+        entries.join(",")
+    }
+}
+
+/// Everything but these is direct. An entry that is not understood might be the one that must not
+/// be: then everything goes to the proxy.
+pub(super) fn read_reversed(list: &str) -> Understood {
+    let mut understood = Understood::default();
+    understood.add(BypassRule::All);
+    for entry in Kde.split(list) {
+        match Kde.read(entry) {
+            Meaning::Is(rule) => understood.take(entry, Meaning::Is(left_out(rule))),
+            Meaning::Partly(_, why) | Meaning::Nothing(why) => {
+                let mut nothing = Understood::default();
+                nothing.notes.push(Note::new(Fate::Lost, why, entry, ""));
+                nothing
+                    .notes
+                    .push(Note::new(Fate::Lost, Why::Reversed, list, ""));
+                return nothing;
+            }
+        }
+    }
+    understood
+}
+
+pub(crate) fn left_out(rule: BypassRule) -> BypassRule {
+    BypassRule::Except(Box::new(rule))
+}
+
+/// Says what is left out of `*`. Another list says what is direct, which this one cannot: then
+/// everything goes to the proxy.
+pub(super) fn write_reversed(bypass: &Bypass) -> Written {
+    if !bypass.0.contains(&BypassRule::All) {
+        let named = bypass.0.iter().filter(|rule| !rule.is_except());
+        let lost = |rule: &BypassRule| Note::new(Fate::Lost, Why::Reversed, &rule.to_string(), "");
+        return Written {
+            text: "*".to_owned(),
+            notes: named.map(lost).collect(),
+        };
+    }
+    let mut written = Written::default();
+    let mut entries = Vec::new();
+    for rule in &bypass.0 {
+        let BypassRule::Except(rule) = rule else {
+            continue;
+        };
+        let entry = format!("!{rule}");
+        // What covers more in this list covers less of what is direct.
+        let (said, note) = match Kde.write(rule) {
+            Saying::Same(said) => (said, None),
+            Saying::Wider(said, why) => (said, Some((Fate::Narrowed, why))),
+            Saying::Narrower(said, why) => (said, Some((Fate::Widened, why))),
+            Saying::Not(why) => (Vec::new(), Some((Fate::Widened, why))),
+        };
+        if let Some((fate, why)) = note {
+            written
+                .notes
+                .push(Note::new(fate, why, &entry, &said.join(" ")));
+        }
+        entries.extend(said);
+    }
+    written.text = Kde.join(&entries);
+    written
+}

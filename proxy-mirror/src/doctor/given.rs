@@ -1,0 +1,73 @@
+//! A policy that was given on the command line, to be explained and nothing else.
+
+use proxy_engine::config::{DefaultRoute, Policy, Upstream};
+
+use crate::bypass::{Dialect, Note};
+use crate::control::{PolicyKind, PolicyView, Said};
+use crate::policy::Decision;
+
+/// What was given; the rest is not asked.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// Proxies, in their order; empty: no proxy.
+    pub upstreams: Vec<Upstream>,
+    /// Where they were said.
+    pub origin: Said,
+    /// The list of exceptions, and how it is written.
+    pub bypass: Option<(String, Dialect)>,
+}
+
+/// Why nothing can be made of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GivenError {
+    /// Neither a proxy nor an exception.
+    #[error("nothing is given to explain it by")]
+    Nothing,
+}
+
+impl Given {
+    /// The decision as if this were what is set, and what its list of exceptions means less or more
+    /// than it says.
+    ///
+    /// # Errors
+    /// [`GivenError`].
+    pub fn decision(self) -> Result<(Decision, Vec<Note>), GivenError> {
+        if self.upstreams.is_empty() && self.bypass.is_none() {
+            return Err(GivenError::Nothing);
+        }
+        let read = self.bypass.map(|(list, dialect)| dialect.read(&list));
+        let read = read.unwrap_or_default();
+        let policy = Policy {
+            default: match &self.upstreams[..] {
+                [] => DefaultRoute::Direct,
+                upstreams => DefaultRoute::Upstreams {
+                    upstreams: upstreams.to_vec(),
+                },
+            },
+            bypass: read.bypass,
+            ..Policy::direct(self.origin.english.clone())
+        };
+        let view = PolicyView {
+            kind: match &policy.default {
+                DefaultRoute::Upstreams { .. } => PolicyKind::Upstreams,
+                _ => PolicyKind::Direct,
+            },
+            upstreams: self.upstreams.iter().map(ToString::to_string).collect(),
+            bypass: policy.bypass.0.iter().map(ToString::to_string).collect(),
+            cause: self.origin.clone(),
+        };
+        let decision = Decision {
+            policy,
+            view,
+            sources: Vec::new(),
+            chosen: None,
+            cause: self.origin.clone(),
+            origin: self.origin,
+            bypass_of_source: 0,
+            bypass_origin: Said::verbatim("--bypass"),
+            wanted: Vec::new(),
+            notices: Vec::new(),
+        };
+        Ok((decision, read.notes))
+    }
+}
