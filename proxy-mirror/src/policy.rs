@@ -87,6 +87,13 @@ pub struct WantedCredentials {
     pub password: Option<SecretString>,
 }
 
+impl Decision {
+    /// Where rules for single destinations are said.
+    pub fn rules_origin(&self) -> Said {
+        Said::verbatim("settings.toml: rules")
+    }
+}
+
 impl WantedCredentials {
     /// Name of the credentials: `user@host:port`.
     pub fn account(&self) -> String {

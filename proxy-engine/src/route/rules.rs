@@ -50,19 +50,17 @@ impl Rules {
     /// What the first rule says that holds for the destination.
     pub(super) fn about(&self, to: &Destination) -> Option<Ruling> {
         self.rules.iter().find_map(|rule| {
-            let (named, any) = match &to.host {
-                Host::Ip(ip) => (
-                    rule.destinations.named_address(*ip, to.port),
-                    rule.destinations.address(*ip, to.port),
-                ),
-                Host::Name(name) => (
-                    rule.destinations.named_name(name, to.port),
-                    rule.destinations.name(name, to.port),
-                ),
+            let named = match &to.host {
+                Host::Ip(ip) => rule.destinations.named_address(*ip, to.port),
+                Host::Name(name) => rule.destinations.named_name(name, to.port),
+            };
+            let any = || match &to.host {
+                Host::Ip(ip) => rule.destinations.address(*ip, to.port),
+                Host::Name(name) => rule.destinations.name(name, to.port),
             };
             Some(Ruling {
                 named: named.is_some(),
-                entry: named.or(any)?,
+                entry: named.or_else(any)?,
                 ways: Arc::clone(&rule.ways),
             })
         })

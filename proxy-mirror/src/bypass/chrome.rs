@@ -7,10 +7,9 @@ use std::net::IpAddr;
 
 use proxy_engine::config::BypassRule;
 
+use super::entry::{host_alone, parsed, parsed_with_scheme, split_at, with_port};
 use super::note::Why;
-use super::{
-    Grammar, Meaning, Saying, host_alone, parsed, parsed_with_scheme, split_at, with_port,
-};
+use super::{Grammar, Meaning, Saying};
 
 pub(super) struct Chrome;
 

@@ -4,8 +4,9 @@
 
 use proxy_engine::config::BypassRule;
 
+use super::entry::{domain_at_the_end, parsed, port_of, split_at};
 use super::note::Why;
-use super::{Grammar, Meaning, Saying, domain_at_the_end, parsed, port_of, split_at};
+use super::{Grammar, Meaning, Saying};
 
 pub(super) struct Curl;
 

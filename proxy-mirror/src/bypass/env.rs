@@ -1,7 +1,8 @@
 //! `no_proxy` of the environment, which every program reads in its own way: an entry that one of them
 //! understands is followed. Commas, semicolons and blanks stand between entries.
 
-use super::{Meaning, Understood, parsed, split_at};
+use super::entry::{parsed, split_at};
+use super::{Meaning, Understood};
 
 /// What the variable means.
 pub(crate) fn read(list: &str) -> Understood {

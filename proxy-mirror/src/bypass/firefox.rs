@@ -4,8 +4,9 @@
 
 use proxy_engine::config::BypassRule;
 
+use super::entry::{domain_at_the_end, parsed, split_at, with_port};
 use super::note::Why;
-use super::{Grammar, Meaning, Saying, domain_at_the_end, parsed, split_at, with_port};
+use super::{Grammar, Meaning, Saying};
 
 pub(super) struct Firefox;
 

@@ -2,8 +2,9 @@
 
 use proxy_engine::config::BypassRule;
 
+use super::entry::split_at;
 use super::note::Why;
-use super::{Grammar, Meaning, Saying, split_at};
+use super::{Grammar, Meaning, Saying};
 
 pub(super) struct Gangway;
 

@@ -5,10 +5,9 @@
 
 use proxy_engine::config::{Bypass, BypassRule};
 
+use super::entry::{domain_at_the_end, parsed, split_at, with_port};
 use super::note::{Fate, Note, Why};
-use super::{
-    Grammar, Meaning, Saying, Understood, Written, domain_at_the_end, parsed, split_at, with_port,
-};
+use super::{Grammar, Meaning, Saying, Understood, Written};
 
 pub(super) struct Kde;
 

@@ -8,8 +8,9 @@ use std::net::IpAddr;
 
 use proxy_engine::config::BypassRule;
 
+use super::entry::{domain_at_the_end, host_alone, parsed, port_of, split_at};
 use super::note::Why;
-use super::{Grammar, Meaning, Saying, domain_at_the_end, host_alone, parsed, port_of, split_at};
+use super::{Grammar, Meaning, Saying};
 
 pub(super) struct Macos;
 

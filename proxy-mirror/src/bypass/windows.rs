@@ -8,10 +8,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 use proxy_engine::config::BypassRule;
 
+use super::entry::{host_alone, parsed, parsed_with_scheme, split_at, with_port};
 use super::note::Why;
-use super::{
-    Grammar, Meaning, Saying, host_alone, parsed, parsed_with_scheme, split_at, with_port,
-};
+use super::{Grammar, Meaning, Saying};
 
 /// A network that takes more entries than this is not written.
 const RANGES: u32 = 16;

@@ -2,10 +2,8 @@
 
 pub(super) mod url;
 
-use std::net::SocketAddr;
-
 use proxy_engine::config::{Bypass, Upstream, Way};
-use proxy_engine::route::{BypassIndex, Destination, DirectRule, Host, Route, Router};
+use proxy_engine::route::{BypassIndex, Destination, DirectRule, Host, Route, Router, Ruling};
 
 use self::url::Target;
 use crate::control::{Explanation, Problem, RouteKind, Said};
@@ -39,22 +37,26 @@ impl ExplainError {
 pub fn explain(url: &str, decision: &Decision) -> Result<Explanation, ExplainError> {
     let target = Target::parse(url)?;
     let router = Router::new(decision.policy.clone());
-    let (route, upstream, reason, source) = match direct(&router, &target.to) {
-        Some(rule) => {
-            let source = said_by(&rule, &target.to, decision);
-            (RouteKind::Direct, None, said(&rule), source)
-        }
-        None => by_default(&router, decision),
+    let ruling = router.ruling(&target.to);
+    let answer = match (ruling, router.direct(&target.to)) {
+        (Some(ruling), _) if ruling.named => Answer::of_rule(&ruling, decision),
+        (_, Some(rule)) => Answer::direct(&rule, &target.to, decision),
+        (Some(ruling), None) => Answer::of_rule(&ruling, decision),
+        (None, None) => Answer::by_default(&router, decision),
     };
+    let upstream = answer.ways.iter().find_map(Way::upstream);
     Ok(Explanation {
         url: target.to_string(),
-        route,
-        reason,
-        source,
-        credentials: upstream
-            .as_ref()
-            .and_then(|upstream| credentials(upstream, decision)),
-        upstream: upstream.as_ref().map(ToString::to_string),
+        route: match answer.ways[..] {
+            [] => RouteKind::Refused,
+            [Way::Direct] => RouteKind::Direct,
+            _ => RouteKind::Upstream,
+        },
+        reason: answer.reason,
+        source: answer.source,
+        credentials: upstream.and_then(|upstream| credentials(upstream, decision)),
+        upstream: upstream.map(ToString::to_string),
+        ways: answer.ways.iter().map(ToString::to_string).collect(),
         worlds: Vec::new(),
         tried: None,
     })
@@ -68,30 +70,43 @@ pub fn destination(url: &str) -> Result<Destination, ExplainError> {
     Ok(Target::parse(url)?.to)
 }
 
-/// Why the destination is dialled directly whatever the default route is.
-fn direct(router: &Router, to: &Destination) -> Option<DirectRule> {
-    match &to.host {
-        Host::Ip(ip) => router.direct_address(SocketAddr::new(*ip, to.port)),
-        Host::Name(name) => router.direct_name(name, to.port),
-    }
+/// What decided, and where that was said.
+struct Answer {
+    /// In order; none: refused.
+    ways: Vec<Way>,
+    reason: Said,
+    source: Said,
 }
 
-fn by_default(router: &Router, decision: &Decision) -> (RouteKind, Option<Upstream>, Said, Said) {
-    // The engine knows its route, the decision knows why.
-    let (kind, upstream) = match router.default_route() {
-        Route::Direct { .. } => (RouteKind::Direct, None),
-        Route::Upstreams { ways, .. } => (
-            RouteKind::Upstream,
-            ways.iter().find_map(Way::upstream).cloned(),
-        ),
-        Route::Refused { .. } => (RouteKind::Refused, None),
-    };
-    (
-        kind,
-        upstream,
-        decision.cause.clone(),
-        decision.origin.clone(),
-    )
+impl Answer {
+    fn of_rule(ruling: &Ruling, decision: &Decision) -> Self {
+        Self {
+            ways: ruling.ways.to_vec(),
+            reason: Said::new("said_rule", &[("entry", &ruling.entry)]),
+            source: decision.rules_origin(),
+        }
+    }
+
+    fn direct(rule: &DirectRule, to: &Destination, decision: &Decision) -> Self {
+        Self {
+            ways: vec![Way::Direct],
+            reason: said(rule),
+            source: said_by(rule, to, decision),
+        }
+    }
+
+    /// The engine knows its route, the decision knows why.
+    fn by_default(router: &Router, decision: &Decision) -> Self {
+        Self {
+            ways: match router.default_route() {
+                Route::Direct { .. } => vec![Way::Direct],
+                Route::Upstreams { ways, .. } => ways.to_vec(),
+                Route::Refused { .. } => Vec::new(),
+            },
+            reason: decision.cause.clone(),
+            source: decision.origin.clone(),
+        }
+    }
 }
 
 fn said(rule: &DirectRule) -> Said {
@@ -100,7 +115,7 @@ fn said(rule: &DirectRule) -> Said {
         DirectRule::PlainName => Said::new("said_plain_name", &[]),
         DirectRule::PrivateNetwork => Said::new("said_private_network", &[]),
         DirectRule::Bypass(rule) => Said::new("said_bypass", &[("rule", rule)]),
-        DirectRule::Rule(rule) => Said::verbatim(format!("rule {rule}")),
+        DirectRule::Rule(entry) => Said::new("said_rule", &[("entry", entry)]),
     }
 }
 
@@ -111,10 +126,15 @@ fn said_by(rule: &DirectRule, to: &Destination, decision: &Decision) -> Said {
             return Said::new("said_built_in", &[]);
         }
         DirectRule::Bypass(_) => {}
-        DirectRule::Rule(_) => return decision.origin.clone(),
+        DirectRule::Rule(_) => return decision.rules_origin(),
     }
-    let of_source = &decision.policy.bypass.0[..decision.bypass_of_source];
-    let of_source = BypassIndex::new(&Bypass(of_source.to_vec()));
+    let of_source = decision
+        .policy
+        .bypass
+        .0
+        .iter()
+        .take(decision.bypass_of_source);
+    let of_source = BypassIndex::new(&Bypass(of_source.cloned().collect()));
     let named = match &to.host {
         Host::Ip(ip) => of_source.address(*ip, to.port),
         Host::Name(name) => of_source.name(name, to.port),

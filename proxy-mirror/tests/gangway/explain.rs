@@ -120,6 +120,12 @@ fn a_policy_of_the_command_line_is_explained_in_its_own_dialect() {
             assert_eq!(explained["source"]["english"], "--bypass");
         }
     }
+}
+
+#[test]
+fn what_a_list_of_the_command_line_cannot_say_is_told_and_a_wrong_one_refused() {
+    let house = House::new();
+    let upstream = "http://proxy.corp:3128";
     let lossy = house.run(&[
         "explain",
         "https://a/",

@@ -158,7 +158,10 @@ fn a_refused_password_is_sent_once_and_shown_until_the_user_logs_in_again() {
     });
     let sent = |password: &str| {
         let heads = company.heads();
-        heads.iter().filter(|head| head.contains(&basic(password))).count()
+        heads
+            .iter()
+            .filter(|head| head.contains(&basic(password)))
+            .count()
     };
     assert_eq!(sent("wrong"), 1, "{:?}", company.heads());
     let (code, said) = log_in(&house, &[], &format!("{right}\n"), &[]);

@@ -60,7 +60,7 @@ async fn by_what_is_given(
         .decision()
         .map_err(|error| invalid("explain", error))?;
     notes.extend(lost.iter().map(|note| note.problem(&"--bypass")));
-    doctor::explain(&asked.url, &decision).map_err(refused)
+    doctor::explain(&asked.url, &decision).map_err(|error| refused(&error))
 }
 
 /// Asks the engine, where one listens.
@@ -74,10 +74,12 @@ async fn try_out(url: &str, door: &Reached) -> Result<Tried, Failure> {
         )
         .into());
     };
-    doctor::try_out(relay, url).await.map_err(refused)
+    doctor::try_out(relay, url)
+        .await
+        .map_err(|error| refused(&error))
 }
 
-fn refused(error: ExplainError) -> Failure {
+fn refused(error: &ExplainError) -> Failure {
     error.problem().into()
 }
 
@@ -87,8 +89,8 @@ fn lines(explanation: &Explanation, output: Output, words: Words) -> Vec<String>
         RouteKind::Direct => words.text("cli_route_direct"),
         RouteKind::Refused => words.text("cli_route_refused"),
         RouteKind::Upstream => {
-            let upstream = explanation.upstream.as_deref().unwrap_or_default();
-            words.with("cli_route_upstream", &[("upstream", upstream)])
+            let ways = explanation.ways.join(", ");
+            words.with("cli_route_upstream", &[("upstream", &ways)])
         }
     };
     let mut lines = vec![
