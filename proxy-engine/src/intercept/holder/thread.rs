@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -18,10 +18,12 @@ use crate::intercept::{Families, InterceptError, listener};
 
 type Opened = Result<TcpListener, InterceptError>;
 type Answer = oneshot::Sender<Result<(), InterceptError>>;
+/// What the thread said last of its holder: nobody waits for one that is busy.
+#[derive(Debug, Clone)]
+struct Shown(Arc<Mutex<InterceptionState>>);
 
 enum Order {
     Apply(Interception, u16, Answer),
-    State(Sender<InterceptionState>),
     Listen(SocketAddr, Families, oneshot::Sender<Opened>),
 }
 
@@ -31,6 +33,7 @@ pub(in crate::intercept) struct HolderThread {
     /// `None` only while it is dropped.
     orders: Mutex<Option<Sender<Order>>>,
     wake: OwnedFd,
+    shown: Shown,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -49,6 +52,8 @@ impl HolderThread {
         let woken = wake.try_clone().map_err(failed("duplicating an eventfd"))?;
         let (orders, queue) = mpsc::channel();
         let (began, begins) = mpsc::channel();
+        let shown = Shown::default();
+        let shows = shown.clone();
         let thread = std::thread::Builder::new()
             .name("intercept".to_owned())
             .spawn(move || {
@@ -56,9 +61,12 @@ impl HolderThread {
                 let entered = netns.map_or(Ok(()), |netns| netns.enter());
                 match entered.and_then(|()| Holder::open()) {
                     Ok(holder) => {
+                        // However it ends: nothing is in force then.
+                        let ended = Ends(&shows);
                         // Who started it waits for this.
                         let _ = began.send(Ok(()));
-                        hold(holder, &queue, &woken);
+                        hold(holder, &queue, &woken, &shows);
+                        drop(ended);
                     }
                     Err(error) => {
                         let _ = began.send(Err(error));
@@ -69,6 +77,7 @@ impl HolderThread {
         let started = Self {
             orders: Mutex::new(Some(orders)),
             wake,
+            shown,
             thread: Some(thread),
         };
         begins.recv().unwrap_or(Err(InterceptError::BrokerGone))?;
@@ -97,11 +106,9 @@ impl HolderThread {
         answered.await.unwrap_or(Err(InterceptError::BrokerGone))
     }
 
-    /// As [`Holder::state`].
+    /// As [`Holder::state`] when the thread last did something.
     pub(in crate::intercept) fn state(&self) -> InterceptionState {
-        let (answer, answered) = mpsc::channel();
-        self.order(Order::State(answer));
-        answered.recv().unwrap_or(InterceptionState::Off)
+        self.shown.lock().clone()
     }
 
     fn order(&self, order: Order) {
@@ -131,7 +138,7 @@ impl Drop for HolderThread {
     }
 }
 
-fn hold(mut holder: Holder, queue: &Receiver<Order>, wake: &OwnedFd) {
+fn hold(mut holder: Holder, queue: &Receiver<Order>, wake: &OwnedFd, shown: &Shown) {
     loop {
         let timeout = holder.next_tick().and_then(|t| Timespec::try_from(t).ok());
         let (addresses, segments) = holder.awaited();
@@ -158,23 +165,78 @@ fn hold(mut holder: Holder, queue: &Receiver<Order>, wake: &OwnedFd) {
             holder.addresses_changed();
         }
         holder.tick();
+        shown.show(holder.state());
         loop {
             match queue.try_recv() {
                 Ok(Order::Apply(interception, listener, answer)) => {
+                    let applied = holder.apply(&interception, listener);
+                    // Whoever hears the answer may look at once.
+                    shown.show(holder.state());
                     // Who asked may have given up waiting.
-                    let _ = answer.send(holder.apply(&interception, listener));
+                    let _ = answer.send(applied);
                 }
                 Ok(Order::Listen(address, families, answer)) => {
                     let opened = listener::open(address, families)
                         .map_err(|source| InterceptError::Listen { address, source });
                     let _ = answer.send(opened);
                 }
-                Ok(Order::State(answer)) => {
-                    let _ = answer.send(holder.state());
-                }
                 Err(mpsc::TryRecvError::Empty) => break,
                 Err(mpsc::TryRecvError::Disconnected) => return,
             }
         }
+    }
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(InterceptionState::Off)))
+    }
+}
+
+impl Shown {
+    fn lock(&self) -> MutexGuard<'_, InterceptionState> {
+        // One value, replaced whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, state: InterceptionState) {
+        *self.lock() = state;
+    }
+}
+
+/// Shows the end of the thread.
+struct Ends<'a>(&'a Shown);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.show(InterceptionState::Off);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+    use std::time::Duration;
+
+    use rustix::event::{EventfdFlags, eventfd};
+
+    use super::{HolderThread, Shown};
+    use crate::control::InterceptionState;
+
+    #[test]
+    fn whoever_asks_for_the_state_does_not_wait_for_a_busy_thread() {
+        let (orders, queue) = mpsc::channel();
+        let holder = HolderThread {
+            orders: Mutex::new(Some(orders)),
+            wake: eventfd(0, EventfdFlags::CLOEXEC).expect("eventfd"),
+            shown: Shown::default(),
+            thread: None,
+        };
+        let (told, tells) = mpsc::channel();
+        std::thread::spawn(move || told.send(holder.state()));
+        let state = tells.recv_timeout(Duration::from_secs(5));
+        assert_eq!(state.expect("told at once"), InterceptionState::Off);
+        // It takes no order until now.
+        drop(queue);
     }
 }
