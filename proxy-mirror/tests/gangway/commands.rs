@@ -202,6 +202,7 @@ fn a_bare_command_teaches() {
     let help = house.run(&["--help"]);
     assert_eq!(help.code, 0);
     for said in [bare.err, help.out] {
+        assert!(said.starts_with("One proxy address for Docker"), "{said}");
         assert!(said.contains("gangway apply"), "{said}");
         assert!(!said.contains("helper"), "{said}");
     }

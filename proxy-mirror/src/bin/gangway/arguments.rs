@@ -6,7 +6,7 @@ use proxy_mirror::settings::{Mode, Style};
 
 /// One proxy address for Docker, WSL2 and clusters; what stands behind it changes live.
 #[derive(Debug, Parser)]
-#[command(name = "gangway", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "gangway", version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     /// Print JSON (`schemas/` describes it); problems too
     #[arg(long, global = true)]
