@@ -1,23 +1,27 @@
 //! A real Docker daemon is asked, not its files.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-#[path = "docker/dockerd.rs"]
-mod dockerd;
+mod docker {
+    mod dockerd;
+    mod guests;
+    mod networks;
+
+    pub(crate) use dockerd::Dockerd;
+}
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::StreamExt;
-use proxy_engine::config::{Interception, Policy};
+use proxy_engine::config::Policy;
 use proxy_engine::control::InterceptionState;
 use proxy_mirror::change::host::Local;
 use proxy_mirror::change::{Asking, Desks, execute, undo};
 use proxy_mirror::control::{EngineRuns, Said, TargetView};
 use proxy_mirror::settings::{Settings, Style};
-use proxy_mirror::target::{self, Context, Daemon, TargetState, clusters, guests};
+use proxy_mirror::target::{self, Context, Daemon, TargetState};
 use proxy_mirror::world::Relay;
 
-use dockerd::Dockerd;
+use docker::Dockerd;
 
 const RELAY: &str = "http://127.0.0.1:3182";
 
@@ -185,169 +189,6 @@ async fn no_service_means_no_file_of_roots_names_the_relay() {
     );
     let targets = target::all(&Arc::new(context.clone())).await;
     assert!(target::plan(&context, &targets).await.view.steps.is_empty());
-}
-
-#[tokio::test]
-async fn networks_are_found_as_they_come_and_internal_ones_are_left_alone() {
-    let dockerd = Dockerd::start(&[]);
-    let daemon = Daemon::Socket(dockerd.socket());
-    let mut seen = Box::pin(clusters::watch(daemon.clone()));
-    let next = |wanted: &'static str| {
-        let deadline = Instant::now() + Duration::from_secs(2);
-        (wanted, deadline)
-    };
-    assert!(seen.next().await.unwrap().is_empty());
-    for (arguments, wanted) in [
-        (&["kind"][..], "kind"),
-        (&["--internal", "secret"][..], "secret"),
-        (&["k3d-dev"][..], "k3d-dev"),
-        // Named by their makers' users: the label tells.
-        (&["--label", "app=k3d", "lab"][..], "lab"),
-        (
-            &["--label", "io.x-k8s.kind.cluster=two", "second"][..],
-            "second",
-        ),
-        (
-            &[
-                "-o",
-                "com.docker.network.bridge.name=shop0",
-                "--subnet",
-                "10.99.0.0/24",
-                "shop",
-            ][..],
-            "shop",
-        ),
-    ] {
-        dockerd.docker(&[&["network", "create"], arguments].concat());
-        let (wanted, deadline) = next(wanted);
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let networks = tokio::time::timeout(left, seen.next())
-                .await
-                .expect(wanted)
-                .unwrap();
-            if networks.iter().any(|network| network.name == wanted) {
-                break;
-            }
-        }
-    }
-    let networks = clusters::networks(&daemon.api().await.unwrap())
-        .await
-        .unwrap();
-    let named = |name: &str| {
-        networks
-            .iter()
-            .find(|network| network.name == name)
-            .unwrap()
-    };
-    assert_eq!(named("kind").kind, clusters::Kind::Kind);
-    assert!(named("kind").on.interface.starts_with("br-"));
-    assert_eq!(named("k3d-dev").kind, clusters::Kind::K3d("dev".into()));
-    assert_eq!(named("lab").kind, clusters::Kind::K3d("lab".into()));
-    assert_eq!(named("second").kind, clusters::Kind::Kind);
-    assert_eq!(named("shop").kind, clusters::Kind::Plain);
-    assert!(named("secret").on.internal);
-    assert_eq!(named("shop").on.interface, "shop0");
-    assert_eq!(named("shop").gateway, Some([10, 99, 0, 1].into()));
-
-    let folder = tempfile::tempdir().unwrap();
-    let mut context = context(folder.path(), daemon);
-    context.networks = networks;
-    let off = view(&context, "clusters").await;
-    assert!(
-        matches!(off.state, TargetState::NotInForce { .. }),
-        "{off:?}"
-    );
-    assert!(
-        !off.desired
-            .as_ref()
-            .unwrap()
-            .contains(&named_interface(&context, "secret"))
-    );
-    let mut interception = Interception {
-        interfaces: vec!["br-*".parse().unwrap()],
-        ..Interception::default()
-    };
-    context.interception = InterceptionState::On {
-        interception: interception.clone(),
-    };
-    let part = view(&context, "clusters").await;
-    assert!(
-        matches!(&part.state, TargetState::NotInForce { reason } if reason.english.contains("shop0"))
-    );
-    interception.interfaces.push("shop0".parse().unwrap());
-    context.interception = InterceptionState::On { interception };
-    assert!(matches!(
-        view(&context, "clusters").await.state,
-        TargetState::InForce { .. }
-    ));
-}
-
-#[tokio::test]
-async fn containers_are_known_by_their_addresses_from_start_to_end() {
-    let dockerd = Dockerd::start(&[]);
-    let daemon = Daemon::Socket(dockerd.socket());
-    import_busybox(&dockerd);
-    dockerd.docker(&["network", "create", "--subnet", "10.99.0.0/24", "shop"]);
-    let mut seen = Box::pin(guests::watch(daemon));
-    let mut until = async |wanted: &[(&str, &str)]| {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let mut last = Vec::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(Some(names)) = tokio::time::timeout(left, seen.next()).await else {
-                panic!("{wanted:?} never came; last: {last:?}");
-            };
-            last = names
-                .iter()
-                .map(|(ip, name)| (ip.to_string(), name.to_owned()))
-                .collect();
-            let same = |((ip, name), wanted): (&(String, String), &(&str, &str))| {
-                (ip.as_str(), name.as_str()) == *wanted
-            };
-            if last.len() == wanted.len() && last.iter().zip(wanted).all(same) {
-                return;
-            }
-        }
-    };
-    until(&[]).await;
-    let run = [
-        "run",
-        "--detach",
-        "--network",
-        "shop",
-        "--name",
-        "web",
-        "app",
-    ];
-    dockerd.docker(&[&run[..], &["/busybox", "sleep", "600"]].concat());
-    until(&[("10.99.0.2", "web")]).await;
-    dockerd.docker(&["rename", "web", "shop-window"]);
-    until(&[("10.99.0.2", "shop-window")]).await;
-    dockerd.docker(&["network", "create", "--subnet", "10.98.0.0/24", "back"]);
-    dockerd.docker(&["network", "connect", "back", "shop-window"]);
-    until(&[("10.98.0.2", "shop-window"), ("10.99.0.2", "shop-window")]).await;
-    dockerd.docker(&["rm", "--force", "shop-window"]);
-    until(&[]).await;
-}
-
-/// An image `app` of one static file, `/busybox`.
-fn import_busybox(dockerd: &Dockerd) {
-    let folder = tempfile::tempdir().unwrap();
-    let archive = folder.path().join("app.tar");
-    let packed = std::process::Command::new("tar")
-        .args(["-C", "/bin", "-cf"])
-        .arg(&archive)
-        .arg("busybox")
-        .status()
-        .expect("tar");
-    assert!(packed.success(), "a static busybox must be installed");
-    dockerd.docker(&["import", archive.to_str().unwrap(), "app"]);
-}
-
-fn named_interface(context: &Context, name: &str) -> String {
-    let found = context.networks.iter().find(|network| network.name == name);
-    found.unwrap().on.interface.clone()
 }
 
 #[tokio::test]

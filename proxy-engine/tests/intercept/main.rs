@@ -16,4 +16,5 @@ mod quic;
 mod refused;
 mod road;
 mod survival;
+mod table;
 mod upgrade;

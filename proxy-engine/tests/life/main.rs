@@ -8,6 +8,7 @@ mod drain;
 mod flood;
 mod program;
 mod suspend;
+mod systemd;
 mod take_over;
 mod threads;
 
