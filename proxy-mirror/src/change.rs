@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 mod desk;
 mod diff;
-mod dropin;
+pub(crate) mod dropin;
 pub mod elevation;
 mod error;
 mod fingerprint;

@@ -6,6 +6,7 @@
 
 mod account;
 mod exchange;
+mod flags;
 mod lenders;
 
 use std::path::{Path, PathBuf};
@@ -87,7 +88,7 @@ fn beside(own: &Path) -> Option<PathBuf> {
 /// Installs the service and starts it, now and at every boot: user and group, program, units. The
 /// user who asked for root with sudo or pkexec may lend to it from then on. A service that runs is
 /// exchanged, where it can be without cutting a connection; for a program that does not run here,
-/// nothing is changed. Returns when its control socket
+/// or not with the service's flags, nothing is changed. Returns when its control socket
 /// answers. Blocks; asks for root where this process is not.
 ///
 /// # Errors
@@ -102,7 +103,9 @@ pub fn install(desks: &Desks) -> Result<(), ChangeError> {
             reason: "no systemd runs here: keep `gangway run` running instead, as root if containers shall be intercepted".into(),
         });
     }
-    must_run(host, &engine_binary()?)?;
+    let program = engine_binary()?;
+    must_run(host, &program)?;
+    flags::must_be_understood(host, &program)?;
     let desk = desk(desks);
     let before = exchange::Before::look(&desk)?;
     account::make(&desk, &FileId::EngineUser)?;

@@ -141,6 +141,13 @@ pub enum Command<'a> {
     Cat(UnitId),
     /// `PROGRAM --version`, of the engine that is about to be installed: whether it runs here.
     Version(&'a str),
+    /// `PROGRAM run FLAGS --help`, of the same: whether it understands these flags.
+    Understands {
+        /// The program.
+        program: &'a str,
+        /// As they stand in the unit: split at white space.
+        flags: &'a str,
+    },
     /// `docker info --format '{{json .}}'`
     DockerInfo,
     /// `systemd-sysusers /etc/sysusers.d/gangway.conf`
@@ -192,6 +199,14 @@ impl<'a> Command<'a> {
             ],
             Self::Cat(unit) => vec!["systemctl", "--no-pager", "cat", unit.name()],
             Self::Version(program) => vec![program, "--version"],
+            Self::Understands { program, flags } => {
+                let flags = flags.split_whitespace();
+                [program, "run"]
+                    .into_iter()
+                    .chain(flags)
+                    .chain(["--help"])
+                    .collect()
+            }
             Self::DockerInfo => vec!["docker", "info", "--format", "{{json .}}"],
             Self::MakeUser => vec!["systemd-sysusers", "/etc/sysusers.d/gangway.conf"],
             Self::AddUser => vec![

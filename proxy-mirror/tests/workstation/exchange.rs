@@ -205,3 +205,29 @@ fn a_program_that_does_not_run_is_not_installed_over_one_that_does() {
     // Whatever ends it, it is this program that is started again.
     assert_eq!(ws.sh(installed).unwrap(), before);
 }
+
+#[test]
+fn a_program_that_does_not_know_the_units_flags_is_not_installed_over_one_that_does() {
+    let office = Office::open();
+    let ws = office.workstation();
+    succeed(&ws, &["engine", "install", "--yes"]);
+    let old = main_pid(&ws, "gangway-engine");
+    let installed = "sha256sum /usr/local/lib/gangway/proxy-engine";
+    let before = ws.sh(installed).unwrap();
+    // It runs, and is from before a flag.
+    ws.sh("mv /opt/gangway/proxy-engine /opt/gangway/real")
+        .unwrap();
+    let older = "#!/bin/sh\ncase \"$*\" in *--control-group*)\n\
+        echo \"error: unexpected argument '--control-group' found\" >&2; exit 2;; esac\n\
+        exec /opt/gangway/real \"$@\"\n";
+    ws.write("/opt/gangway/proxy-engine", older).unwrap();
+    ws.sh("chmod 755 /opt/gangway/proxy-engine").unwrap();
+    let install = gangway(&ws, &["engine", "install", "--yes"]);
+    let said = text(&install.stderr);
+    assert_eq!(install.status.code(), Some(1), "{said}");
+    assert!(said.contains("argument '--control-group'"), "{said}");
+    assert_eq!(main_pid(&ws, "gangway-engine"), old);
+    let serving = engine(&ws).and_then(|status| status["pid"].as_u64());
+    assert_eq!(serving, old.parse().ok());
+    assert_eq!(ws.sh(installed).unwrap(), before);
+}

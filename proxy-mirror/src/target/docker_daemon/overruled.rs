@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::change::dropin::{Assignment, assignments, is_drop_in};
+
 /// A variable of ours that another file sets after ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overruled {
@@ -16,33 +18,20 @@ pub struct Overruled {
 /// The first variable of `wanted` that a drop-in which sorts after `ours` sets to something else.
 /// `cat` is what `systemctl cat UNIT` prints: every file below a comment with its path.
 pub(super) fn overruled(cat: &str, ours: &Path, wanted: &[(String, String)]) -> Option<Overruled> {
-    let mut file = Path::new("");
     // The last word on each variable, after ours; `None`: it is unset.
-    let mut last: BTreeMap<&str, (Option<String>, &Path)> = BTreeMap::new();
-    // A line that ends with a backslash goes on.
-    let cat = cat.replace("\\\n", " ");
-    for line in cat.lines() {
-        if let Some(path) = line.strip_prefix("# ").map(Path::new)
-            && is_unit_file(path)
-        {
-            file = path;
+    let mut last: BTreeMap<&str, (Option<String>, PathBuf)> = BTreeMap::new();
+    for Assignment { file, words } in assignments(cat) {
+        if !is_drop_in(&file) || file.file_name() <= ours.file_name() {
             continue;
         }
-        let Some(assigned) = line.trim_start().strip_prefix("Environment=") else {
-            continue;
-        };
-        if !is_drop_in(file) || file.file_name() <= ours.file_name() {
-            continue;
-        }
-        let words = words(assigned);
         for (name, _) in wanted {
             // An empty assignment takes back every one before it.
             if words.is_empty() {
-                last.insert(name, (None, file));
+                last.insert(name, (None, file.clone()));
             }
             for value in words.iter().filter_map(|word| word.strip_prefix(name)) {
                 if let Some(value) = value.strip_prefix('=') {
-                    last.insert(name, (Some(value.to_owned()), file));
+                    last.insert(name, (Some(value.to_owned()), file.clone()));
                 }
             }
         }
@@ -51,45 +40,9 @@ pub(super) fn overruled(cat: &str, ours: &Path, wanted: &[(String, String)]) -> 
         let (said, by) = last.get(name.as_str())?;
         (said.as_ref() != Some(value)).then(|| Overruled {
             variable: name.clone(),
-            by: by.to_path_buf(),
+            by: by.clone(),
         })
     })
-}
-
-fn is_unit_file(path: &Path) -> bool {
-    let kind = path.extension().and_then(|kind| kind.to_str());
-    path.is_absolute() && (kind == Some("service") || is_drop_in(path))
-}
-
-fn is_drop_in(path: &Path) -> bool {
-    let folder = path.parent().and_then(Path::extension);
-    path.extension().is_some_and(|kind| kind == "conf") && folder.is_some_and(|kind| kind == "d")
-}
-
-/// Quotes group, a backslash takes the next character as it is, `%%` is a percent sign.
-fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' | '\'' if quote == Some(c) => quote = None,
-            '"' | '\'' if quote.is_none() => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            c if c.is_whitespace() && quote.is_none() => words.extend(word.take()),
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            '%' => {
-                chars.next_if_eq(&'%');
-                word.get_or_insert_default().push('%');
-            }
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
 }
 
 #[cfg(test)]
