@@ -202,8 +202,11 @@ impl Dialer {
         if matches!(error, DialError::CredentialsWithheld { .. }) {
             return tracing::info!(%error, "credentials withheld");
         }
-        tracing::warn!(upstream = %upstream.authority(), %error, "upstream failed");
-        self.health.failed(&upstream.authority(), error.problem());
+        let problem = error.problem();
+        // What it says may name a host that somebody visits, which a log does not do by itself.
+        tracing::warn!(upstream = %upstream.authority(), code = %problem.code, "upstream failed");
+        tracing::debug!(%error, "upstream failed");
+        self.health.failed(&upstream.authority(), problem);
     }
 
     async fn reach(

@@ -286,6 +286,53 @@ fn it_logs_json_without_secrets_serves_and_ends_well_on_sigterm() {
     assert!(!socket.exists(), "the socket is left behind");
 }
 
+#[test]
+fn a_warning_names_the_upstream_that_failed_and_no_destination() {
+    let upstream = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let authority = upstream.local_addr().expect("address").to_string();
+    let free = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let relay = free.local_addr().expect("address").to_string();
+    drop(free);
+    let mut command = engine(&["--listen", &relay, "--log", "json"]);
+    command
+        .args(["--upstream", &format!("http://{authority}")])
+        .env("RUST_LOG", "warn")
+        .stderr(Stdio::piped());
+    let mut running = Running(command.spawn().expect("it runs"));
+    let log = BufReader::new(running.0.stderr.take().expect("stderr"));
+    let mut log = log.lines();
+    for (request, answer, code) in [
+        (
+            "CONNECT secret.test:443 HTTP/1.1\r\nHost: secret.test\r\n\r\n",
+            "HTTP/1.1 403 secret.test is on the list\r\nContent-Length: 0\r\n\r\n",
+            "connect_refused",
+        ),
+        (
+            "GET http://secret.test/ HTTP/1.1\r\nHost: secret.test\r\n\r\n",
+            "secret.test?\r\n\r\n",
+            "upstream_answer",
+        ),
+    ] {
+        let mut client = connected(&relay);
+        client.write_all(request.as_bytes()).expect("sent");
+        let (mut asked, _) = upstream.accept().expect("accept");
+        head(&mut asked);
+        asked.write_all(answer.as_bytes()).expect("sent");
+        let line = log.next().expect("a line").expect("log");
+        assert!(!line.contains("secret.test"), "{line}");
+        let said: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(said["level"], "WARN", "{line}");
+        assert_eq!(said["fields"]["upstream"], authority.as_str(), "{line}");
+        assert_eq!(said["fields"]["code"], code, "{line}");
+    }
+}
+
+/// A connection to what is about to listen there.
+fn connected(to: &str) -> TcpStream {
+    let connect = || TcpStream::connect(to).ok();
+    testbed::wait_for("it listens", Duration::from_secs(20), connect).expect("in time")
+}
+
 /// Some write the password into the address: it is refused, and nobody repeats it.
 fn refused_with_userinfo(relay: &str) {
     let request = "GET http://canary:canary@b.test/ HTTP/1.1\r\nHost: canary@b.test\r\n\r\n";
