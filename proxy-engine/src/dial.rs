@@ -202,6 +202,10 @@ impl Dialer {
         if matches!(error, DialError::CredentialsWithheld { .. }) {
             return tracing::info!(%error, "credentials withheld");
         }
+        // Nor what this engine lacks.
+        if matches!(error, DialError::NoRoom(_)) {
+            return;
+        }
         let problem = error.problem();
         // What it says may name a host that somebody visits, which a log does not do by itself.
         tracing::warn!(upstream = %upstream.authority(), code = %problem.code, "upstream failed");

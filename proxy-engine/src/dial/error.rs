@@ -6,6 +6,7 @@ use crate::chain::HandshakeError;
 use crate::config::{EngineAddress, Ports, Upstream};
 use crate::control::Problem;
 use crate::dial::socks::Refusal;
+use crate::http::NoRoom;
 
 /// Why a route did not become a connected stream.
 #[derive(Debug, thiserror::Error)]
@@ -172,12 +173,23 @@ pub enum DialError {
     /// The request has been here before.
     #[error("the request came back to this engine: a proxy behind it forwards to it")]
     Loop,
+    /// Too many messages have long heads at once.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl DialError {
     /// The error for people and programs.
     pub fn problem(&self) -> Problem {
-        let code = match self {
+        Problem {
+            code: self.code().into(),
+            message: self.to_string(),
+        }
+    }
+
+    /// The error for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
             Self::Resolve { .. } => "name_not_resolved",
             Self::OriginUnreachable { .. } => "origin_unreachable",
             Self::OriginTimeout { .. } => "origin_timeout",
@@ -197,10 +209,7 @@ impl DialError {
             Self::EngineUnreachable { .. } => "engine_unreachable",
             Self::EngineRefused { .. } => "engine_refused",
             Self::Loop => "loop",
-        };
-        Problem {
-            code: code.into(),
-            message: self.to_string(),
+            Self::NoRoom(_) => NoRoom::CODE,
         }
     }
 
@@ -233,6 +242,7 @@ impl DialError {
             | Self::CredentialsWithheld { .. } => 407,
             Self::Inward { .. } | Self::Port { .. } => 403,
             Self::Loop => 508,
+            Self::NoRoom(_) => NoRoom::STATUS,
         }
     }
 

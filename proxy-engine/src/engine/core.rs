@@ -3,20 +3,16 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
 use crate::chain::{EngineId, Keys};
 use crate::config::{EngineConfig, Limits, Policy, Ports};
 use crate::dial::{Chain, Dialer};
+use crate::http::LongSections;
 use crate::observe::{Changes, ConnectionTable};
 use crate::relay::IdleLimit;
 use crate::route::Router;
-
-/// Requests at a time whose head is longer than one read. With 64 KiB each, kept in the form that it
-/// came in and in the form that it goes on in, that is some 200 MiB.
-const LONG_HEADS: usize = 1024;
 
 /// The part of the engine that connections share.
 #[derive(Debug)]
@@ -40,9 +36,8 @@ pub struct Core {
     pub idle: IdleLimit,
     /// Rings when the status changes.
     pub changes: Changes,
-    /// The right to a long head: whoever holds thousands of connections must not hold that much
-    /// memory with each.
-    pub long_heads: Semaphore,
+    /// The rights to heads and trailer sections that are longer than usual.
+    pub long_sections: LongSections,
     /// Cancelled once the engine is ending: a kept connection closes after its response.
     pub draining: CancellationToken,
 }
@@ -68,7 +63,7 @@ impl Core {
             table: Arc::default(),
             idle: config.idle_limit,
             changes,
-            long_heads: Semaphore::new(LONG_HEADS),
+            long_sections: LongSections::default(),
             draining: CancellationToken::new(),
         })
     }

@@ -3,6 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::NoRoom;
 use crate::dial::DialError;
 
 /// An answer that the engine gives itself.
@@ -10,6 +11,8 @@ use crate::dial::DialError;
 pub struct Answer {
     /// The status.
     pub status: u16,
+    /// The problem's code, by which programs know it.
+    pub code: &'static str,
     /// What happened and what to do, one line. It is the body, and the reason phrase too: dockerd
     /// shows people nothing but that.
     pub message: String,
@@ -19,16 +22,28 @@ impl From<&DialError> for Answer {
     fn from(error: &DialError) -> Self {
         Self {
             status: error.status(),
+            code: error.code(),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<NoRoom> for Answer {
+    fn from(error: NoRoom) -> Self {
+        Self {
+            status: NoRoom::STATUS,
+            code: NoRoom::CODE,
             message: error.to_string(),
         }
     }
 }
 
 impl Answer {
-    /// An answer.
+    /// An answer to what was asked in a wrong way.
     pub fn new(status: u16, message: impl Into<String>) -> Self {
         Self {
             status,
+            code: "bad_request",
             message: message.into(),
         }
     }

@@ -10,6 +10,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use super::Framing;
 use super::chunked::{ChunkError, Chunked, Part, take};
 use super::fields::Listed;
+use super::long::{NoRoom, Share};
 use super::pace::Pace;
 use crate::config::Limits;
 
@@ -28,6 +29,9 @@ pub(super) enum PumpError {
     /// It is not framed as it must be.
     #[error("the body is malformed: {0}")]
     Malformed(#[from] ChunkError),
+    /// Its trailer section is a long one, and there are too many.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The receiver's connection broke.
     #[error("the receiver's connection broke: {0}")]
     Sink(io::Error),
@@ -76,6 +80,8 @@ pub(super) struct Body<'a> {
     /// Told of every wait for the sender of a request.
     pub(super) pace: Option<&'a Pace>,
     pub(super) limits: Limits,
+    /// The client's, of trailer sections that are longer than usual.
+    pub(super) share: Share<'a>,
 }
 
 impl Body<'_> {
@@ -130,8 +136,18 @@ impl Body<'_> {
             None => Chunked::of_response(self.limits),
         };
         let mut out = Vec::new();
+        let mut long = None;
         loop {
-            match chunked.next(source.read)? {
+            let there = source.read.len();
+            let part = chunked.next(source.read)?;
+            let left = source.read.len();
+            match &part {
+                // All that may be long and is not passed on at once are trailers.
+                Part::Incomplete => self.share.hold(left, &mut long)?,
+                Part::End(_) => self.share.hold(there - left, &mut long)?,
+                Part::Content(_) => {}
+            }
+            match part {
                 // What is there now goes on at once: nobody waits for a large chunk.
                 Part::Content(part) => {
                     if self.unchunk {

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use self::download::Download;
 use self::silence::silence;
 use super::body::{Body, PumpError, Source};
-use super::chunked::ChunkError;
 use super::fields::Listed;
+use super::long::Share;
 use super::pace::Pace;
-use super::{Framing, forward};
+use super::{Answer, Framing, forward};
 use crate::config::{Limits, Upstream, Way};
 use crate::dial::auth::Permit;
 use crate::dial::{DialError, Journey};
@@ -105,8 +105,8 @@ pub(super) enum Outcome {
         /// The hop was closed before it said a byte: where it had been idle, that says nothing.
         maybe_stale: bool,
     },
-    /// The client's body is malformed, and nothing was sent to it yet.
-    BadBody(ChunkError),
+    /// The client's body goes no further, and nothing was sent to it yet.
+    BadBody(Answer),
     /// The response broke in the middle, or the client did: nothing more can be said.
     Broken,
 }
@@ -116,6 +116,8 @@ pub(super) struct Manner<'a> {
     pub(super) to: forward::Client,
     pub(super) pseudonym: &'a str,
     pub(super) limits: Limits,
+    /// The client's, of what is longer than usual.
+    pub(super) share: Share<'a>,
     /// How long neither side may say anything.
     pub(super) idle: IdleLimit,
 }
@@ -148,6 +150,7 @@ pub(super) async fn exchange(
         listed: outgoing.listed,
         pace: Some(&pace),
         limits: manner.limits,
+        share: manner.share,
     };
     let upload = async {
         let head = hop_write.write_all(&outgoing.head).await;
@@ -168,6 +171,7 @@ pub(super) async fn exchange(
         asks_for_upgrade: outgoing.asks_for_upgrade,
         answered: &answered,
         doubted,
+        long: None,
     }
     .run(outgoing.permit);
     let silence = silence(record, manner.idle);
@@ -198,7 +202,10 @@ pub(super) async fn exchange(
             client_lives: client_lives && sent == Some(true),
         },
         Ok(outcome) => outcome,
-        Err(PumpError::Malformed(error)) if !answered.load(Relaxed) => Outcome::BadBody(error),
+        Err(PumpError::Malformed(error)) if !answered.load(Relaxed) => {
+            Outcome::BadBody(Answer::new(error.status(), error.to_string()))
+        }
+        Err(PumpError::NoRoom(error)) if !answered.load(Relaxed) => Outcome::BadBody(error.into()),
         Err(error) => {
             tracing::debug!(%error, "request broken off");
             Outcome::Broken

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
-use tokio::sync::SemaphorePermit;
 
 use super::answer::linger;
 use super::exchange::Hop;
+use super::long::Right;
 use super::{Answer, Framing, RequestHead, forward, target};
 use crate::accept::Asker;
 use crate::dial::DialError;
@@ -110,7 +110,7 @@ struct Connection<'a> {
     /// Whether nothing was asked yet.
     fresh: bool,
     /// The right to a long head, until the request is done.
-    long: Option<SemaphorePermit<'a>>,
+    long: Option<Right<'a>>,
 }
 
 enum After {

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::client::{Client, get};
 use crate::peer::{Peer, scripted};
-use crate::program::{Program, raise_descriptor_limit};
+use crate::program::Program;
 use crate::{engine, engine_with, through};
 
 const CLIENTS: u64 = 100;
@@ -124,51 +124,6 @@ async fn a_long_head_is_whole_wherever_its_end_is_cut() {
         }
         assert_eq!(client.ask(last).await.body, "proxy", "{cuts:?}");
     }
-}
-
-#[tokio::test]
-async fn long_heads_that_do_not_end_are_bounded_and_short_ones_are_served_beside_them() {
-    const BOUND: usize = 1024;
-    raise_descriptor_limit();
-    let proxy = Peer::named("proxy").await;
-    let (_engine, relay) = engine(through(&[proxy.url()])).await;
-    let head = "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nX: ";
-    let begun = format!("{head}{}", "y".repeat(17_000));
-    let mut waiting = Vec::new();
-    // Some more: one of the probes below may be read before one of these.
-    for _ in 0..BOUND + 8 {
-        let mut client = Client::connect(relay).await;
-        client.send(&begun).await;
-        waiting.push(client);
-    }
-    // Once the last of them is read.
-    let refused = async {
-        loop {
-            let mut client = Client::connect(relay).await;
-            let response = client.ask(format!("{begun}\r\n\r\n")).await;
-            if response.status() != 200 {
-                return response.status();
-            }
-        }
-    };
-    let refused = tokio::time::timeout(crate::DEADLINE, refused).await;
-    assert_eq!(refused.expect("bounded"), 503);
-    let short = get("http://a.test/");
-    assert_eq!(Client::connect(relay).await.ask(&short).await.body, "proxy");
-    // Those that were let in are served when they come to an end.
-    let mut first = waiting.swap_remove(0);
-    assert_eq!(first.ask("\r\n\r\n").await.body, "proxy");
-    drop(waiting);
-    let served = async {
-        loop {
-            let mut client = Client::connect(relay).await;
-            if client.ask(format!("{begun}\r\n\r\n")).await.status() == 200 {
-                return;
-            }
-        }
-    };
-    let served = tokio::time::timeout(crate::DEADLINE, served).await;
-    served.expect("there is room again");
 }
 
 const LIMIT: Duration = Duration::from_millis(400);

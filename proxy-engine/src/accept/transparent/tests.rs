@@ -181,6 +181,32 @@ async fn a_hello_byte_by_byte_or_in_any_number_of_records_is_the_same_hello() {
 }
 
 #[tokio::test]
+async fn a_hello_whose_bytes_come_slowly_by_the_clock_is_waited_for() {
+    /// Between two segments, 81 of them: 4 s in all.
+    const GAP: Duration = Duration::from_millis(50);
+    let rig = Rig::new().await;
+    let bytes = [&records(&post_quantum(), 700)[..], &BEHIND].concat();
+    let mut client = rig.client(443).await;
+    let sent = async {
+        let mut gaps = tokio::time::interval(GAP);
+        let (bytewise, rest) = bytes.split_at(40);
+        for piece in bytewise.chunks(1).chain(rest.chunks(rest.len().div_ceil(40))) {
+            gaps.tick().await;
+            client.write_all(piece).await.expect("sent");
+        }
+        client.shutdown().await.expect("shutdown");
+    };
+    let began = Instant::now();
+    let ((), (to, mut stream)) = tokio::join!(sent, rig.tunnel());
+    assert!(began.elapsed() >= 78 * GAP, "{:?}", began.elapsed());
+    assert_eq!(to, "web.example.test:443");
+    let mut arrived = Vec::new();
+    let all = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut arrived));
+    all.await.expect("in time").expect("read");
+    assert!(arrived == bytes, "the bytes differ");
+}
+
+#[tokio::test]
 async fn a_connect_line_holds_the_name_in_lower_case_or_the_address_and_nothing_else() {
     let rig = Rig::new().await;
     let broken_alpn = extension(16, &[0xff, 0xff, 0xff]);

@@ -11,6 +11,7 @@ use crate::dial::auth::Permit;
 use crate::dial::{DialError, doubt};
 use crate::http::body::{Body, Source, lost};
 use crate::http::fields::Listed;
+use crate::http::long::Right;
 use crate::http::pace::Pace;
 use crate::http::{Framing, ResponseHead, forward};
 
@@ -28,6 +29,8 @@ pub(super) struct Download<'a, 'b> {
     pub(super) answered: &'a AtomicBool,
     /// Whether the hop's connection was doubted.
     pub(super) doubted: bool,
+    /// The right to a long head, until it is through.
+    pub(super) long: Option<Right<'a>>,
 }
 
 impl Download<'_, '_> {
@@ -66,6 +69,7 @@ impl Download<'_, '_> {
             listed: Listed::by(&head.fields),
             pace: None,
             limits: self.manner.limits,
+            share: self.manner.share,
         };
         if !self.pass(head, &to).await {
             return Outcome::Broken;
@@ -86,7 +90,17 @@ impl Download<'_, '_> {
     async fn final_head(&mut self) -> Result<ResponseHead, Outcome> {
         let mut has_spoken = !self.source.read.is_empty();
         loop {
-            match ResponseHead::parse(self.source.read, &self.manner.limits) {
+            let there = self.source.read.len();
+            let parsed = ResponseHead::parse(self.source.read, &self.manner.limits);
+            let left = self.source.read.len();
+            let length = match &parsed {
+                Ok(Some(_)) => there - left,
+                Ok(None) | Err(_) => left,
+            };
+            if let Err(no_room) = self.manner.share.hold(length, &mut self.long) {
+                return Err(failed(no_room.into()));
+            }
+            match parsed {
                 Err(error) => return Err(self.bad(error.to_string())),
                 Ok(Some(head)) if head.status == 101 && !self.asks_for_upgrade => {
                     return Err(self.bad("it switches protocols unasked".into()));
@@ -157,6 +171,7 @@ impl Download<'_, '_> {
         let is_interim = (100..200).contains(&status) && status != 101;
         self.answered.store(true, Relaxed);
         let passed = self.sink.write_all(&text).await.is_ok();
+        self.long = None;
         if is_interim {
             // It is through, and leaves room for another answer.
             self.answered.store(false, Relaxed);

@@ -7,15 +7,13 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Connection;
-use crate::http::body::{READ, Source};
+use crate::http::body::Source;
+use crate::http::long::Share;
 use crate::http::{Answer, RequestHead};
 
 /// A client that was taken just before the engine ends has this long to say its first word: it
 /// knows of no reason to ask again, as one that keeps a connection does (RFC 9112, section 9.3.1).
 const FIRST_WORD: Duration = Duration::from_secs(2);
-
-/// Why a long head goes no further.
-const TOO_MANY: &str = "too many requests with long heads at once; try again later";
 
 /// Until whoever says nothing is not waited for any more: the engine is ending.
 async fn ending(draining: &CancellationToken, fresh: bool) {
@@ -26,7 +24,7 @@ async fn ending(draining: &CancellationToken, fresh: bool) {
     }
 }
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
     /// The next request's head; `None` when the client left, said nothing for too long, or says
     /// nothing while the engine is ending.
     pub(super) async fn next_head(&mut self) -> Result<Option<RequestHead>, Answer> {
@@ -72,6 +70,12 @@ impl Connection<'_> {
         }
     }
 
+    /// The client's share of long heads and trailer sections.
+    pub(super) fn share(&self) -> Share<'a> {
+        let client = self.client.asker.client();
+        self.core.long_sections.share(client.ip())
+    }
+
     /// Whether a long head is not whole yet, by what came behind the first `seen` bytes alone: it is
     /// not read from its first byte again for each one that comes.
     fn goes_on(&self, seen: usize) -> bool {
@@ -91,10 +95,7 @@ impl Connection<'_> {
         let left = self.client.read.len();
         // Whole or not: one that comes without a pause is kept until its request is done, too.
         let length = if head.is_some() { there - left } else { left };
-        if length > READ && self.long.is_none() {
-            let long = self.core.long_heads.try_acquire();
-            self.long = Some(long.map_err(|_| Answer::new(503, TOO_MANY))?);
-        }
+        self.share().hold(length, &mut self.long)?;
         Ok(head)
     }
 }

@@ -54,6 +54,7 @@ impl Connection<'_> {
             },
             pseudonym,
             limits: self.core.limits,
+            share: self.share(),
             idle: self.core.idle,
         };
         let repeatable = framing == Framing::Empty && is_idempotent(&head.method);
@@ -109,10 +110,7 @@ impl Connection<'_> {
                     }
                     self.fail(&head, framing, &error).await
                 }
-                Outcome::BadBody(error) => {
-                    let answer = Answer::new(error.status(), error.to_string());
-                    self.turn_down(&head, answer).await
-                }
+                Outcome::BadBody(answer) => self.turn_down(&head, answer).await,
                 Outcome::Broken => After::Reset,
                 Outcome::Switched => After::Tunnel {
                     stream: hop.stream,

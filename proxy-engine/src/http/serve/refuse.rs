@@ -34,23 +34,24 @@ impl Connection<'_> {
 
     /// Answers a request that goes no further whatever the route, and closes.
     pub(super) async fn turn_down(&mut self, head: &RequestHead, answer: Answer) -> After {
-        self.count_refusal(&answer.message);
+        self.count_refusal(&answer);
         self.refuse_with(&answer, head.is("HEAD"), true).await;
         After::Linger
     }
 
     /// Answers what was no request, and closes.
     pub(super) async fn refuse(mut self, answer: Answer, to_head: bool) {
-        self.count_refusal(&answer.message);
+        self.count_refusal(&answer);
         self.refuse_with(&answer, to_head, true).await;
         linger(self.client.stream).await;
     }
 
-    pub(super) fn count_refusal(&self, message: &str) {
-        tracing::debug!(client = %self.client.asker.client(), message, "bad request");
+    pub(super) fn count_refusal(&self, answer: &Answer) {
+        let Answer { code, message, .. } = answer;
+        tracing::debug!(client = %self.client.asker.client(), code, message, "refused");
         self.record.refused(Problem {
-            code: "bad_request".into(),
-            message: message.to_owned(),
+            code: (*code).into(),
+            message: message.clone(),
         });
     }
 
