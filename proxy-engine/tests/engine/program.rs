@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tokio::net::TcpStream;
@@ -35,7 +35,7 @@ impl Program {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("mode");
         std::os::unix::fs::chown(folder.path(), Some(uid), None).expect("owner");
         let program = folder.path().join("proxy-engine");
-        fs::copy(env!("CARGO_BIN_EXE_proxy-engine"), &program).expect("copied");
+        copy(env!("CARGO_BIN_EXE_proxy-engine"), &program);
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
         let relay = free.local_addr().expect("address");
         drop(free);
@@ -93,6 +93,14 @@ impl Program {
         let kibibytes: u64 = kibibytes.expect("a line").parse().expect("a number");
         kibibytes * 1024
     }
+}
+
+/// Copies a program that is started next. This process itself never has it open for writing: a
+/// child that another test's thread begins at that moment would, too, and then nobody can start it
+/// (execve(2), ETXTBSY).
+fn copy(from: &str, to: &Path) {
+    let copied = Command::new("cp").arg("--").arg(from).arg(to).status();
+    assert!(copied.expect("cp").success(), "not copied");
 }
 
 impl Drop for Program {
