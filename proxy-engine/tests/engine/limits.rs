@@ -6,7 +6,7 @@ use proxy_engine::config::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::{Client, get};
-use crate::peer::{Peer, scripted};
+use crate::peer::{Peer, ok, scripted};
 use crate::{engine, engine_within, through};
 
 #[tokio::test]
@@ -176,13 +176,7 @@ async fn a_body_of_more_than_four_gibibytes_arrives_to_its_last_byte_and_the_nex
             "POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: {LENGTH}\r\n\r\n"
         ))
         .await;
-    let block = vec![0; 1 << 20];
-    let mut left = LENGTH;
-    while left > 0 {
-        let part = block.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        client.send(&block[..part]).await;
-        left -= part as u64;
-    }
+    send_all(&mut client, LENGTH).await;
     let response = client.response().await;
     assert!(
         response.head.contains("X: 4294967301\r\n"),
@@ -191,4 +185,41 @@ async fn a_body_of_more_than_four_gibibytes_arrives_to_its_last_byte_and_the_nex
     );
     let response = client.ask(get("http://a.test/")).await;
     assert!(response.head.contains("X: 0\r\n"), "{}", response.head);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_of_more_than_four_gibibytes_arrives_to_its_last_byte_and_the_next_one_behind_it()
+ {
+    const LENGTH: u64 = (1 << 32) + 7;
+    let url = scripted(|mut upstream| async move {
+        upstream.until(b"\r\n\r\n").await;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+        upstream.send(head).await;
+        send_all(&mut upstream, LENGTH).await;
+        upstream.until(b"\r\n\r\n").await;
+        upstream.send(ok("behind it")).await;
+    })
+    .await;
+    let (engine, relay) = engine(through(&[url])).await;
+    let mut client = Client::connect(relay).await;
+    client.send(get("http://a.test/")).await;
+    let head = client.until(b"\r\n\r\n").await;
+    let length = format!("Content-Length: {LENGTH}\r\n");
+    assert!(head.contains(&length), "{head}");
+    client.discard(LENGTH).await;
+    let response = client.ask(get("http://a.test/")).await;
+    assert_eq!(response.body, "behind it");
+    let down = engine.connections().remove(0).bytes_down;
+    assert!(down > LENGTH, "{down} bytes");
+}
+
+/// Sends so many bytes.
+async fn send_all(to: &mut Client, length: u64) {
+    let block = vec![0; 1 << 20];
+    let mut left = length;
+    while left > 0 {
+        let part = block.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        to.send(&block[..part]).await;
+        left -= part as u64;
+    }
 }

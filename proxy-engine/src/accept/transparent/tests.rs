@@ -190,7 +190,10 @@ async fn a_hello_whose_bytes_come_slowly_by_the_clock_is_waited_for() {
     let sent = async {
         let mut gaps = tokio::time::interval(GAP);
         let (bytewise, rest) = bytes.split_at(40);
-        for piece in bytewise.chunks(1).chain(rest.chunks(rest.len().div_ceil(40))) {
+        for piece in bytewise
+            .chunks(1)
+            .chain(rest.chunks(rest.len().div_ceil(40)))
+        {
             gaps.tick().await;
             client.write_all(piece).await.expect("sent");
         }
