@@ -22,11 +22,13 @@
 mod facts;
 mod frame;
 mod handshake;
+mod kept;
 mod key;
 mod name;
 
 pub use facts::{Facts, FactsError, MOST_HOPS};
 pub use frame::{Frame, FrameError, Nonce, Proof, VERSION, Verdict};
 pub use handshake::{Called, Caller, HandshakeError, answer, call};
+pub use kept::Kept;
 pub use key::{Key, KeyError, Keys};
 pub use name::{EngineId, EngineName, NameError};

@@ -234,7 +234,7 @@ impl Engine {
             draining: core.draining.is_cancelled(),
             chain: core.chain.as_ref().map(|chain| ChainState {
                 engine: chain.authority(),
-                name: chain.key.name.to_string(),
+                name: chain.key.last().name.to_string(),
                 last_error: core.dialer.health.last_error(&chain.authority()),
             }),
             policy,

@@ -11,7 +11,7 @@ use super::admission::admits;
 use super::onward::onward;
 use super::served::Served;
 use super::transparent::intercepted;
-use crate::chain::{Caller, HandshakeError, answer};
+use crate::chain::{Caller, HandshakeError, Kept, KeyError, answer};
 use crate::control::ChainedFrom;
 use crate::engine::Core;
 use crate::http::{Asked, Client, serve};
@@ -69,6 +69,8 @@ enum NotTaken {
     Elsewhere,
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    #[error(transparent)]
+    Keys(#[from] Arc<KeyError>),
 }
 
 async fn caller(
@@ -80,5 +82,6 @@ async fn caller(
     if !admits(peer.ip(), local.ip(), core.router().clients()) {
         return Err(NotTaken::Elsewhere);
     }
-    Ok(answer(stream, &core.keys, &core.id).await?)
+    let keys = core.keys.as_ref().map(Kept::now).transpose()?;
+    Ok(answer(stream, &keys.unwrap_or_default(), &core.id).await?)
 }

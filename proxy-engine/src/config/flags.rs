@@ -70,7 +70,8 @@ pub struct RunFlags {
     pub chain: Option<EngineAddress>,
 
     /// Prove to that engine which one this is: a file with one line, NAME KEY, that nobody else can
-    /// read (chmod 600). KEY is base64 of 32 random bytes: head -c 32 /dev/urandom | base64
+    /// read (chmod 600). KEY is base64 of 32 random bytes: head -c 32 /dev/urandom | base64. It is
+    /// read again when it changes
     #[arg(long, value_name = "FILE")]
     pub chain_key: Option<PathBuf>,
 
@@ -80,7 +81,8 @@ pub struct RunFlags {
     #[arg(long, value_name = "ADDR", num_args = 1..)]
     pub chained: Vec<SocketAddr>,
 
-    /// The keys of those engines: a file with a line NAME KEY for each, that nobody else can read
+    /// The keys of those engines: a file with a line NAME KEY for each, that nobody else can read. It
+    /// is read again when it changes
     #[arg(long, value_name = "FILE")]
     pub chained_keys: Option<PathBuf>,
 

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 
 use super::{DialError, Dialer, connect_any, resolve};
-use crate::chain::{Facts, HandshakeError, Key, KeyError, call};
+use crate::chain::{Facts, HandshakeError, Kept, Key, KeyError, call};
 use crate::config::{ChainTo, EngineAddress};
 
 /// The engine that decides for this one, and how to prove who calls.
@@ -13,7 +13,7 @@ pub struct Chain {
     /// Where it is.
     pub engine: EngineAddress,
     /// This engine's own key.
-    pub key: Key,
+    pub key: Kept<Key>,
 }
 
 impl Chain {
@@ -24,7 +24,7 @@ impl Chain {
     pub fn new(to: &ChainTo) -> Result<Self, KeyError> {
         Ok(Self {
             engine: to.engine.clone(),
-            key: Key::read(&to.key)?,
+            key: Kept::read(&to.key, Key::read)?,
         })
     }
 
@@ -63,6 +63,7 @@ impl Dialer {
             engine: chain.engine.clone(),
             source,
         };
+        let key = chain.key.now().map_err(DialError::ChainKey)?;
         let to = &chain.engine.0;
         let addrs = resolve(&to.host, to.port).await.map_err(unreachable)?;
         let mut stream = connect_any(&addrs).await.map_err(unreachable)?;
@@ -70,7 +71,7 @@ impl Dialer {
         // Known before it can call back by a bridge that is captured, and not before it has proved
         // which engine it is: what comes from there goes directly.
         let proven = || self.health.reached(&chain.authority(), at);
-        let called = call(&mut stream, &chain.key, facts, proven).await;
+        let called = call(&mut stream, &key, facts, proven).await;
         let called = called.map_err(|source: HandshakeError| DialError::EngineRefused {
             engine: chain.engine.clone(),
             source: Box::new(source),
@@ -87,7 +88,7 @@ mod tests {
     use testbed::Row;
 
     use super::Chain;
-    use crate::chain::{Facts, Key};
+    use crate::chain::{Facts, Kept, Key};
     use crate::config::EngineConfig;
     use crate::dial::Dialer;
     use crate::observe::Changes;
@@ -109,10 +110,14 @@ mod tests {
             "gangway-test".into(),
             &EngineConfig::default(),
         );
+        // Nobody else's, as every file of its kind.
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        let key = b"vm-1 BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
+        file.write_all(key).expect("written");
         // It was the deciding engine's until now.
         let chain = Chain {
             engine: format!("{at}:3184").parse().expect("an engine"),
-            key: Key::new("vm-1".parse().expect("a name"), vec![7; 32]),
+            key: Kept::read(file.path(), Key::read).expect("a key"),
         };
         dialer.health.reached(&chain.authority(), at);
         let facts = Facts {

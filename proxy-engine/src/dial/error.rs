@@ -1,8 +1,9 @@
 //! Why no stream could be had, for a log, for a client and for the status page.
 
 use std::io;
+use std::sync::Arc;
 
-use crate::chain::HandshakeError;
+use crate::chain::{HandshakeError, KeyError};
 use crate::config::{EngineAddress, Ports, Upstream};
 use crate::control::Problem;
 use crate::dial::socks::Refusal;
@@ -170,6 +171,9 @@ pub enum DialError {
         /// Why.
         source: Box<HandshakeError>,
     },
+    /// The key for it is not there any more, or not for this engine alone.
+    #[error("this engine cannot prove to the one that decides for it which one it is: {0}")]
+    ChainKey(Arc<KeyError>),
     /// The request has been here before.
     #[error("the request came back to this engine: a proxy behind it forwards to it")]
     Loop,
@@ -208,6 +212,7 @@ impl DialError {
             Self::Port { .. } => "port_refused",
             Self::EngineUnreachable { .. } => "engine_unreachable",
             Self::EngineRefused { .. } => "engine_refused",
+            Self::ChainKey(_) => "chain_key",
             Self::Loop => "loop",
             Self::NoRoom(_) => NoRoom::CODE,
         }
@@ -235,6 +240,7 @@ impl DialError {
             | Self::UpstreamAnswer { .. }
             | Self::EngineUnreachable { .. }
             | Self::EngineRefused { .. }
+            | Self::ChainKey(_)
             | Self::Refused { .. } => 502,
             Self::CredentialsNotLent { .. }
             | Self::CredentialsRefused { .. }

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
-use crate::chain::{EngineId, Keys};
+use crate::chain::{EngineId, Kept, Keys};
 use crate::config::{EngineConfig, Limits, Policy, Ports};
 use crate::dial::{Chain, Dialer};
 use crate::http::LongSections;
@@ -22,8 +22,8 @@ pub struct Core {
     pub id: EngineId,
     /// The engine that decides; `None`: this one does.
     pub chain: Option<Chain>,
-    /// The keys of engines that pass connections on to this one.
-    pub keys: Keys,
+    /// The keys of engines that pass connections on to this one; `None`: none may.
+    pub keys: Option<Kept<Keys>>,
     /// How much one HTTP message may cost.
     pub limits: Limits,
     /// The ports that CONNECT is for.
@@ -51,10 +51,11 @@ impl Core {
         let changes = Changes::default();
         let id = EngineId::new(super::leases::random()?);
         let chain = config.chain.to.as_ref().map(Chain::new).transpose()?;
-        let keys = config.chain.keys.as_deref().map(Keys::read).transpose()?;
+        let keys = config.chain.keys.as_deref();
+        let keys = keys.map(|path| Kept::read(path, Keys::read)).transpose()?;
         Ok(Self {
             chain,
-            keys: keys.unwrap_or_default(),
+            keys,
             router: ArcSwap::from_pointee(Router::new(policy)),
             dialer: Dialer::new(&changes, id.as_str().into(), config),
             id,

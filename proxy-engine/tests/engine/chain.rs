@@ -2,15 +2,18 @@
 
 mod handshake;
 mod inward;
+mod keys;
 
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::fd::IntoRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use proxy_engine::chain::{Facts, HandshakeError, Key, call};
 use proxy_engine::config::{Chain, ChainTo, DefaultRoute, EngineConfig, Policy};
 use proxy_engine::control::{RouteTaken, Via};
 use proxy_engine::engine::{Engine, EngineError};
+use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -21,25 +24,23 @@ use crate::{engine_with, through, until};
 /// The name of the first engine's key.
 const NAME: &str = "vm-1";
 
-/// Files of keys; they go with it.
-struct Keys(tempfile::TempDir);
+/// A file with the key of 32 times `byte` under [`NAME`]. It is looked at as long as an engine
+/// runs, and goes with this process.
+fn file(byte: u8) -> PathBuf {
+    let fd = memfd_create("key", MemfdFlags::CLOEXEC).expect("a file");
+    let mut file = std::fs::File::from(fd);
+    let private = std::fs::Permissions::from_mode(0o600);
+    file.set_permissions(private).expect("mode");
+    let line = line(byte);
+    std::io::Write::write_all(&mut file, line.as_bytes()).expect("written");
+    PathBuf::from(format!("/proc/self/fd/{}", file.into_raw_fd()))
+}
 
-impl Keys {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
-    }
-
-    /// A file with the key of 32 times `byte` under [`NAME`].
-    fn file(&self, byte: u8) -> PathBuf {
-        use base64::Engine as _;
-        let path = self.0.path().join(byte.to_string());
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&path).expect("a file");
-        let key = base64::engine::general_purpose::STANDARD.encode([byte; 32]);
-        std::io::Write::write_all(&mut file, format!("{NAME} {key}\n").as_bytes()).expect("text");
-        path
-    }
+/// What stands in it.
+fn line(byte: u8) -> String {
+    use base64::Engine as _;
+    let key = base64::engine::general_purpose::STANDARD.encode([byte; 32]);
+    format!("{NAME} {key}\n")
 }
 
 /// The key of every test here that has one.
@@ -53,10 +54,13 @@ async fn deciding(policy: Policy) -> (Engine, SocketAddr) {
 }
 
 async fn deciding_at(at: SocketAddr, policy: Policy) -> (Engine, SocketAddr) {
-    let keys = Keys::new();
+    deciding_with(at, file(7), policy).await
+}
+
+async fn deciding_with(at: SocketAddr, keys: PathBuf, policy: Policy) -> (Engine, SocketAddr) {
     let chain = Chain {
         listen: vec![at],
-        keys: Some(keys.file(7)),
+        keys: Some(keys),
         ..Chain::default()
     };
     let config = EngineConfig {
@@ -71,10 +75,13 @@ async fn deciding_at(at: SocketAddr, policy: Policy) -> (Engine, SocketAddr) {
 
 /// An engine that passes on to the one there, with the key of `byte`, and its relay.
 async fn first(to: SocketAddr, byte: u8) -> (Engine, SocketAddr) {
-    let keys = Keys::new();
+    first_with(to, file(byte)).await
+}
+
+async fn first_with(to: SocketAddr, key: PathBuf) -> (Engine, SocketAddr) {
     let to = ChainTo {
         engine: to.to_string().parse().expect("an address"),
-        key: keys.file(byte),
+        key,
     };
     let policy = Policy::decided_by(&to.engine);
     let config = EngineConfig {
@@ -220,7 +227,6 @@ async fn a_policy_of_the_deciding_engine_holds_at_once_and_the_first_takes_none(
 
 #[tokio::test]
 async fn engines_that_pass_on_to_each_other_end_it_and_say_so() {
-    let keys = Keys::new();
     let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("bind"));
     let at = free.each_ref().map(|l| l.local_addr().expect("address"));
     drop(free);
@@ -228,13 +234,13 @@ async fn engines_that_pass_on_to_each_other_end_it_and_say_so() {
     for (own, other) in [(at[0], at[1]), (at[1], at[0])] {
         let to = ChainTo {
             engine: other.to_string().parse().expect("an address"),
-            key: keys.file(7),
+            key: file(7),
         };
         let policy = Policy::decided_by(&to.engine);
         let chain = Chain {
             to: Some(to),
             listen: vec![own],
-            keys: Some(keys.file(7)),
+            keys: Some(file(7)),
         };
         let config = EngineConfig {
             chain,
@@ -259,17 +265,16 @@ async fn engines_that_pass_on_to_each_other_end_it_and_say_so() {
 async fn an_engine_between_carries_on_what_the_first_one_saw() {
     let upstream = Peer::named("upstream").await;
     let (last, chained) = deciding(through(&[upstream.url()])).await;
-    let keys = Keys::new();
     let to = ChainTo {
         engine: chained.to_string().parse().expect("an address"),
-        key: keys.file(7),
+        key: file(7),
     };
     let policy = Policy::decided_by(&to.engine);
     let config = EngineConfig {
         chain: Chain {
             to: Some(to),
             listen: vec!["127.0.0.1:0".parse().expect("address")],
-            keys: Some(keys.file(7)),
+            keys: Some(file(7)),
         },
         ..EngineConfig::default()
     };
@@ -291,10 +296,9 @@ async fn an_engine_between_carries_on_what_the_first_one_saw() {
 async fn credentials_are_not_behind_a_chained_listener_on_every_address() {
     let policy = through(&["http://alice@127.0.0.1:9".into()]);
     for (wildcard, open) in [(false, false), (true, true)] {
-        let keys = Keys::new();
         let mut config = EngineConfig::default();
         config.chain.listen = vec!["0.0.0.0:0".parse().expect("address")];
-        config.chain.keys = Some(keys.file(7));
+        config.chain.keys = Some(file(7));
         config.access.wildcard = wildcard;
         let (engine, _) = engine_with(config, policy.clone()).await;
         let listener = engine.status().listeners.remove(1);
