@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 pub use chain::Chain;
 pub use connect::{connect_any, resolve};
-pub(crate) use connect::{doubt, tune};
+pub(crate) use connect::{doubt, keep_alive, tune};
 pub use direct::dial_direct;
 pub use error::DialError;
 pub(crate) use http_connect::judge;

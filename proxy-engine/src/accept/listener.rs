@@ -62,6 +62,7 @@ impl Listener {
     /// [`ListenError::Other`] outside of a runtime, or without a free descriptor.
     pub fn passed(socket: std::net::TcpListener, address: SocketAddr) -> Result<Self, ListenError> {
         crate::dial::tune(&socket);
+        crate::dial::keep_alive(&socket);
         let socket = TcpListener::from_std(socket)
             .map_err(|source| ListenError::Other { address, source })?;
         let address = socket.local_addr().unwrap_or(address);

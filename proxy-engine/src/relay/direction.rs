@@ -75,13 +75,15 @@ impl Direction {
     }
 
     /// Moves what can be moved; ready when the end of `from` was passed on to `to`. `count` are the
-    /// bytes read from `from` since the connection came in.
+    /// bytes read from `from` since the connection came in; `closes` says that the other direction
+    /// has ended, so that both streams are closed right behind this one's end.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &TcpStream,
         to: &TcpStream,
         count: &AtomicU64,
+        closes: bool,
     ) -> Poll<io::Result<()>> {
         let mut moved = 0;
         while !self.ended {
@@ -91,7 +93,7 @@ impl Direction {
             }
             if self.is_empty() {
                 ready!(from.poll_read_ready(cx))?;
-                let read = self.read(from, to, count.load(Relaxed))?;
+                let read = self.read(from, to, count.load(Relaxed), closes)?;
                 count.fetch_add(read, Relaxed);
                 moved += read;
             } else {
@@ -111,7 +113,13 @@ impl Direction {
     }
 
     /// Reads once; how much.
-    fn read(&mut self, from: &TcpStream, to: &TcpStream, count: u64) -> io::Result<u64> {
+    fn read(
+        &mut self,
+        from: &TcpStream,
+        to: &TcpStream,
+        count: u64,
+        closes: bool,
+    ) -> io::Result<u64> {
         if matches!(self.held, Held::Nothing) && count >= self.pipe_from {
             match Pipe::take() {
                 Some(pipe) => {
@@ -126,7 +134,7 @@ impl Direction {
             match pipe.fill(from)? {
                 Filled::Nothing => return Ok(0),
                 Filled::Bytes(read) => return Ok(read as u64),
-                Filled::End => self.end(to)?,
+                Filled::End => self.end(to, closes)?,
                 Filled::Impossible => {
                     self.held = Held::Nothing;
                     self.pipe_from = u64::MAX;
@@ -140,7 +148,7 @@ impl Direction {
                 self.held = Held::bytes(left);
                 Ok(read as u64)
             }
-            Copied::End => self.end(to).map(|()| 0),
+            Copied::End => self.end(to, closes).map(|()| 0),
         }
     }
 
@@ -164,9 +172,13 @@ impl Direction {
         Ok(())
     }
 
-    fn end(&mut self, to: &TcpStream) -> io::Result<()> {
+    fn end(&mut self, to: &TcpStream, closes: bool) -> io::Result<()> {
         self.held = Held::Nothing;
         self.ended = true;
+        if closes {
+            // Nothing is left to be read on either side: to close it says the same.
+            return Ok(());
+        }
         match SockRef::from(to).shutdown(Shutdown::Write) {
             // The other side is gone already; its own direction says how.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),

@@ -22,6 +22,8 @@ impl Default for IdleLimit {
 
 /// How often a tunnel that holds a pipe or bytes is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// The first look, when a connection that was not for a moment is given what a long one needs.
+const FIRST: Duration = Duration::from_secs(30);
 /// A silent tunnel is looked at so many times before its limit: no clock is asked for each byte.
 const LOOKS: u32 = 8;
 
@@ -32,6 +34,8 @@ pub(super) struct Watch {
     next: Pin<Box<Sleep>>,
     /// Whether the next look is at most [`LOOK`] away.
     soon: bool,
+    /// Whether somebody has asked at a look whether it is the first.
+    asked: bool,
     /// Bytes in total at the last look.
     seen: u64,
     /// The first look that saw them.
@@ -53,8 +57,9 @@ impl Watch {
         let now = Instant::now();
         Self {
             limit,
-            next: Box::pin(tokio::time::sleep_until(now + limit / LOOKS)),
+            next: Box::pin(tokio::time::sleep_until(now + FIRST.min(limit / LOOKS))),
             soon: false,
+            asked: false,
             seen: 0,
             since: now,
         }
@@ -88,6 +93,11 @@ impl Watch {
         }
         self.after(false, now);
         Poll::Ready(Ok(look))
+    }
+
+    /// Whether the look that is going on is the first, asked at each.
+    pub(super) fn looks_first(&mut self) -> bool {
+        !std::mem::replace(&mut self.asked, true)
     }
 
     fn after(&mut self, soon: bool, now: Instant) {

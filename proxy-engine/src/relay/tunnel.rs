@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use super::direction::Direction;
 use super::idle::{IdleLimit, Look, Watch};
+use crate::dial::keep_alive;
 use crate::observe::Record;
 
 /// Two streams to be joined, and what was read from each already (and counted).
@@ -80,8 +81,10 @@ impl Tunnel {
         let Ends { client, origin } = &*self.ends;
         let (up, down) = (self.record.bytes_up(), self.record.bytes_down());
         loop {
-            let sent = self.up.poll(cx, client, origin, up)?;
-            let received = self.down.poll(cx, origin, client, down)?;
+            let answered = self.down.has_ended();
+            let sent = self.up.poll(cx, client, origin, up, answered)?;
+            let asked = self.up.has_ended();
+            let received = self.down.poll(cx, origin, client, down, asked)?;
             if sent.is_ready() && received.is_ready() {
                 return Poll::Ready(Ok(()));
             }
@@ -99,6 +102,11 @@ impl Tunnel {
             match self.watch.poll(cx, up.wrapping_add(down), holds)? {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(look) => {
+                    if self.watch.looks_first() {
+                        // Most connections are over by now, and were spared the system calls. The
+                        // client's end has it from its listener.
+                        keep_alive(origin);
+                    }
                     // Nobody reads from the sender of what a receiver does not take, either.
                     if look == Look::Silent && holds && self.reset.is_none() {
                         self.reset = Some(Arc::clone(&self.ends).reset());
@@ -147,3 +155,6 @@ pub fn reset(stream: &TcpStream) {
     // On a socket that is dead already there is nothing to reset.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

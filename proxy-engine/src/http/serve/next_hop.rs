@@ -9,7 +9,7 @@ use super::asked::AskedFor;
 use super::{Asked, Connection};
 use crate::config::Way;
 use crate::dial::auth::Permit;
-use crate::dial::{DialError, Journey, doubt};
+use crate::dial::{DialError, Journey, doubt, keep_alive};
 use crate::http::exchange::{Hop, LeadsTo};
 use crate::route::Route;
 
@@ -35,12 +35,15 @@ impl Connection<'_> {
             }
             (reuse && (repeatable || fresh) && is_quiet(&hop.stream)).then_some(hop)
         });
-        let new = |stream, read, leads_to| Hop {
-            stream,
-            read,
-            leads_to,
-            idle_since: None,
-            doubted: false,
+        let new = |stream, read, leads_to| {
+            keep_alive(&stream);
+            Hop {
+                stream,
+                read,
+                leads_to,
+                idle_since: None,
+                doubted: false,
+            }
         };
         let itself = match self.client.asked {
             Asked::Proxy => asked.destination.clone(),
