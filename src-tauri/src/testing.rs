@@ -36,6 +36,8 @@ pub(crate) fn status() -> Status {
                 credentials: CredentialsState::NotNeeded,
                 problem: None,
             }],
+            decided_by: None,
+            serves_engines: Vec::new(),
             open_connections: 0,
         },
         targets: Vec::new(),

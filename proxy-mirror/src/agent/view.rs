@@ -5,8 +5,8 @@ use proxy_engine::control::{InterceptionState, Via};
 use super::engine_link::Report;
 use super::known::Known;
 use crate::control::{
-    CredentialsState, EngineRuns, EngineView, PolicyKind, PolicyView, Problem, Said, Status,
-    TargetView, UpstreamView,
+    ChainView, CredentialsState, EngineRuns, EngineView, PolicyKind, PolicyView, Problem, Said,
+    Status, TargetView, UpstreamView,
 };
 use crate::settings::Mode;
 
@@ -96,6 +96,9 @@ pub(super) fn engine(report: &Report) -> EngineView {
             None if listener.via == Via::Explicit => {
                 view.listening.push(listener.address.to_string());
             }
+            None if listener.via == Via::Chained => {
+                view.serves_engines.push(listener.address.to_string());
+            }
             None => {}
             Some(error) => view.listen_errors.push(error.clone()),
         }
@@ -120,6 +123,11 @@ pub(super) fn engine(report: &Report) -> EngineView {
             view.intercept_error = Some(problem.clone().into());
         }
     }
+    view.decided_by = status.chain.as_ref().map(|chain| ChainView {
+        engine: chain.engine.clone(),
+        name: chain.name.clone(),
+        problem: chain.last_error.clone().map(Problem::from),
+    });
     view.upstreams = status
         .upstreams
         .iter()
@@ -145,6 +153,8 @@ fn nothing(runs: EngineRuns) -> EngineView {
         intercepts: Said::new("said_nothing", &[]),
         intercept_error: None,
         upstreams: Vec::new(),
+        decided_by: None,
+        serves_engines: Vec::new(),
         open_connections: 0,
     }
 }

@@ -90,8 +90,23 @@ pub struct EngineView {
     pub intercept_error: Option<Problem>,
     /// Each upstream's health.
     pub upstreams: Vec<UpstreamView>,
+    /// The engine that decides for this one; `None`: it decides itself.
+    pub decided_by: Option<ChainView>,
+    /// Where other engines pass their connections on to it.
+    pub serves_engines: Vec<String>,
     /// Open connections now.
     pub open_connections: u64,
+}
+
+/// The engine that decides for another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChainView {
+    /// Where it is: `192.0.2.1:3184`.
+    pub engine: String,
+    /// The name under which it knows the other one.
+    pub name: String,
+    /// Why the last connection was not passed on.
+    pub problem: Option<Problem>,
 }
 
 /// Where the engine runs.

@@ -11,6 +11,10 @@ impl Status {
         self.notices.is_empty()
             && engine.listen_errors.is_empty()
             && engine.intercept_error.is_none()
+            && engine
+                .decided_by
+                .iter()
+                .all(|chain| chain.problem.is_none())
             && engine.upstreams.iter().all(|upstream| {
                 upstream.problem.is_none() && upstream.credentials != CredentialsState::Missing
             })

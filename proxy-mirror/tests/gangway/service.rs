@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use proxy_engine::config::EngineConfig;
+use proxy_engine::config::{Chain, ChainTo, EngineConfig};
 use proxy_engine::control::server::Server;
 use proxy_engine::engine::Engine;
 use serde_json::json;
@@ -21,6 +21,10 @@ struct Service {
 
 impl Service {
     fn start(house: &House) -> Self {
+        Self::chained(house, Chain::default())
+    }
+
+    fn chained(house: &House, chain: Chain) -> Self {
         // systemd makes it for the real one.
         std::fs::create_dir_all(state(house)).unwrap();
         let runtime = Runtime::new().unwrap();
@@ -28,6 +32,7 @@ impl Service {
             let config = EngineConfig {
                 listen: vec![relay(house)],
                 state: Some(state(house)),
+                chain,
                 ..EngineConfig::default()
             };
             let engine = Engine::start(config).await.unwrap();
@@ -182,5 +187,55 @@ fn whoever_is_attached_is_named() {
     drop(other);
     agent.until("attached in the end", |status| {
         status["notices"] == json!([])
+    });
+}
+
+#[test]
+fn an_engine_that_another_one_decides_for_is_told_no_route_and_status_says_who_decides() {
+    let company = Recorder::start("the company");
+    let house = house_with(&company.url());
+    let keys = house.docker_folder().with_file_name("chain.key");
+    let line = "vm-1 BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
+    std::fs::write(&keys, line).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&keys, private).unwrap();
+    // Nobody listens there any more.
+    let decides = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().to_string()
+    };
+    let service = Service::chained(
+        &house,
+        Chain {
+            to: Some(ChainTo {
+                engine: decides.parse().unwrap(),
+                key: keys.clone(),
+            }),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            keys: Some(keys),
+        },
+    );
+    let mut agent = house.agent();
+    let status = agent.until("it is told", |status| {
+        status["engine"]["runs"] == "service" && status["engine"]["decided_by"].is_object()
+    });
+    assert_eq!(status["engine"]["decided_by"]["engine"], decides.as_str());
+    assert_eq!(status["engine"]["decided_by"]["name"], "vm-1");
+    assert_eq!(status["notices"], json!([]), "nothing is wrong");
+    let listens = status["engine"]["serves_engines"][0].as_str().unwrap();
+    let shown = house.run(&["status"]).out;
+    assert!(
+        shown.contains(&format!("The engine at {decides} decides for this one")),
+        "{shown}"
+    );
+    assert!(shown.contains(&format!("at {listens}")), "{shown}");
+    let routes = service.engine.policy();
+    assert!(routes.upstreams().is_empty(), "{routes:?}");
+    // That it does not decide now is said, too.
+    let mut client = std::net::TcpStream::connect(relay(&house)).unwrap();
+    let get = b"GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    std::io::Write::write_all(&mut client, get).unwrap();
+    agent.until("the problem", |status| {
+        status["engine"]["decided_by"]["problem"]["code"] == "engine_unreachable"
     });
 }

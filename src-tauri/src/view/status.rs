@@ -236,6 +236,10 @@ pub fn health(status: &control::Status) -> Health {
         || !engine.listen_errors.is_empty()
         || engine.intercept_error.is_some()
         || engine.upstreams.iter().any(|u| u.problem.is_some())
+        || engine
+            .decided_by
+            .iter()
+            .any(|chain| chain.problem.is_some())
         || status
             .targets
             .iter()
@@ -294,6 +298,7 @@ impl From<control::EngineView> for EngineCard {
             intercepts: view.intercepts.into(),
             problems: listeners
                 .chain(view.intercept_error)
+                .chain(view.decided_by.and_then(|chain| chain.problem))
                 .map(Into::into)
                 .collect(),
             upstreams: view.upstreams.into_iter().map(Into::into).collect(),

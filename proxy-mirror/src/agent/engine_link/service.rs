@@ -146,7 +146,7 @@ async fn tell(
     for credentials in wanted.credentials.iter().filter(|c| !lent.contains(c)) {
         client.lend(&credentials.under(lease)).await?;
     }
-    client.set_policy(&wanted.policy).await?;
+    set_routes(client, &wanted.policy).await?;
     if lent.iter().any(|credentials| !wanted.wants(credentials)) {
         client.take_back(lease).await?;
         for credentials in &wanted.credentials {
@@ -157,10 +157,28 @@ async fn tell(
     Ok(())
 }
 
+/// The policy, to an engine that decides; one whose routes another engine decides is told the rest
+/// of it: whom to serve, and what to intercept.
+async fn set_routes(client: &Client, policy: &Policy) -> Result<(), ClientError> {
+    let chain = client.status().await?.chain;
+    let decides = chain.and_then(|chain| chain.engine.parse().ok());
+    match decides {
+        None => client.set_policy(policy).await,
+        Some(engine) => {
+            let rest = Policy {
+                listen: policy.listen.clone(),
+                clients: policy.clients.clone(),
+                intercept: policy.intercept.clone(),
+                ..Policy::decided_by(&engine)
+            };
+            client.set_policy(&rest).await
+        }
+    }
+}
+
 /// The policy alone.
 pub(super) async fn set_policy(client: &Client, policy: &Policy) -> Result<(), Problem> {
-    client
-        .set_policy(policy)
+    set_routes(client, policy)
         .await
         .map_err(|error| match error {
             ClientError::Refused(problem) => problem.into(),

@@ -123,6 +123,22 @@ pub(super) fn engine_lines(engine: &EngineView, output: Output, words: Words) ->
             words.with("cli_engine_listening", &[("list", &list)])
         ));
     }
+    if !engine.serves_engines.is_empty() {
+        let list = engine.serves_engines.join(", ");
+        let line = words.with("cli_engine_serves_engines", &[("list", &list)]);
+        lines.push(format!("  {line}"));
+    }
+    if let Some(chain) = &engine.decided_by {
+        let args = [("engine", &chain.engine[..]), ("name", &chain.name[..])];
+        let line = format!("  {}", plain(&words.with("cli_engine_decided_by", &args)));
+        lines.push(match &chain.problem {
+            None => line,
+            Some(problem) => {
+                let problem = output.tone(Tone::Bad, &words.problem(problem));
+                format!("{line}; {problem}")
+            }
+        });
+    }
     for error in &engine.listen_errors {
         lines.push(format!("  {}", output.tone(Tone::Bad, error)));
     }
