@@ -50,6 +50,10 @@ conntrack                       conntrack
 debootstrap                     debootstrap
 file:/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 squid                           squid
+krb5kdc                         krb5-kdc
+kadmin.local                    krb5-admin-server
+kinit                           krb5-user
+ntlm_auth                       winbind
 docker-registry                 docker-registry
 dnsmasq                         dnsmasq-base
 WebKitWebDriver                 webkit2gtk-driver
@@ -131,7 +135,7 @@ install_packages() {
   [ -z "$failed" ] || fail "apt-get could not install them; its own words stand above"
   if [ -d /run/systemd/system ]; then
     # Nor at the next boot, if this script brought them.
-    for unit in squid docker-registry haproxy redsocks tinyproxy; do
+    for unit in squid krb5-kdc krb5-admin-server winbind docker-registry haproxy redsocks tinyproxy; do
       case " $missing " in *" $unit "*) "${sudo[@]}" systemctl disable --quiet "$unit" ;; esac
     done
   fi

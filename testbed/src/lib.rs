@@ -9,6 +9,7 @@
 pub mod ca;
 mod child;
 mod error;
+pub mod kdc;
 mod machine;
 pub mod net;
 pub mod origin;
@@ -23,13 +24,14 @@ mod workstation;
 pub use ca::Ca;
 pub use child::Child;
 pub use error::{Result, TestbedError};
+pub use kdc::Kdc;
 pub use machine::{Machine, state};
 pub use net::{CorpNet, Netns, Row};
 pub use origin::Origin;
 pub use recorder::{Behaviour, Recorder};
 pub use registry::{APP_IMAGE, Registry};
 pub use session::Session;
-pub use squid::{BasicLogin, Squid};
+pub use squid::{Access, BasicLogin, Squid};
 pub use wait::wait_for;
 pub use workstation::{
     DISTRO_GATEWAY, Distro, KIND_CLUSTER, KindNode, WORKSTATION, WORKSTATION_V6, WSL_EXE,

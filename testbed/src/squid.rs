@@ -14,14 +14,9 @@ use crate::scratch;
 pub use crate::scratch::SharedName;
 use crate::{Result, TestbedError, wait_for};
 
-/// The user name and password that a squid with [`Squid::with_basic`] accepts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BasicLogin {
-    /// User name.
-    pub user: String,
-    /// Password.
-    pub password: String,
-}
+mod access;
+
+pub use access::{Access, BasicLogin};
 
 /// A running squid; ends when dropped.
 #[derive(Debug)]
@@ -40,7 +35,7 @@ impl Squid {
     /// [`TestbedError::Missing`], or [`TestbedError::Failed`] with squid's own words when it does
     /// not start.
     pub fn start(corp: &CorpNet) -> Result<Self> {
-        Self::launch(corp, 3128, None)
+        Self::with_access(corp, 3128, &Access::Open)
     }
 
     /// Starts one at [`PROXY`] port `port` that wants a Basic login.
@@ -48,10 +43,14 @@ impl Squid {
     /// # Errors
     /// As [`Squid::start`].
     pub fn with_basic(corp: &CorpNet, port: u16, login: &BasicLogin) -> Result<Self> {
-        Self::launch(corp, port, Some(login))
+        Self::with_access(corp, port, &Access::Basic(login.clone()))
     }
 
-    fn launch(corp: &CorpNet, port: u16, login: Option<&BasicLogin>) -> Result<Self> {
+    /// Starts one at [`PROXY`] port `port` that lets through whom `access` says.
+    ///
+    /// # Errors
+    /// As [`Squid::start`].
+    pub fn with_access(corp: &CorpNet, port: u16, access: &Access) -> Result<Self> {
         require("squid", "squid")?;
         let dir = scratch::folder("squid")?;
         let write = |name: &str, text: String| {
@@ -59,13 +58,9 @@ impl Squid {
             fs::write(&path, text).map_err(TestbedError::io(format!("write {}", path.display())))
         };
         let address = SocketAddr::from((PROXY, port));
-        write(
-            "squid.conf",
-            config(&dir.path().display().to_string(), address, login),
-        )?;
-        if let Some(login) = login {
-            write("check", checker(login))?;
-        }
+        let rules = access.set_up(dir.path())?;
+        let path = dir.path().display().to_string();
+        write("squid.conf", config(&path, address, &rules))?;
         // squid drops to the user `proxy`, which writes the log and runs the login check.
         corp.proxy.sh(&format!(
             "chmod 755 {0}; chown -R proxy:proxy {0}",
@@ -78,6 +73,7 @@ impl Squid {
             .map_err(TestbedError::io("make a file for squid's words"))?;
         let mut command = corp.proxy.command("squid");
         command.args(["-N", "-n", shared.as_str(), "-f", &conf]);
+        command.envs(access.environment());
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -118,6 +114,11 @@ impl Squid {
         })
     }
 
+    /// What it says of itself and of its helpers.
+    pub fn words(&self) -> String {
+        fs::read_to_string(self.path("cache.log")).unwrap_or_default()
+    }
+
     /// Ends it at once, as a power cut would.
     pub fn kill(self) {
         self.child.signal(Signal::KILL);
@@ -152,21 +153,10 @@ impl Squid {
     }
 }
 
-fn config(dir: &str, address: SocketAddr, login: Option<&BasicLogin>) -> String {
-    let access = if login.is_some() {
-        format!(
-            "auth_param basic program /usr/bin/perl {dir}/check\n\
-             auth_param basic realm Example Corp\n\
-             acl known proxy_auth REQUIRED\n\
-             http_access allow known\n\
-             http_access deny all\n"
-        )
-    } else {
-        "http_access allow all\n".into()
-    };
+fn config(dir: &str, address: SocketAddr, rules: &str) -> String {
     format!(
         "http_port {address}\n\
-         {access}\
+         {rules}\
          logformat short %rm %ru %>Hs %un\n\
          access_log stdio:{dir}/access.log short\n\
          logfile_rotate 0\n\
@@ -182,25 +172,5 @@ fn config(dir: &str, address: SocketAddr, login: Option<&BasicLogin>) -> String 
          pinger_enable off\n\
          netdb_filename none\n\
          shutdown_lifetime 0 seconds\n"
-    )
-}
-
-/// squid asks a line at a time, `USER PASSWORD`, each percent-encoded as RFC 1738 has it.
-fn checker(login: &BasicLogin) -> String {
-    let hex = |word: &str| {
-        word.bytes()
-            .map(|b| format!("{b:02x}"))
-            .collect::<Vec<_>>()
-            .concat()
-    };
-    format!(
-        "$| = 1;\n\
-         while (<STDIN>) {{\n\
-         \x20 chomp;\n\
-         \x20 my @words = map {{ s/%([0-9a-fA-F]{{2}})/chr hex $1/ge; unpack 'H*', $_ }} split / /;\n\
-         \x20 print \"@words\" eq '{} {}' ? \"OK\\n\" : \"ERR\\n\";\n\
-         }}\n",
-        hex(&login.user),
-        hex(&login.password)
     )
 }
