@@ -1,6 +1,7 @@
 //! What the engine is told: the configuration at its start, and the policy that is swapped live.
 
 mod access;
+mod authority;
 mod bypass;
 mod chain;
 mod credential_users;
@@ -16,10 +17,14 @@ mod upstream;
 mod way;
 
 pub use access::Access;
+pub use authority::{Authority, AuthorityError};
 pub use bypass::{Bypass, BypassError, BypassRule, Glob};
 pub use chain::{Chain, ChainTo, EngineAddress, EngineAddressError};
 pub use credential_users::{CredentialUsers, CredentialUsersError};
-pub use credentials::{CredentialsError, read_credentials};
+pub use credentials::{
+    CredentialsError, read_credentials, read_credentials_file, read_credentials_of_systemd,
+    read_credentials_secret,
+};
 pub use engine::{EngineConfig, InterceptBy, LogFormat};
 pub use file::ConfigFileError;
 pub use flags::{FlagsError, RunFlags};

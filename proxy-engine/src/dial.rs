@@ -21,14 +21,14 @@ pub use connect::{connect_any, resolve};
 pub(crate) use connect::{doubt, keep_alive, tune};
 pub use direct::dial_direct;
 pub use error::DialError;
-pub(crate) use http_connect::judge;
+pub(crate) use http_connect::final_answer;
 pub use http_connect::reply;
 pub use journey::Journey;
 
 use crate::accept::Asker;
 use crate::config::{EngineConfig, Limits, Scheme, Upstream, Way};
 use crate::observe::{Changes, UpstreamHealth};
-use auth::{Credentials, Permit};
+use auth::{Credentials, Login};
 
 /// A connection that cannot be had in this time is given up.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,8 +57,8 @@ pub struct Opened {
     pub early: BytesMut,
     /// Which way it goes.
     pub way: Way,
-    /// The credentials for one request to a proxy.
-    pub permit: Permit,
+    /// What is said to a proxy about who asks; `None` where none is spoken to.
+    pub login: Option<Login>,
 }
 
 /// A tunnel to a destination.
@@ -96,21 +96,21 @@ impl Dialer {
             let opened = match way {
                 Way::Upstream(upstream) if upstream.scheme().is_http() => {
                     let reached = self.reach(upstream, journey.asker).await;
-                    reached.map(|(stream, permit)| (stream, BytesMut::new(), permit))
+                    reached.map(|(stream, login)| (stream, BytesMut::new(), Some(login)))
                 }
                 // As if it were the origin itself.
                 Way::Upstream(_) | Way::Direct => {
                     let origin = self.to_origin(way, journey, None).await;
-                    origin.map(|(stream, early)| (stream, early, Permit::NoneNeeded))
+                    origin.map(|(stream, early)| (stream, early, None))
                 }
             };
             match opened {
-                Ok((stream, early, permit)) => {
+                Ok((stream, early, login)) => {
                     return Ok(Opened {
                         stream,
                         early,
                         way: way.clone(),
-                        permit,
+                        login,
                     });
                 }
                 Err(error) => self.pass_over(way, error, &mut first)?,
@@ -176,19 +176,19 @@ impl Dialer {
             Way::Direct => return Ok((journey.direct().await?, BytesMut::new())),
             Way::Upstream(upstream) => upstream,
         };
-        let (stream, permit) = self.reach(upstream, journey.asker).await?;
         let reached = match upstream.scheme() {
             Scheme::Http | Scheme::Https => {
+                let (stream, login) = self.reach(upstream, journey.asker).await?;
                 let asked = http_connect::Asked {
                     upstream,
                     to: journey.to,
                     user_agent,
-                    pseudonym: &self.pseudonym,
-                    limits: &self.limits,
                 };
-                http_connect::tunnel(stream, permit, &asked).await?
+                http_connect::tunnel(self, stream, login, &asked).await?
             }
             Scheme::Socks4 | Scheme::Socks4a | Scheme::Socks5 | Scheme::Socks5h => {
+                let permit = self.credentials.permit(upstream, journey.asker).await?;
+                let stream = self.call(upstream).await?;
                 socks::tunnel(stream, permit, upstream, journey.to).await?
             }
         };
@@ -213,24 +213,33 @@ impl Dialer {
         self.health.failed(&upstream.authority(), problem);
     }
 
+    /// A connection to an upstream, and the conversation about who asks.
     async fn reach(
         &self,
         upstream: &Upstream,
         asker: &Asker,
-    ) -> Result<(TcpStream, Permit), DialError> {
+    ) -> Result<(TcpStream, Login), DialError> {
+        let login = self.credentials.login(upstream, asker).await?;
+        Ok((self.call(upstream).await?, login))
+    }
+
+    /// A connection to an upstream, of which nothing was asked yet.
+    ///
+    /// # Errors
+    /// [`DialError::UpstreamUnreachable`].
+    pub async fn call(&self, upstream: &Upstream) -> Result<TcpStream, DialError> {
         if upstream.scheme() == Scheme::Https {
             return Err(DialError::UpstreamUnreachable {
                 upstream: upstream.clone(),
                 source: std::io::ErrorKind::Unsupported.into(),
             });
         }
-        let permit = self.credentials.permit(upstream, asker).await?;
         let stream = connect::upstream(upstream).await?;
         // Known before it can call back by a bridge that is captured.
         if let Ok(at) = stream.peer_addr() {
             let ip = at.ip().to_canonical();
             self.health.reached(&upstream.authority(), ip);
         }
-        Ok((stream, permit))
+        Ok(stream)
     }
 }

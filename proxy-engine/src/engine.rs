@@ -326,7 +326,7 @@ impl Engine {
                     .map(|address| (*address, Via::Chained)),
             )
             .collect();
-        let with_credentials = policy.upstreams().iter().any(|u| u.user().is_some());
+        let with_credentials = policy.upstreams().iter().any(|u| policy.logs_in_to(u));
         let wanted = Wanted::all(&wanted, with_credentials && !config.access.wildcard);
         let mut passed = Passed::new();
         for wanted in &wanted {

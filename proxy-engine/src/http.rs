@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod chunked;
+mod drain;
 mod exchange;
 mod fields;
 mod forward;
@@ -18,6 +19,7 @@ mod target;
 
 pub use answer::{Answer, printable, turn_away};
 pub use chunked::{ChunkError, Chunked, Part};
+pub(crate) use drain::drain;
 pub use fields::Fields;
 pub use framing::{Framing, FramingError};
 pub use head::{HeadError, RequestHead, ResponseHead};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use proxy_engine::accept::ListenError;
 use proxy_engine::config::{
     ConfigFileError, CredentialsError, EngineConfig, FlagsError, InterceptBy, LogFormat, RunFlags,
-    read_credentials,
+    read_credentials, read_credentials_file, read_credentials_of_systemd, read_credentials_secret,
 };
 use proxy_engine::control::LentCredentials;
 use proxy_engine::control::hand_over::{TakeOver, TakeOverError};
@@ -95,18 +95,14 @@ impl RunError {
 pub(crate) fn run(flags: RunFlags, beginning: Beginning) -> Result<(), RunError> {
     let flags = flags.resolve()?;
     log(flags.log.unwrap_or_default());
-    let (file, descriptor) = (flags.config.clone(), flags.credentials_fd);
+    let file = flags.config.clone();
     let drain = Duration::from_secs(flags.drain.unwrap_or(DRAIN).into());
     let threads = flags.threads.map_or_else(threads, |n| n.get().into());
+    let credentials = credentials(&flags, beginning)?;
     let config = flags.into_config().map_err(|source| match file {
         None => RunError::Flags(source),
         Some(path) => RunError::File(ConfigFileError::Flags { path, source }),
     })?;
-    let credentials = match descriptor.map_or(Ok(Vec::new()), read_credentials) {
-        // Read up by the engine whose flags these are: it hands over what it read.
-        Err(CredentialsError::Empty(_)) if beginning == Beginning::TakeOver => Vec::new(),
-        read => read?,
-    };
     raise_descriptor_limit();
     if let InterceptBy::Broker(socket) = &config.intercept_by
         && !socket.exists()
@@ -130,6 +126,25 @@ pub(crate) fn run(flags: RunFlags, beginning: Beginning) -> Result<(), RunError>
     // A name that is still being resolved keeps nobody here.
     runtime.shutdown_background();
     ended
+}
+
+/// What the engine is started with, from wherever it was told to take it.
+fn credentials(flags: &RunFlags, beginning: Beginning) -> Result<Vec<LentCredentials>, RunError> {
+    let mut all = read_credentials_of_systemd()?;
+    if let Some(path) = &flags.credentials_file {
+        all.extend(read_credentials_file(path)?);
+    }
+    if let Some(folder) = &flags.credentials_secret {
+        all.extend(read_credentials_secret(folder)?);
+    }
+    if let Some(descriptor) = flags.credentials_fd {
+        match read_credentials(descriptor) {
+            // Read up by the engine whose flags these are: it hands over what it read.
+            Err(CredentialsError::Empty(_)) if beginning == Beginning::TakeOver => {}
+            read => all.extend(read?),
+        }
+    }
+    Ok(all)
 }
 
 async fn serve(

@@ -4,6 +4,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "corporate_network/login.rs"]
+mod login;
 #[path = "corporate_network/moved.rs"]
 mod moved;
 #[path = "corporate_network/office.rs"]

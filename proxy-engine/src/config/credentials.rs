@@ -1,14 +1,20 @@
-//! Credentials for an engine that nobody attaches to: read once from an open descriptor.
+//! Credentials for an engine that nobody attaches to: read once, from an open descriptor or from
+//! where an administrator put them.
+
+mod file;
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::PathBuf;
 
 use crate::control::LentCredentials;
+
+pub use file::{read_credentials_file, read_credentials_of_systemd, read_credentials_secret};
 
 /// Most bytes that are read; a few credentials need some hundreds.
 const MOST: u64 = 64 * 1024;
 
-/// Why credentials from a descriptor were refused. It never holds any of them.
+/// Why credentials were refused. It never holds any of them.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The descriptor is not open.
@@ -34,6 +40,48 @@ pub enum CredentialsError {
         "descriptor {0} must give authority, user and password, each ended by a NUL byte, in UTF-8"
     )]
     Form(i32),
+    /// A file cannot be read.
+    #[error("cannot read credentials from {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others can read the file.
+    #[error(
+        "{} holds credentials and has mode {mode:04o}: others can read or change it; chmod 600 it \
+         (a secret that is mounted for others on purpose: --credentials-secret)",
+        path.display()
+    )]
+    Public {
+        /// Which.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The file is somebody else's.
+    #[error(
+        "{} holds credentials and belongs to user {owner}: it must be root's, or user {own}'s, who \
+         runs this engine",
+        path.display()
+    )]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it may be beside root's.
+        own: u32,
+    },
+    /// The file holds something else.
+    #[error("{}: {message}", path.display())]
+    Written {
+        /// Which.
+        path: PathBuf,
+        /// Where, and what should stand there.
+        message: String,
+    },
 }
 
 /// Reads authority, user and password, each ended by a NUL byte, until the descriptor's end.

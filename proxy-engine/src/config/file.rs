@@ -34,7 +34,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 32] = [
     "listen",
     "transparent",
     "intercept",
@@ -57,6 +57,9 @@ const KEYS: [&str; 29] = [
     "metrics",
     "log",
     "credentials-fd",
+    "credentials-file",
+    "credentials-secret",
+    "ticket-for",
     "clients",
     "connect-ports",
     "wildcard",

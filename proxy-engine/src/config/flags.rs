@@ -8,9 +8,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{
-    Access, Bypass, Chain, ChainTo, ConfigFileError, CredentialUsers, DefaultRoute, EngineAddress,
-    EngineConfig, InterceptBy, Interception, Limits, LogFormat, Netns, Policy, Ports, Rule,
-    RuleError, Upstream, UpstreamError,
+    Access, Authority, Bypass, Chain, ChainTo, ConfigFileError, CredentialUsers, DefaultRoute,
+    EngineAddress, EngineConfig, InterceptBy, Interception, Limits, LogFormat, Netns, Policy,
+    Ports, Rule, RuleError, Upstream, UpstreamError,
 };
 use crate::intercept::InterfacePattern;
 use crate::relay::IdleLimit;
@@ -58,6 +58,11 @@ pub struct RunFlags {
     #[arg(long, value_name = "PATTERN=URL|direct", num_args = 1..)]
     // Text, as above.
     pub rule: Vec<String>,
+
+    /// Show these proxies, of those that are forwarded to, the Kerberos ticket of the user that the
+    /// engine runs as, where they ask for one (KRB5CCNAME, the default cache, or a client's keytab)
+    #[arg(long, value_name = "HOST:PORT", num_args = 1.., requires = "upstream")]
+    pub ticket_for: Vec<Authority>,
 
     /// Dial these directly, with commas: example.com, .example.com, 10.1.2.3, 10.0.0.0/8, *
     #[arg(long, value_name = "LIST")]
@@ -127,6 +132,16 @@ pub struct RunFlags {
     #[arg(long, value_name = "N")]
     pub credentials_fd: Option<i32>,
 
+    /// Read credentials from this TOML file: for each proxy [[credentials]], proxy = "HOST:PORT",
+    /// user, password. It must be root's or this user's own, and nobody else's to read (chmod 600)
+    #[arg(long, value_name = "FILE")]
+    pub credentials_file: Option<PathBuf>,
+
+    /// Read credentials from this folder, where a secret is mounted: the files proxy (HOST:PORT),
+    /// user and password. Who can read them is whoever mounts it to say
+    #[arg(long, value_name = "DIR")]
+    pub credentials_secret: Option<PathBuf>,
+
     /// Serve clients of these networks too, beside this machine and its neighbours on the interface
     /// that a listener's address belongs to: 10.20.0.0/16
     #[arg(long, value_name = "NET", num_args = 1..)]
@@ -175,7 +190,7 @@ pub enum FlagsError {
     Upstream(UpstreamError),
     /// A password on a command line, which every process of the machine can read, or in a file.
     #[error(
-        "--upstream: {}; write http://USER@HOST:PORT and pass the password with --credentials-fd",
+        "--upstream: {}; write http://USER@HOST:PORT and pass the password with --credentials-fd or --credentials-file",
         UpstreamError::Password
     )]
     Password,
@@ -311,6 +326,7 @@ impl RunFlags {
         let policy = says_policy.then(|| Policy {
             bypass: self.bypass.map(|text| text.0).unwrap_or_default(),
             clients: self.clients,
+            tickets: self.ticket_for,
             intercept: Interception {
                 interfaces: self.intercept,
                 exclude: self.exclude,
@@ -371,8 +387,11 @@ impl RunFlags {
         let idle = [
             ("--upstream", !self.upstream.is_empty()),
             ("--rule", !self.rule.is_empty()),
+            ("--ticket-for", !self.ticket_for.is_empty()),
             ("--bypass", self.bypass.is_some()),
             ("--credentials-fd", self.credentials_fd.is_some()),
+            ("--credentials-file", self.credentials_file.is_some()),
+            ("--credentials-secret", self.credentials_secret.is_some()),
             ("--credential-users", self.credential_users.is_some()),
             ("--connect-ports", self.connect_ports.is_some()),
             ("--wildcard", self.wildcard),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Bypass, EngineAddress, Ports, Rule, Upstream, Way};
+use super::{Authority, Bypass, EngineAddress, Ports, Rule, Upstream, Way};
 use crate::intercept::InterfacePattern;
 
 /// Which destination goes where. It holds names of credentials, never their values, so that it may
@@ -20,6 +20,10 @@ pub struct Policy {
     /// Destinations that go a way of their own: the first rule that names one decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+    /// Upstreams that are shown the Kerberos ticket of the user that the engine runs as, where they
+    /// ask for one: those that the user named, whoever else names an upstream.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<Authority>,
     /// Destinations that are dialled directly, beside the private ranges.
     #[serde(default)]
     pub bypass: Bypass,
@@ -83,6 +87,7 @@ impl Policy {
         Self {
             default: DefaultRoute::Direct,
             rules: Vec::new(),
+            tickets: Vec::new(),
             bypass: Bypass::default(),
             listen: Vec::new(),
             clients: Vec::new(),
@@ -116,5 +121,11 @@ impl Policy {
             }
         }
         once
+    }
+
+    /// Whether this upstream may be told who asks: credentials stand behind it.
+    pub fn logs_in_to(&self, upstream: &Upstream) -> bool {
+        let authority = upstream.authority();
+        upstream.user().is_some() || self.tickets.iter().any(|a| a.as_str() == authority)
     }
 }

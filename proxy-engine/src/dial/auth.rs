@@ -1,23 +1,42 @@
 //! Credentials that are lent: in memory, for one authority each, never tried twice after a refusal.
 
 mod basic;
+mod challenge;
+mod digest;
+#[cfg_attr(not(target_os = "linux"), path = "auth/no_gss.rs")]
+mod gss;
 mod handed;
+mod login;
+mod negotiate;
+mod ntlm;
+mod scheme;
+mod spnego;
+mod standing;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::DialError;
 use crate::accept::{Asker, User};
-use crate::config::{CredentialUsers, Upstream};
+use crate::config::{Authority, CredentialUsers, Upstream};
 use crate::control::LentCredentials;
 use crate::observe::Changes;
 
+use login::{Means, Who};
+use negotiate::Kerberos;
+use scheme::Memory;
+use standing::Standing;
+
+pub use challenge::{Challenge, challenges};
 pub use handed::Handed;
+pub use login::{Bound, Heard, Login, Said};
+pub use ntlm::Challenge as NtlmChallenge;
+pub use standing::{Attempt, Permit};
 
 /// Everything that is lent at the moment, by [`Upstream::authority`].
 #[derive(Debug)]
@@ -27,6 +46,10 @@ pub struct Credentials {
     prints: RandomState,
     /// Who may use them beside root and the one who lent them.
     users: CredentialUsers,
+    /// The upstreams that this process's user logs in to with a ticket.
+    tickets: ArcSwap<Vec<Authority>>,
+    /// How each upstream wants them.
+    memory: Arc<Memory>,
     changes: Changes,
 }
 
@@ -52,41 +75,11 @@ struct Lent {
     /// The number of the user who lent them.
     lender: u32,
     user: String,
-    /// The value of `Proxy-Authorization`.
-    header: SecretString,
+    password: SecretString,
     /// Shared with the same credentials lent again: whichever request is under way, its verdict
     /// holds for both.
     standing: Arc<watch::Sender<Standing>>,
-}
-
-/// What is known of a password. While it was never accepted, one request at a time tries it: a
-/// wrong one that fifty requests tried at once would lock the user's account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Standing {
-    Untried,
-    Trying,
-    Accepted,
-    Refused,
-}
-
-/// What one request may say to an upstream.
-#[derive(Debug)]
-pub enum Permit {
-    /// The policy names no user for it.
-    NoneNeeded,
-    /// Credentials are lent, but not for the user who asks: the upstream is asked without them.
-    Withheld,
-    /// These credentials.
-    Attempt(Attempt),
-}
-
-/// One request's use of credentials. Dropped without a verdict (the connection broke), the next
-/// request tries.
-#[derive(Debug)]
-pub struct Attempt {
-    lent: Arc<Lent>,
-    changes: Changes,
+    kerberos: Kerberos,
 }
 
 impl Credentials {
@@ -96,6 +89,8 @@ impl Credentials {
             held: Mutex::default(),
             prints: RandomState::new(),
             users,
+            tickets: ArcSwap::default(),
+            memory: Arc::default(),
             changes,
         }
     }
@@ -103,23 +98,26 @@ impl Credentials {
     /// Takes credentials of the user `lender` into memory. The same ones again keep their standing: a refused password
     /// is not tried again because somebody repeats it.
     pub fn lend(&self, credentials: &LentCredentials, lender: u32) {
-        let header = basic::header(&credentials.user, &credentials.password);
-        let print = self.prints.hash_one(header.expose_secret());
+        let print = self.print(&credentials.user, &credentials.password);
         let mut held = self.lock();
         let taken_back = held.taken_back.remove(&credentials.authority);
         let standing = held
             .lent
             .get(&credentials.authority)
-            .filter(|before| before.header.expose_secret() == header.expose_secret())
+            .filter(|before| {
+                before.user == credentials.user
+                    && before.password.expose_secret() == credentials.password
+            })
             .map(|before| Arc::clone(&before.standing))
             .or_else(|| Some(taken_back.filter(|before| before.print == print)?.standing))
-            .unwrap_or_else(|| Arc::new(watch::Sender::new(Standing::Untried)));
+            .unwrap_or_else(standing::fresh);
         let entry = Lent {
             lease: credentials.lease.clone(),
             lender,
             user: credentials.user.clone(),
-            header,
+            password: SecretString::from(credentials.password.clone()),
             standing,
+            kerberos: Kerberos::default(),
         };
         held.lent
             .insert(credentials.authority.clone(), Arc::new(entry));
@@ -134,7 +132,7 @@ impl Credentials {
         let Held { lent, taken_back } = &mut *held;
         let mut changed = false;
         for (authority, entry) in lent.extract_if(|_, entry| entry.lease == lease) {
-            let print = self.prints.hash_one(entry.header.expose_secret());
+            let print = self.print(&entry.user, entry.password.expose_secret());
             let known = TakenBack {
                 lease: entry.lease.clone(),
                 print,
@@ -170,54 +168,82 @@ impl Credentials {
         if upstream.user().is_none() {
             return Ok(Permit::NoneNeeded);
         }
-        loop {
-            let lent = self
-                .find(upstream)
-                .ok_or_else(|| DialError::CredentialsNotLent {
-                    upstream: upstream.clone(),
-                })?;
-            if !self.serve(asker, &lent) {
-                return Ok(Permit::Withheld);
-            }
-            let mut standing = lent.standing.subscribe();
-            let claimed = lent.standing.send_if_modified(|standing| {
-                let free = *standing == Standing::Untried;
-                if free {
-                    *standing = Standing::Trying;
-                }
-                free
-            });
-            let now = *standing.borrow_and_update();
-            match now {
-                _ if claimed => return Ok(Permit::Attempt(self.attempt(lent))),
-                Standing::Accepted => return Ok(Permit::Attempt(self.attempt(lent))),
-                Standing::Refused => {
-                    return Err(DialError::CredentialsRefused {
-                        upstream: upstream.clone(),
-                    });
-                }
-                // An attempt always ends in a change: a verdict, or its drop.
-                Standing::Untried | Standing::Trying => {
-                    let _ = standing.changed().await;
-                }
-            }
+        let lent = self.lent_for(upstream)?;
+        if !self.serve(asker, lent.lender) {
+            return Ok(Permit::Withheld);
         }
+        let attempt = lent.claim(upstream, &self.changes).await?;
+        Ok(Permit::Attempt(attempt))
+    }
+
+    /// A conversation about who asks, for a request of `asker` to this upstream; waits while another
+    /// request tries a fresh password.
+    ///
+    /// # Errors
+    /// [`DialError::CredentialsNotLent`] and [`DialError::CredentialsRefused`].
+    pub async fn login(&self, upstream: &Upstream, asker: &Asker) -> Result<Login, DialError> {
+        let authority = upstream.authority();
+        let ticket = self.shows_ticket(&authority);
+        let lent = match upstream.user() {
+            None => None,
+            Some(_) if ticket => self.find(upstream),
+            Some(_) => Some(self.lent_for(upstream)?),
+        };
+        let ours = lent.filter(|lent| self.serve(asker, lent.lender));
+        let means = Means {
+            ticket: ticket && self.serve(asker, own_uid()),
+            lent: ours,
+        };
+        if let Some(lent) = &means.lent
+            && lent.is_refused().await
+        {
+            return Err(DialError::CredentialsRefused {
+                upstream: upstream.clone(),
+            });
+        }
+        let who = if means.ticket || means.lent.is_some() {
+            Who::Has(means)
+        } else if ticket || upstream.user().is_some() {
+            Who::Withheld
+        } else {
+            Who::Nobody
+        };
+        Ok(Login::new(upstream, who, &self.memory, &self.changes))
+    }
+
+    /// From now on, this process's user logs in to these upstreams with a ticket.
+    pub fn use_tickets(&self, authorities: &[Authority]) {
+        self.tickets.store(Arc::new(authorities.to_vec()));
+    }
+
+    fn shows_ticket(&self, authority: &str) -> bool {
+        let named = self.tickets.load();
+        named.iter().any(|named| named.as_str() == authority)
+    }
+
+    /// Forgets how every upstream wants them that `keep` does not name.
+    pub fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.memory.retain(keep);
     }
 
     /// Whether these credentials are for the one who asks. Who cannot be told is a stranger.
-    fn serve(&self, asker: &Asker, lent: &Lent) -> bool {
+    fn serve(&self, asker: &Asker, owner: u32) -> bool {
         match asker.user() {
             User::Guest => true,
-            User::Local(uid) => uid == 0 || uid == lent.lender || self.users.contains(uid),
+            User::Local(uid) => uid == 0 || uid == owner || self.users.contains(uid),
             User::Unknown => self.users == CredentialUsers::All,
         }
     }
 
-    fn attempt(&self, lent: Arc<Lent>) -> Attempt {
-        Attempt {
-            lent,
-            changes: self.changes.clone(),
-        }
+    fn lent_for(&self, upstream: &Upstream) -> Result<Arc<Lent>, DialError> {
+        self.find(upstream)
+            .ok_or_else(|| DialError::CredentialsNotLent {
+                upstream: upstream.clone(),
+            })
+    }
+
+    fn print(&self, user: &str, password: &str) -> u64 {
+        self.prints.hash_one((user, password))
     }
 
     fn find(&self, upstream: &Upstream) -> Option<Arc<Lent>> {
@@ -233,55 +259,13 @@ impl Credentials {
     }
 }
 
-impl Attempt {
-    /// The value of `Proxy-Authorization`. A secret: it goes to the upstream and nowhere else.
-    pub fn header(&self) -> &str {
-        self.lent.header.expose_secret()
-    }
-
-    /// Gives user and password, as they were lent, to `then`.
-    pub fn with_user_and_password<T>(&self, then: impl FnOnce(&str, &str) -> T) -> T {
-        let pair = basic::pair(&self.lent.header);
-        let user = &self.lent.user;
-        let password = pair.expose_secret().strip_prefix(user.as_str());
-        let password = password.and_then(|rest| rest.strip_prefix(':'));
-        then(user, password.unwrap_or_default())
-    }
-
-    /// The upstream took them.
-    pub fn accepted(self) {
-        self.settle(Standing::Accepted);
-    }
-
-    /// The upstream answered 407 although they were sent.
-    pub fn refused(self) {
-        self.settle(Standing::Refused);
-        self.changes.ring();
-    }
-
-    fn settle(&self, verdict: Standing) {
-        self.lent.standing.send_if_modified(|standing| {
-            // A refusal stands until other credentials are lent.
-            let changed = *standing != verdict && *standing != Standing::Refused;
-            if changed {
-                *standing = verdict;
-            }
-            changed
-        });
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        // Only the one attempt that set `Trying` can find it here.
-        self.lent.standing.send_if_modified(|standing| {
-            let unjudged = *standing == Standing::Trying;
-            if unjudged {
-                *standing = Standing::Untried;
-            }
-            unjudged
-        });
-    }
+/// The user that this process runs as.
+fn own_uid() -> u32 {
+    #[cfg(unix)]
+    return rustix::process::geteuid().as_raw();
+    // Where users have no number, no client is told by one either.
+    #[cfg(not(unix))]
+    0
 }
 
 #[cfg(test)]

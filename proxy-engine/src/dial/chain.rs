@@ -45,7 +45,7 @@ impl Dialer {
         chain: &Chain,
         facts: &Facts,
     ) -> Result<(TcpStream, BytesMut), DialError> {
-        let called = self.call(chain, facts).await;
+        let called = self.call_engine(chain, facts).await;
         match &called {
             Ok(_) => self.health.succeeded(&chain.authority()),
             Err(error) => {
@@ -58,7 +58,11 @@ impl Dialer {
         called
     }
 
-    async fn call(&self, chain: &Chain, facts: &Facts) -> Result<(TcpStream, BytesMut), DialError> {
+    async fn call_engine(
+        &self,
+        chain: &Chain,
+        facts: &Facts,
+    ) -> Result<(TcpStream, BytesMut), DialError> {
         let unreachable = |source| DialError::EngineUnreachable {
             engine: chain.engine.clone(),
             source,

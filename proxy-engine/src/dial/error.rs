@@ -104,6 +104,39 @@ pub enum DialError {
         /// Which.
         upstream: Upstream,
     },
+    /// It asks for a ticket, and there is none that it could be shown.
+    #[error(
+        "the proxy {} asks for a Kerberos ticket: {detail}; get one with \"kinit\"",
+        upstream.authority()
+    )]
+    NoTicket {
+        /// Which.
+        upstream: Upstream,
+        /// What Kerberos says.
+        detail: String,
+    },
+    /// It refused a ticket that is valid here.
+    #[error(
+        "the proxy {} refused the Kerberos ticket: its user may not use it, or it has another key \
+         for its name",
+        upstream.authority()
+    )]
+    TicketRefused {
+        /// Which.
+        upstream: Upstream,
+    },
+    /// None of the ways in which it lets users log in can be gone here.
+    #[error(
+        "the proxy {} asks for a user and password, and none of the ways that it offers for them \
+         works here: {offered}",
+        upstream.authority()
+    )]
+    LoginImpossible {
+        /// Which.
+        upstream: Upstream,
+        /// The names of the ways: printable ASCII.
+        offered: String,
+    },
     /// It refused to connect us to the destination.
     #[error("the proxy {} answered {status} {reason} to CONNECT {destination}", upstream.authority())]
     ConnectRefused {
@@ -206,6 +239,9 @@ impl DialError {
             Self::CredentialsRefused { .. } => "credentials_refused",
             Self::CredentialsWanted { .. } => "credentials_wanted",
             Self::CredentialsWithheld { .. } => "credentials_withheld",
+            Self::NoTicket { .. } => "no_ticket",
+            Self::TicketRefused { .. } => "ticket_refused",
+            Self::LoginImpossible { .. } => "login_impossible",
             Self::ConnectRefused { .. } | Self::SocksRefused { .. } => "connect_refused",
             Self::Refused { .. } => "refused",
             Self::Inward { .. } => "inward",
@@ -245,7 +281,10 @@ impl DialError {
             Self::CredentialsNotLent { .. }
             | Self::CredentialsRefused { .. }
             | Self::CredentialsWanted { .. }
-            | Self::CredentialsWithheld { .. } => 407,
+            | Self::CredentialsWithheld { .. }
+            | Self::NoTicket { .. }
+            | Self::TicketRefused { .. }
+            | Self::LoginImpossible { .. } => 407,
             Self::Inward { .. } | Self::Port { .. } => 403,
             Self::Loop => 508,
             Self::NoRoom(_) => NoRoom::STATUS,
@@ -261,6 +300,9 @@ impl DialError {
                 | Self::CredentialsWanted { .. }
                 | Self::CredentialsWithheld { .. }
                 | Self::CredentialsRefused { .. }
+                | Self::NoTicket { .. }
+                | Self::TicketRefused { .. }
+                | Self::LoginImpossible { .. }
                 | Self::Loop
         )
     }

@@ -4,10 +4,10 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::auth::Permit;
-use super::{ANSWER_TIMEOUT, DialError};
+use super::auth::{Heard, Login, Said};
+use super::{ANSWER_TIMEOUT, DialError, Dialer};
 use crate::config::{Limits, Upstream};
-use crate::http::{ResponseHead, printable};
+use crate::http::{ResponseHead, drain, printable};
 use crate::route::Destination;
 
 /// What is asked for, and of whom.
@@ -15,109 +15,99 @@ pub(super) struct Asked<'a> {
     pub(super) upstream: &'a Upstream,
     pub(super) to: &'a Destination,
     pub(super) user_agent: Option<&'a [u8]>,
-    pub(super) pseudonym: &'a str,
-    pub(super) limits: &'a Limits,
 }
 
-/// Asks for a tunnel. Not one byte that the origin may already have said is lost: it comes second.
+/// Asks for a tunnel, as often as the log-in needs. Not one byte that the origin may already have
+/// said is lost: it comes second.
 pub(super) async fn tunnel(
+    dialer: &Dialer,
     mut stream: TcpStream,
-    permit: Permit,
+    mut login: Login,
     asked: &Asked<'_>,
 ) -> Result<(TcpStream, BytesMut), DialError> {
-    let request = request(asked.to, asked.user_agent, asked.pseudonym, &permit);
     let upstream = || asked.upstream.clone();
+    let target = asked.to.to_string();
     // Room for a usual answer, so that it is read at once.
     let mut read = BytesMut::with_capacity(1024);
-    let answer = async {
-        stream
-            .write_all(&request)
-            .await
-            .map_err(|e| e.to_string())?;
-        final_answer(&mut stream, &mut read, asked.limits).await
-    };
-    let answer = match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-        Err(_) => {
-            return Err(DialError::UpstreamTimeout {
-                upstream: upstream(),
-            });
-        }
-        Ok(Err(detail)) => {
-            return Err(DialError::UpstreamAnswer {
-                upstream: upstream(),
-                detail,
-            });
-        }
-        Ok(Ok(answer)) => answer,
-    };
-    judge(permit, &answer, asked.upstream)?;
-    if (200..300).contains(&answer.status) {
-        // A tunnel may be silent for hours: it keeps no empty room.
-        let early = if read.is_empty() {
-            BytesMut::new()
-        } else {
-            read
+    // Whether the connection has carried an answer: it may have ended since.
+    let mut is_used = false;
+    loop {
+        let said = login.say(b"CONNECT", target.as_bytes()).await?;
+        let request = request(dialer, asked, &target, said.as_ref());
+        let answer = async {
+            let written = stream.write_all(&request).await;
+            written.map_err(|e| e.to_string())?;
+            final_answer(&mut stream, &mut read, &dialer.limits).await
         };
-        return Ok((stream, early));
+        let answer = match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+            Err(_) => {
+                return Err(DialError::UpstreamTimeout {
+                    upstream: upstream(),
+                });
+            }
+            Ok(Err(_)) if is_used && read.is_empty() => {
+                login.reconnects()?;
+                stream = dialer.call(asked.upstream).await?;
+                is_used = false;
+                continue;
+            }
+            Ok(Err(detail)) => {
+                return Err(DialError::UpstreamAnswer {
+                    upstream: upstream(),
+                    detail,
+                });
+            }
+            Ok(Ok(answer)) => answer,
+        };
+        match login.hear(&answer)? {
+            Heard::Passed if (200..300).contains(&answer.status) => {
+                // A tunnel may be silent for hours: it keeps no empty room.
+                let early = if read.is_empty() {
+                    BytesMut::new()
+                } else {
+                    read
+                };
+                return Ok((stream, early));
+            }
+            Heard::Passed => {
+                return Err(DialError::ConnectRefused {
+                    upstream: upstream(),
+                    destination: target,
+                    status: answer.status,
+                    reason: printable(&answer.reason),
+                });
+            }
+            follows @ (Heard::Again | Heard::Elsewhere) => {
+                is_used = follows == Heard::Again
+                    && drain(&mut stream, &mut read, &answer, b"CONNECT", &dialer.limits).await;
+                if !is_used {
+                    login.reconnects()?;
+                    read.clear();
+                    stream = dialer.call(asked.upstream).await?;
+                }
+            }
+        }
     }
-    Err(DialError::ConnectRefused {
-        upstream: upstream(),
-        destination: asked.to.to_string(),
-        status: answer.status,
-        reason: printable(&answer.reason),
-    })
 }
 
-/// What the answer says about the credentials that were sent.
-pub(crate) fn judge(
-    permit: Permit,
-    answer: &ResponseHead,
-    upstream: &Upstream,
-) -> Result<(), DialError> {
-    let upstream = || upstream.clone();
-    match (permit, answer.status) {
-        (Permit::Attempt(attempt), 407) => {
-            attempt.refused();
-            Err(DialError::CredentialsRefused {
-                upstream: upstream(),
-            })
-        }
-        (Permit::Attempt(attempt), _) => {
-            attempt.accepted();
-            Ok(())
-        }
-        (Permit::NoneNeeded, 407) => Err(DialError::CredentialsWanted {
-            upstream: upstream(),
-        }),
-        (Permit::Withheld, 407) => Err(DialError::CredentialsWithheld {
-            upstream: upstream(),
-        }),
-        (Permit::NoneNeeded | Permit::Withheld, _) => Ok(()),
-    }
-}
-
-fn request(
-    to: &Destination,
-    user_agent: Option<&[u8]>,
-    pseudonym: &str,
-    permit: &Permit,
-) -> Vec<u8> {
-    let mut head = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
-    if let Some(agent) = user_agent {
+fn request(dialer: &Dialer, asked: &Asked<'_>, target: &str, said: Option<&Said>) -> Vec<u8> {
+    let mut head = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
+    if let Some(agent) = asked.user_agent {
         head.extend_from_slice(b"User-Agent: ");
         head.extend_from_slice(agent);
         head.extend_from_slice(b"\r\n");
     }
-    if let Permit::Attempt(attempt) = permit {
-        head.extend_from_slice(b"Proxy-Authorization: ");
-        head.extend_from_slice(attempt.header().as_bytes());
+    for (name, value) in said.into_iter().flat_map(Said::fields) {
+        head.extend_from_slice(name.as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value);
         head.extend_from_slice(b"\r\n");
     }
-    head.extend_from_slice(format!("Via: 1.1 {pseudonym}\r\n\r\n").as_bytes());
+    head.extend_from_slice(format!("Via: 1.1 {}\r\n\r\n", dialer.pseudonym).as_bytes());
     head
 }
 
-async fn final_answer(
+pub(crate) async fn final_answer(
     stream: &mut TcpStream,
     read: &mut BytesMut,
     limits: &Limits,

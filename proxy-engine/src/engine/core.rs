@@ -53,11 +53,13 @@ impl Core {
         let chain = config.chain.to.as_ref().map(Chain::new).transpose()?;
         let keys = config.chain.keys.as_deref();
         let keys = keys.map(|path| Kept::read(path, Keys::read)).transpose()?;
+        let dialer = Dialer::new(&changes, id.as_str().into(), config);
+        dialer.credentials.use_tickets(&policy.tickets);
         Ok(Self {
             chain,
             keys,
             router: ArcSwap::from_pointee(Router::new(policy)),
-            dialer: Dialer::new(&changes, id.as_str().into(), config),
+            dialer,
             id,
             limits: config.limits,
             connect_ports: config.access.connect_ports.clone(),
@@ -81,11 +83,15 @@ impl Core {
             upstreams.map(crate::config::Upstream::authority).collect()
         };
         let mut authorities = authorities_of(&policy);
+        self.dialer.credentials.use_tickets(&policy.tickets);
         let before = self.router.swap(Arc::new(Router::new(policy)));
         let mut gone = authorities_of(before.policy());
         gone.retain(|authority| !authorities.contains(authority));
         self.table.metrics.policy_swapped(gone.iter());
         authorities.extend(self.chain.as_ref().map(Chain::authority));
+        self.dialer
+            .credentials
+            .retain(|authority| authorities.iter().any(|kept| kept == authority));
         self.dialer
             .health
             .retain(|authority| authorities.iter().any(|kept| kept == authority));

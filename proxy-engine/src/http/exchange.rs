@@ -18,7 +18,7 @@ use super::long::Share;
 use super::pace::Pace;
 use super::{Answer, Framing, forward};
 use crate::config::{Limits, Upstream, Way};
-use crate::dial::auth::Permit;
+use crate::dial::auth::{Bound, Login};
 use crate::dial::{DialError, Journey};
 use crate::observe::Record;
 use crate::relay::IdleLimit;
@@ -34,6 +34,10 @@ pub(super) struct Hop {
     pub(super) idle_since: Option<Instant>,
     /// Whether it may lead nowhere any more ([`crate::dial::doubt`]), until it answers.
     pub(super) doubted: bool,
+    /// Whether the upstream has answered on it with the wish to hear the same request again.
+    pub(super) asked_again: bool,
+    /// Whose log-in the upstream has taken for the whole connection.
+    pub(super) bound: Option<Bound>,
 }
 
 /// Where a connection to a next hop leads.
@@ -50,6 +54,21 @@ impl Hop {
     pub(super) fn serves(&self, journey: &Journey<'_>, ways: &[Way]) -> bool {
         ways.iter()
             .any(|way| self.leads_to == LeadsTo::by(way, journey))
+    }
+
+    /// The upstream asks for credentials once more in a request that can be said only once.
+    pub(super) fn asks_again(&self) -> DialError {
+        let detail = "it asks for credentials in another way now; try again".to_owned();
+        match &self.leads_to {
+            LeadsTo::Upstream(upstream) => DialError::UpstreamAnswer {
+                upstream: upstream.clone(),
+                detail,
+            },
+            LeadsTo::Origin(destination, _) => DialError::OriginAnswer {
+                destination: destination.to_string(),
+                detail,
+            },
+        }
     }
 }
 
@@ -82,7 +101,6 @@ pub(super) struct Outgoing<'a> {
     /// What the client's `Connection` lists.
     pub(super) listed: Listed,
     pub(super) expects_continue: bool,
-    pub(super) permit: Permit,
     pub(super) asks_for_upgrade: bool,
     /// `host:port`, for messages.
     pub(super) destination: String,
@@ -107,6 +125,12 @@ pub(super) enum Outcome {
     },
     /// The client's body goes no further, and nothing was sent to it yet.
     BadBody(Answer),
+    /// The upstream wants the request once more, with what the log-in says next. Nothing was sent to
+    /// the client yet.
+    Again {
+        /// Whether the hop may carry it.
+        hop_lives: bool,
+    },
     /// The response broke in the middle, or the client did: nothing more can be said.
     Broken,
 }
@@ -127,6 +151,7 @@ pub(super) async fn exchange(
     client: &mut super::Client,
     hop: &mut Hop,
     outgoing: Outgoing<'_>,
+    login: Option<&mut Login>,
     manner: &Manner<'_>,
     record: &Record,
 ) -> Outcome {
@@ -173,7 +198,7 @@ pub(super) async fn exchange(
         doubted,
         long: None,
     }
-    .run(outgoing.permit);
+    .run(login);
     let silence = silence(record, manner.idle);
     tokio::pin!(upload, download, silence);
     let mut sent = None;
@@ -200,6 +225,9 @@ pub(super) async fn exchange(
         }) => Outcome::Done {
             hop_lives: hop_lives && sent == Some(true),
             client_lives: client_lives && sent == Some(true),
+        },
+        Ok(Outcome::Again { hop_lives }) => Outcome::Again {
+            hop_lives: hop_lives && sent == Some(true),
         },
         Ok(outcome) => outcome,
         Err(PumpError::Malformed(error)) if !answered.load(Relaxed) => {

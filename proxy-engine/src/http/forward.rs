@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{RequestHead, ResponseHead};
+use crate::dial::auth::Said;
 use crate::route::Destination;
 
 /// Whether the request has been at this engine before.
@@ -60,13 +61,13 @@ pub(super) fn response_closes(head: &ResponseHead) -> bool {
 }
 
 /// Makes the request that goes on: target and `Host` as given, nothing hop-by-hop, our `Via`, and
-/// for an upstream its credentials.
+/// for an upstream what is said about who asks.
 pub(super) fn request(
     mut head: RequestHead,
     target: Bytes,
     host: &Destination,
     pseudonym: &str,
-    authorization: Option<&str>,
+    said: Option<&Said>,
 ) -> Vec<u8> {
     let upgrade = asks_for_upgrade(&head);
     let version = if head.is_1_0 { "1.0" } else { "1.1" };
@@ -79,9 +80,8 @@ pub(super) fn request(
     head.fields
         .set_in_place("Host", super::target::authority(host));
     head.fields.push("Via", format!("{version} {pseudonym}"));
-    if let Some(authorization) = authorization {
-        head.fields
-            .push("Proxy-Authorization", authorization.to_owned());
+    for (name, value) in said.into_iter().flat_map(Said::fields) {
+        head.fields.push(name, value.to_vec());
     }
     head.write()
 }

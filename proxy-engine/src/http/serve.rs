@@ -7,6 +7,7 @@ mod next_head;
 mod next_hop;
 mod plain;
 mod refuse;
+mod rehearsal;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

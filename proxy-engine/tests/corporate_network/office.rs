@@ -1,12 +1,14 @@
 //! The machines that these tests share.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Stdio;
 use std::time::Duration;
 
-use testbed::net::POD_BRIDGE;
-use testbed::{Ca, Child, CorpNet, Origin, wait_for};
+use testbed::kdc::PROXY_NAME;
+use testbed::net::{POD_BRIDGE, PROXY};
+use testbed::{Ca, Child, CorpNet, Netns, Origin, wait_for};
 
 /// A public address that this office reaches without its proxy, once [`Office::near`] has it.
 pub(crate) const NEAR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -17,6 +19,7 @@ pub(crate) struct Office {
     pub(crate) ca: Ca,
     pub(crate) origin: Origin,
     files: tempfile::TempDir,
+    environment: RefCell<Vec<(String, String)>>,
 }
 
 impl Office {
@@ -31,6 +34,7 @@ impl Office {
             ca,
             origin,
             files,
+            environment: RefCell::default(),
         }
     }
 
@@ -53,6 +57,7 @@ impl Office {
             &self.file("engine.sock"),
         ]);
         command.args(flags);
+        command.envs(self.environment.borrow().iter().cloned());
         command.stdin(Stdio::piped());
         let mut engine = Child::spawn(command).unwrap();
         engine.stdin().unwrap().write_all(stdin.as_bytes()).unwrap();
@@ -67,6 +72,19 @@ impl Office {
         })
         .unwrap();
         engine
+    }
+
+    /// What the next engine's environment has beside the usual.
+    pub(crate) fn set_environment(&self, environment: &[(&str, &str)]) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        *self.environment.borrow_mut() = environment.iter().map(owned).collect();
+    }
+
+    /// The node knows the company's proxy by its name.
+    pub(crate) fn name_the_proxy(&self) {
+        let etc = std::path::Path::new("/etc/netns").join(self.corp.node.name());
+        let hosts = format!("127.0.0.1 localhost\n{PROXY} {PROXY_NAME}\n");
+        std::fs::write(etc.join("hosts"), hosts).unwrap();
     }
 
     pub(crate) fn status(&self) -> serde_json::Value {
@@ -87,6 +105,29 @@ impl Office {
     /// The body of a successful answer, or what `curl` says went wrong.
     pub(crate) fn pod_gets(&self, url: &str) -> Result<String, String> {
         self.curl(&["-f", url])
+    }
+
+    /// The same for a program of the node's that knows the relay.
+    pub(crate) fn node_gets(&self, url: &str) -> Result<String, String> {
+        let flags = ["-f", "-x", "http://127.0.0.1:3182", "--noproxy", "", url];
+        self.curl_in(&self.corp.node, &flags)
+    }
+
+    /// The status of the answer to a body of so many bytes.
+    pub(crate) fn pod_posts(&self, url: &str, bytes: usize) -> Result<String, String> {
+        let body = self.file("body");
+        std::fs::write(&body, vec![b'x'; bytes]).unwrap();
+        let body = format!("@{body}");
+        let flags = [
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "--data-binary",
+            &body,
+            url,
+        ];
+        self.curl(&flags)
     }
 
     /// Head and body of whatever answer comes.
@@ -136,10 +177,14 @@ impl Office {
     }
 
     fn curl(&self, flags: &[&str]) -> Result<String, String> {
+        self.curl_in(&self.corp.pod, flags)
+    }
+
+    fn curl_in(&self, at: &Netns, flags: &[&str]) -> Result<String, String> {
         let ca = self.file("ca.pem");
         let mut args = vec!["-sS", "-m", "10", "--cacert", &ca];
         args.extend(flags);
-        let output = self.corp.pod.exec("curl", &args).unwrap();
+        let output = at.exec("curl", &args).unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         if output.status.success() {
             Ok(text(output.stdout))

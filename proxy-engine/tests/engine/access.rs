@@ -110,7 +110,8 @@ async fn users_that_are_named_use_what_another_one_lent() {
         if head.contains("Proxy-Authorization: Basic") {
             ok("in")
         } else {
-            b"HTTP/1.1 407 Auth\r\nContent-Length: 0\r\n\r\n".to_vec()
+            b"HTTP/1.1 407 A\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"
+                .to_vec()
         }
     })
     .await;

@@ -18,7 +18,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::{Client, get};
-use crate::peer::Peer;
+use crate::peer::{Peer, ok};
 use crate::{engine_with, through, until};
 
 /// The name of the first engine's key.
@@ -349,7 +349,13 @@ async fn ends_and_resets_pass_both_engines() {
 #[tokio::test]
 async fn a_chained_client_uses_lent_credentials_as_a_guest_does() {
     const SOMEBODY: u32 = 42_424;
-    let upstream = Peer::named("upstream").await;
+    let upstream = Peer::start(|head| {
+        if head.contains("Proxy-Authorization") {
+            return ok("in");
+        }
+        b"HTTP/1.1 407 A\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n".to_vec()
+    })
+    .await;
     let url = format!("http://alice@{}", upstream.address);
     let (second, chained) = deciding(through(&[url])).await;
     let attached = second.attach("alice", 1000).expect("attached");
@@ -363,6 +369,6 @@ async fn a_chained_client_uses_lent_credentials_as_a_guest_does() {
     let (_first, relay) = first(chained, 7).await;
     let mut client = Client::of_user(SOMEBODY, relay);
     assert_eq!(client.ask(get("http://a.test/")).await.status(), 200);
-    let head = upstream.heads().remove(0);
+    let head = upstream.heads().remove(1);
     assert!(head.contains("Proxy-Authorization: Basic "), "{head}");
 }

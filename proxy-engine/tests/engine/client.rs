@@ -111,6 +111,19 @@ impl Client {
         }
     }
 
+    /// The next head; `None` when the other side has ended.
+    pub(crate) async fn head(&mut self) -> Option<String> {
+        const END: &[u8] = b"\r\n\r\n";
+        while !self.read.windows(END.len()).any(|window| window == END) {
+            let read = tokio::time::timeout(DEADLINE, self.stream.read_buf(&mut self.read));
+            match read.await {
+                Ok(Ok(1..)) => {}
+                _ => return None,
+            }
+        }
+        Some(self.until(END).await)
+    }
+
     pub(crate) async fn exactly(&mut self, length: usize) -> Vec<u8> {
         while self.read.len() < length {
             let read = tokio::time::timeout(DEADLINE, self.stream.read_buf(&mut self.read));

@@ -21,6 +21,7 @@ mod lenders;
 mod limits;
 mod listeners;
 mod live;
+mod logins;
 mod long;
 mod many;
 mod metrics;

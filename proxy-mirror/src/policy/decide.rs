@@ -253,6 +253,7 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
     Policy {
         default: follows.default.clone(),
         rules: Vec::new(),
+        tickets: Vec::new(),
         bypass,
         listen: if relay {
             let containers = facts.relay.containers.into_iter();

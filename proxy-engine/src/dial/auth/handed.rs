@@ -6,7 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{Credentials, Lent, Standing};
+use super::negotiate::Kerberos;
+use super::standing::Standing;
+use super::{Credentials, Lent};
 
 /// Credentials for one authority, with what is known of them.
 #[derive(Clone, Serialize, Deserialize)]
@@ -15,7 +17,7 @@ pub struct Handed {
     lease: String,
     lender: u32,
     user: String,
-    header: String,
+    password: String,
     standing: Standing,
 }
 
@@ -43,7 +45,7 @@ impl Credentials {
             lease: lent.lease.clone(),
             lender: lent.lender,
             user: lent.user.clone(),
-            header: lent.header.expose_secret().to_owned(),
+            password: lent.password.expose_secret().to_owned(),
             standing: match *lent.standing.borrow() {
                 // The verdict of a try that is under way stays here.
                 Standing::Untried | Standing::Trying => Standing::Untried,
@@ -63,8 +65,9 @@ impl Credentials {
                     lease: handed.lease,
                     lender: handed.lender,
                     user: handed.user,
-                    header: SecretString::from(handed.header),
+                    password: SecretString::from(handed.password),
                     standing: Arc::new(watch::Sender::new(handed.standing)),
+                    kerberos: Kerberos::default(),
                 })
             });
         }

@@ -7,13 +7,13 @@ use tokio::net::tcp::WriteHalf;
 use tokio::time::{Instant, timeout_at};
 
 use super::{LeadsTo, Manner, Outcome};
-use crate::dial::auth::Permit;
+use crate::dial::auth::{Heard, Login};
 use crate::dial::{DialError, doubt};
 use crate::http::body::{Body, Source, lost};
 use crate::http::fields::Listed;
 use crate::http::long::Right;
 use crate::http::pace::Pace;
-use crate::http::{Framing, ResponseHead, forward};
+use crate::http::{Framing, ResponseHead, drain, forward};
 
 pub(super) struct Download<'a, 'b> {
     pub(super) source: Source<'a>,
@@ -34,7 +34,7 @@ pub(super) struct Download<'a, 'b> {
 }
 
 impl Download<'_, '_> {
-    pub(super) async fn run(mut self, permit: Permit) -> Outcome {
+    pub(super) async fn run(mut self, login: Option<&mut Login>) -> Outcome {
         let head = match self.final_head().await {
             Ok(head) => head,
             Err(outcome) => return outcome,
@@ -42,10 +42,15 @@ impl Download<'_, '_> {
         if self.doubted {
             doubt(self.source.half.as_ref(), false);
         }
-        if let LeadsTo::Upstream(upstream) = self.leads_to
-            && let Err(error) = crate::dial::judge(permit, &head, upstream)
-        {
-            return failed(error);
+        match login.map_or(Ok(Heard::Passed), |login| login.hear(&head)) {
+            Err(error) => return failed(error),
+            Ok(Heard::Passed) => {}
+            Ok(Heard::Elsewhere) => return Outcome::Again { hop_lives: false },
+            Ok(Heard::Again) => {
+                let (half, read) = (&mut self.source.half, &mut *self.source.read);
+                let hop_lives = drain(half, read, &head, self.method, &self.manner.limits).await;
+                return Outcome::Again { hop_lives };
+            }
         }
         if head.status == 101 {
             return self.switch(head).await;

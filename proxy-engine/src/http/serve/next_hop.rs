@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::asked::AskedFor;
 use super::{Asked, Connection};
 use crate::config::Way;
-use crate::dial::auth::Permit;
+use crate::dial::auth::Login;
 use crate::dial::{DialError, Journey, doubt, keep_alive};
 use crate::http::exchange::{Hop, LeadsTo};
 use crate::route::Route;
@@ -25,7 +25,7 @@ impl Connection<'_> {
         asked: &AskedFor,
         repeatable: bool,
         reuse: bool,
-    ) -> Result<(Hop, Permit), DialError> {
+    ) -> Result<(Hop, Option<Login>), DialError> {
         let last = self.hop.take().and_then(|mut hop| {
             let fresh = hop.idle_since.is_some_and(|since| since.elapsed() < FRESH);
             if !fresh {
@@ -43,6 +43,8 @@ impl Connection<'_> {
                 leads_to,
                 idle_since: None,
                 doubted: false,
+                asked_again: false,
+                bound: None,
             }
         };
         let itself = match self.client.asked {
@@ -61,26 +63,28 @@ impl Connection<'_> {
             }),
             Route::Direct { .. } => {
                 if let Some(hop) = last.filter(|hop| hop.serves(&journey, &[Way::Direct])) {
-                    return Ok((hop, Permit::NoneNeeded));
+                    return Ok((hop, None));
                 }
                 let stream = journey.direct().await?;
                 let leads_to = LeadsTo::by(&Way::Direct, &journey);
-                Ok((new(stream, BytesMut::new(), leads_to), Permit::NoneNeeded))
+                Ok((new(stream, BytesMut::new(), leads_to), None))
             }
             Route::Upstreams { ways, .. } => {
                 if let Some(hop) = last.filter(|hop| hop.serves(&journey, ways)) {
-                    let permit = match &hop.leads_to {
-                        LeadsTo::Origin(..) => Permit::NoneNeeded,
-                        LeadsTo::Upstream(upstream) => {
-                            let credentials = &self.core.dialer.credentials;
-                            credentials.permit(upstream, journey.asker).await?
-                        }
+                    let LeadsTo::Upstream(upstream) = &hop.leads_to else {
+                        return Ok((hop, None));
                     };
-                    return Ok((hop, permit));
+                    let credentials = &self.core.dialer.credentials;
+                    let mut login = credentials.login(upstream, journey.asker).await?;
+                    login.over(hop.bound.as_ref());
+                    // What somebody else is logged in on is nobody's now.
+                    if hop.bound.is_none() || login.bound().is_some() {
+                        return Ok((hop, Some(login)));
+                    }
                 }
                 let opened = self.core.dialer.open(ways, &journey).await?;
                 let leads_to = LeadsTo::by(&opened.way, &journey);
-                Ok((new(opened.stream, opened.early, leads_to), opened.permit))
+                Ok((new(opened.stream, opened.early, leads_to), opened.login))
             }
         }
     }
@@ -88,7 +92,7 @@ impl Connection<'_> {
 
 /// Whether an idle connection is still open and says nothing: anything it says now belongs to no
 /// request.
-fn is_quiet(stream: &TcpStream) -> bool {
+pub(super) fn is_quiet(stream: &TcpStream) -> bool {
     let mut byte = [0];
     matches!(stream.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }

@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::asked::AskedFor;
 use super::{After, Connection, last};
-use crate::config::Way;
-use crate::dial::auth::Permit;
-use crate::http::exchange::{LeadsTo, Manner, Outcome, Outgoing, exchange};
+use crate::config::{Policy, Way};
+use crate::dial::DialError;
+use crate::dial::auth::Login;
+use crate::http::exchange::{Hop, LeadsTo, Manner, Outcome, Outgoing, exchange};
 use crate::http::fields::Listed;
 use crate::http::{Answer, Framing, RequestHead, forward};
 use crate::route::Route;
@@ -25,7 +26,9 @@ impl Connection<'_> {
     ) -> After {
         self.record
             .routed(Some(asked.destination.to_string()), (&route).into());
-        if head.method.eq_ignore_ascii_case(b"TRACE") && speaks_credentials(&route) {
+        if head.method.eq_ignore_ascii_case(b"TRACE")
+            && speaks_credentials(self.router.policy(), &route)
+        {
             let message = "TRACE does not go through a proxy that wants a password";
             return self.turn_down(&head, Answer::new(405, message)).await;
         }
@@ -58,29 +61,34 @@ impl Connection<'_> {
             idle: self.core.idle,
         };
         let repeatable = framing == Framing::Empty && is_idempotent(&head.method);
-        let mut reuse = true;
+        let has_body = !matches!(framing, Framing::Empty | Framing::Length(0));
+        // Whether a hop that an upstream has answered on is taken for open; once, if it was not.
+        let mut trust = true;
+        let (mut hop, mut login) = match self.hop(&route, &asked, repeatable, true).await {
+            Ok(hop) => hop,
+            Err(error) => return self.fail(&head, framing, &error).await,
+        };
         loop {
-            let (mut hop, permit) = match self.hop(&route, &asked, repeatable, reuse).await {
-                Ok(hop) => hop,
-                Err(error) => return self.fail(&head, framing, &error).await,
+            let said = match self
+                .prepare(&mut hop, login.as_mut(), &head, has_body, &asked)
+                .await
+            {
+                Ok(said) => said,
+                Err(error) => return self.hop_fails(&hop, &head, framing, &error).await,
             };
             self.record.dialled(&hop.stream);
-            let through = matches!(hop.leads_to, LeadsTo::Upstream(_));
             if let Route::Upstreams { reason, .. } = &route {
                 self.record
                     .through(hop.leads_to.way(), reason.clone(), None);
             }
-            let authorization = match &permit {
-                Permit::Attempt(attempt) => Some(attempt.header()),
-                Permit::NoneNeeded | Permit::Withheld => None,
-            };
+            let through = matches!(hop.leads_to, LeadsTo::Upstream(_));
             let outgoing = Outgoing {
                 head: forward::request(
                     head.clone(),
                     asked.target(through),
                     &asked.destination,
                     pseudonym,
-                    authorization,
+                    said.as_ref(),
                 ),
                 method: &head.method,
                 framing,
@@ -88,62 +96,107 @@ impl Connection<'_> {
                 expects_continue: forward::expects_continue(&head),
                 asks_for_upgrade: forward::asks_for_upgrade(&head),
                 destination: asked.destination.to_string(),
-                permit,
             };
-            let outcome =
-                exchange(&mut self.client, &mut hop, outgoing, &manner, self.record).await;
-            if let (Outcome::Done { .. } | Outcome::Switched, LeadsTo::Upstream(upstream)) =
-                (&outcome, &hop.leads_to)
-            {
-                self.core.dialer.health.succeeded(&upstream.authority());
-            }
-            return match outcome {
+            let client = &mut self.client;
+            let who = login.as_mut();
+            let outcome = exchange(client, &mut hop, outgoing, who, &manner, self.record).await;
+            match outcome {
+                Outcome::Again { hop_lives } if !has_body => {
+                    if let Err(error) = self.continues(&mut hop, login.as_mut(), hop_lives).await {
+                        return self.hop_fails(&hop, &head, framing, &error).await;
+                    }
+                    hop.asked_again = hop_lives;
+                }
+                Outcome::Failed {
+                    maybe_stale: true, ..
+                } if repeatable && trust && hop.asked_again => {
+                    trust = false;
+                    if let Err(error) = self.continues(&mut hop, login.as_mut(), false).await {
+                        return self.hop_fails(&hop, &head, framing, &error).await;
+                    }
+                }
                 Outcome::Failed {
                     maybe_stale: true, ..
                 } if repeatable && hop.idle_since.is_some() => {
-                    reuse = false;
-                    continue;
+                    (hop, login) = match self.hop(&route, &asked, repeatable, false).await {
+                        Ok(hop) => hop,
+                        Err(error) => return self.fail(&head, framing, &error).await,
+                    };
                 }
-                Outcome::Failed { error, .. } => {
-                    if let LeadsTo::Upstream(upstream) = &hop.leads_to {
-                        self.core.dialer.failed(upstream, &error);
-                    }
-                    self.fail(&head, framing, &error).await
+                outcome => {
+                    hop.bound = login.as_ref().and_then(Login::bound);
+                    return self.ends(outcome, hop, &head, framing).await;
                 }
-                Outcome::BadBody(answer) => self.turn_down(&head, answer).await,
-                Outcome::Broken => After::Reset,
-                Outcome::Switched => After::Tunnel {
-                    stream: hop.stream,
-                    early: hop.read,
-                },
-                Outcome::Done {
-                    hop_lives,
-                    client_lives,
-                } => {
-                    if hop_lives {
-                        hop.idle_since = Some(Instant::now());
-                        hop.read = BytesMut::new();
-                        self.hop = Some(hop);
-                    }
-                    if client_lives {
-                        After::Next
-                    } else {
-                        After::Linger
-                    }
-                }
-            };
+            }
         }
+    }
+
+    /// What follows from an exchange that is over.
+    async fn ends(
+        &mut self,
+        outcome: Outcome,
+        mut hop: Hop,
+        head: &RequestHead,
+        framing: Framing,
+    ) -> After {
+        if let (Outcome::Done { .. } | Outcome::Switched, LeadsTo::Upstream(upstream)) =
+            (&outcome, &hop.leads_to)
+        {
+            self.core.dialer.health.succeeded(&upstream.authority());
+        }
+        match outcome {
+            Outcome::Failed { error, .. } => self.hop_fails(&hop, head, framing, &error).await,
+            Outcome::Again { .. } => {
+                let error = hop.asks_again();
+                self.hop_fails(&hop, head, framing, &error).await
+            }
+            Outcome::BadBody(answer) => self.turn_down(head, answer).await,
+            Outcome::Broken => After::Reset,
+            Outcome::Switched => After::Tunnel {
+                stream: hop.stream,
+                early: hop.read,
+            },
+            Outcome::Done {
+                hop_lives,
+                client_lives,
+            } => {
+                if hop_lives {
+                    hop.idle_since = Some(Instant::now());
+                    hop.asked_again = false;
+                    hop.read = BytesMut::new();
+                    self.hop = Some(hop);
+                }
+                if client_lives {
+                    After::Next
+                } else {
+                    After::Linger
+                }
+            }
+        }
+    }
+
+    async fn hop_fails(
+        &mut self,
+        hop: &Hop,
+        head: &RequestHead,
+        framing: Framing,
+        error: &DialError,
+    ) -> After {
+        if let LeadsTo::Upstream(upstream) = &hop.leads_to {
+            self.core.dialer.failed(upstream, error);
+        }
+        self.fail(head, framing, error).await
     }
 }
 
 /// Whether credentials of ours would stand in the request. An upstream that is itself the last to
 /// receive a TRACE (`Max-Forwards: 0`) shows the client what it got (RFC 9110, section 9.3.8).
-fn speaks_credentials(route: &Route) -> bool {
+fn speaks_credentials(policy: &Policy, route: &Route) -> bool {
     match route {
         Route::Upstreams { ways, .. } => ways
             .iter()
             .filter_map(Way::upstream)
-            .any(|upstream| upstream.user().is_some()),
+            .any(|upstream| policy.logs_in_to(upstream)),
         Route::Direct { .. } | Route::Refused { .. } => false,
     }
 }

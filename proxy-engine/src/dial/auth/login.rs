@@ -1,0 +1,321 @@
+//! One request's conversation with one upstream about who asks.
+//!
+//! It knows nothing of connections: [`Login::say`] gives what the next message says, and
+//! [`Login::hear`] takes what the upstream answers to it. The strongest way that is offered and can
+//! be gone here is taken. One that cannot be gone after all (no ticket, a handshake cut off) leads
+//! to the next; a password that was refused leads nowhere.
+
+mod hear;
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretSlice};
+use tokio::sync::watch;
+
+use super::digest::Session;
+use super::gss::GssError;
+use super::scheme::{Known, Memory, Scheme, Wrapped};
+use super::standing::{Attempt, Standing};
+use super::{Challenge, Lent, negotiate, ntlm};
+use crate::config::Upstream;
+use crate::dial::DialError;
+use crate::observe::Changes;
+
+/// The conversation.
+#[derive(Debug)]
+pub struct Login {
+    upstream: Upstream,
+    who: Who,
+    memory: Arc<Memory>,
+    changes: Changes,
+    step: Step,
+    /// The password's trial, once it began.
+    attempt: Option<Attempt>,
+    /// What the upstream offered last.
+    offered: Vec<Challenge>,
+    /// What was tried and cannot be gone.
+    impossible: Vec<Scheme>,
+    /// Why there is no Kerberos token.
+    no_token: Option<String>,
+    asked: u8,
+}
+
+/// What there is to say.
+#[derive(Debug)]
+pub(super) enum Who {
+    /// Nothing: the policy names no user.
+    Nobody,
+    /// Nothing to this client.
+    Withheld,
+    /// This.
+    Has(Means),
+}
+
+/// What a user can be shown to be somebody with.
+#[derive(Debug)]
+pub(super) struct Means {
+    /// A user's name and password.
+    pub(super) lent: Option<Arc<Lent>>,
+    /// The ticket of this process's user.
+    pub(super) ticket: bool,
+}
+
+/// What is said next.
+#[derive(Debug)]
+enum Step {
+    /// Nothing: how the upstream wants it is not known, or it does not ask.
+    Ask,
+    /// Nothing: the connection is logged in.
+    Bound,
+    /// A token that is not made yet.
+    Negotiate,
+    Token(Vec<u8>),
+    Basic,
+    Digest {
+        session: Session,
+        /// Of the answer just heard: nobody else has it.
+        fresh: bool,
+    },
+    NtlmHello(Wrapped),
+    NtlmProof(Wrapped, ntlm::Challenge),
+}
+
+/// What follows from an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// It is the answer to the request.
+    Passed,
+    /// The request is to be said again, with what [`Login::say`] gives.
+    Again,
+    /// The same, over another connection: this one is spoilt.
+    Elsewhere,
+}
+
+/// What a request says about who asks. A secret: it goes to the upstream and nowhere else.
+#[derive(Debug)]
+pub struct Said {
+    value: SecretSlice<u8>,
+    in_handshake: bool,
+}
+
+impl Said {
+    /// The fields of the request.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        // Some end the connection in the middle of a handshake, where they are not asked for more.
+        let keep = ("Proxy-Connection", &b"Keep-Alive"[..]);
+        let value = ("Proxy-Authorization", self.value.expose_secret());
+        [value].into_iter().chain(self.in_handshake.then_some(keep))
+    }
+}
+
+/// Whose log-in a connection carries: only the same may use it on.
+#[derive(Debug, Clone)]
+pub struct Bound(Arc<watch::Sender<Standing>>);
+
+impl Login {
+    pub(super) fn new(
+        upstream: &Upstream,
+        who: Who,
+        memory: &Arc<Memory>,
+        changes: &Changes,
+    ) -> Self {
+        let mut login = Self {
+            upstream: upstream.clone(),
+            step: Step::Ask,
+            memory: Arc::clone(memory),
+            changes: changes.clone(),
+            attempt: None,
+            offered: Vec::new(),
+            impossible: Vec::new(),
+            no_token: None,
+            asked: 0,
+            who,
+        };
+        if login.has_credentials()
+            && let Some(known) = memory.of(&upstream.authority())
+        {
+            login.step = match known {
+                Known::Negotiate => Step::Negotiate,
+                Known::Ntlm(wrapped) => Step::NtlmHello(wrapped),
+                Known::Basic => Step::Basic,
+                Known::Digest(session) => Step::Digest {
+                    session,
+                    fresh: false,
+                },
+            };
+        }
+        login
+    }
+
+    /// Whether anything could be said at all.
+    pub fn has_credentials(&self) -> bool {
+        match self.who {
+            Who::Has(_) => true,
+            Who::Nobody | Who::Withheld => false,
+        }
+    }
+
+    fn lent(&self) -> Option<&Arc<Lent>> {
+        match &self.who {
+            Who::Has(means) => means.lent.as_ref(),
+            Who::Nobody | Who::Withheld => None,
+        }
+    }
+
+    /// Goes on over a connection that an earlier request logged in.
+    pub fn over(&mut self, bound: Option<&Bound>) {
+        if let (Some(Bound(theirs)), Some(ours)) = (bound, self.lent())
+            && Arc::ptr_eq(theirs, &ours.standing)
+        {
+            self.step = Step::Bound;
+        }
+    }
+
+    /// Whose log-in the connection carries now; `None` where each request says who asks.
+    pub fn bound(&self) -> Option<Bound> {
+        match (&self.step, self.lent()) {
+            (Step::Bound, Some(lent)) => Some(Bound(Arc::clone(&lent.standing))),
+            _ => None,
+        }
+    }
+
+    /// Makes the token that is said next, where it is one; where none can be had, another way is
+    /// taken. Before [`Login::needs_rehearsal`].
+    ///
+    /// # Errors
+    /// As [`Login::say`].
+    pub async fn settle(&mut self) -> Result<(), DialError> {
+        if !matches!(self.step, Step::Negotiate) {
+            return Ok(());
+        }
+        match self.token().await {
+            Ok(token) => self.step = Step::Token(token),
+            Err(NoToken::Error(error)) => return Err(error),
+            Err(NoToken::Unusable(why)) => {
+                tracing::info!(upstream = %self.upstream.authority(), why, "no Kerberos token");
+                self.no_token = Some(why);
+                self.impossible.push(Scheme::Negotiate);
+                self.memory.forget(&self.upstream.authority());
+                if self.offered.is_empty() {
+                    // It was what worked last: what else does is not known.
+                    self.step = Step::Ask;
+                } else {
+                    self.choose()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn token(&mut self) -> Result<Vec<u8>, NoToken> {
+        let host = self.upstream.host().to_owned();
+        let mut why = String::new();
+        if let Who::Has(Means { ticket: true, .. }) = self.who {
+            match negotiate::of_ticket(&host).await {
+                Ok(token) => return Ok(token),
+                Err(error) => why = error.to_string(),
+            }
+        }
+        let Some(lent) = self.lent() else {
+            return Err(NoToken::Unusable(why));
+        };
+        let attempt = lent.claim(&self.upstream, &self.changes).await;
+        let attempt = attempt.map_err(NoToken::Error)?;
+        match negotiate::of_password(&attempt, &host).await {
+            Ok(token) => {
+                self.attempt = Some(attempt);
+                Ok(token)
+            }
+            Err(GssError::Refused) => {
+                self.attempt = Some(attempt);
+                Err(NoToken::Error(self.refused()))
+            }
+            Err(GssError::Unusable(why)) => Err(NoToken::Unusable(why)),
+        }
+    }
+
+    /// Whether a request with a body has to wait: until an empty one was answered, its body might
+    /// have to be sent twice.
+    pub fn needs_rehearsal(&self) -> bool {
+        match self.step {
+            Step::Ask => self.has_credentials(),
+            Step::Digest { fresh, .. } => !fresh,
+            Step::NtlmHello(_) => true,
+            Step::Negotiate | Step::Token(_) | Step::Bound | Step::Basic | Step::NtlmProof(..) => {
+                false
+            }
+        }
+    }
+
+    /// The next request is an empty one, which shall fetch what the real one needs.
+    pub fn rehearse(&mut self) {
+        // Without a word of ours it is stopped by the upstream itself, with a nonce that is new.
+        if let Step::Digest { fresh: false, .. } = self.step {
+            self.step = Step::Ask;
+        }
+    }
+
+    /// What the next request says, if anything. Waits while another request tries the same password
+    /// for the first time.
+    ///
+    /// # Errors
+    /// [`DialError::CredentialsRefused`] by then; [`DialError::UpstreamAnswer`].
+    pub async fn say(&mut self, method: &[u8], target: &[u8]) -> Result<Option<Said>, DialError> {
+        self.settle().await?;
+        let needs_password = match self.step {
+            Step::Ask | Step::Bound | Step::Negotiate | Step::Token(_) | Step::NtlmHello(_) => {
+                false
+            }
+            Step::Basic | Step::Digest { .. } | Step::NtlmProof(..) => true,
+        };
+        if needs_password
+            && self.attempt.is_none()
+            && let Some(lent) = self.lent()
+        {
+            self.attempt = Some(lent.claim(&self.upstream, &self.changes).await?);
+        }
+        let attempt = self.attempt.as_ref();
+        let said = match (&mut self.step, attempt) {
+            (Step::NtlmHello(wrapped), _) => message(*wrapped, &ntlm::hello()),
+            (Step::Token(token), _) => message(Wrapped::Negotiate, token),
+            (Step::Basic, Some(attempt)) => attempt.basic().expose_secret().as_bytes().to_vec(),
+            (Step::Digest { session, .. }, Some(attempt)) => {
+                session.answer(attempt.user(), attempt.password(), method, target)
+            }
+            (Step::NtlmProof(wrapped, challenge), Some(attempt)) => {
+                let (user, host) = (attempt.user(), self.upstream.host());
+                let proof = challenge.answer(user, attempt.password(), host);
+                let proof = proof.map_err(|error| unfit(&self.upstream, &error.to_string()))?;
+                message(*wrapped, &proof)
+            }
+            (Step::Ask | Step::Bound | Step::Negotiate, _) | (_, None) => return Ok(None),
+        };
+        Ok(Some(Said {
+            value: SecretSlice::from(said),
+            in_handshake: matches!(self.step, Step::NtlmHello(_) | Step::NtlmProof(..)),
+        }))
+    }
+}
+
+/// Why there is no token.
+enum NoToken {
+    Unusable(String),
+    /// Then there is nothing else to be said either.
+    Error(DialError),
+}
+
+fn message(wrapped: Wrapped, message: &[u8]) -> Vec<u8> {
+    format!("{} {}", wrapped.word(), STANDARD.encode(message)).into_bytes()
+}
+
+fn unfit(upstream: &Upstream, detail: &str) -> DialError {
+    DialError::UpstreamAnswer {
+        upstream: upstream.clone(),
+        detail: detail.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

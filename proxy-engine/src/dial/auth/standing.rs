@@ -1,0 +1,161 @@
+//! What is known of a password, and the right to try it.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::negotiate::Kerberos;
+use super::{Lent, basic};
+use crate::config::Upstream;
+use crate::dial::DialError;
+use crate::observe::Changes;
+
+/// What is known of a password. While it was never accepted, one request at a time tries it: a
+/// wrong one that fifty requests tried at once would lock the user's account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Standing {
+    Untried,
+    Trying,
+    Accepted,
+    Refused,
+}
+
+/// What one request may say to an upstream.
+#[derive(Debug)]
+pub enum Permit {
+    /// The policy names no user for it.
+    NoneNeeded,
+    /// Credentials are lent, but not for the user who asks: the upstream is asked without them.
+    Withheld,
+    /// These credentials.
+    Attempt(Attempt),
+}
+
+/// One request's use of credentials. Dropped without a verdict (the connection broke), the next
+/// request tries.
+#[derive(Debug)]
+pub struct Attempt {
+    lent: Arc<Lent>,
+    changes: Changes,
+}
+
+impl Lent {
+    /// The right to try these credentials; waits while another request tries them for the first
+    /// time.
+    ///
+    /// # Errors
+    /// [`DialError::CredentialsRefused`].
+    pub(super) async fn claim(
+        self: &Arc<Self>,
+        upstream: &Upstream,
+        changes: &Changes,
+    ) -> Result<Attempt, DialError> {
+        let attempt = || Attempt {
+            lent: Arc::clone(self),
+            changes: changes.clone(),
+        };
+        let mut standing = self.standing.subscribe();
+        loop {
+            let claimed = self.standing.send_if_modified(|standing| {
+                let free = *standing == Standing::Untried;
+                if free {
+                    *standing = Standing::Trying;
+                }
+                free
+            });
+            let now = *standing.borrow_and_update();
+            match now {
+                _ if claimed => return Ok(attempt()),
+                Standing::Accepted => return Ok(attempt()),
+                Standing::Refused => {
+                    return Err(DialError::CredentialsRefused {
+                        upstream: upstream.clone(),
+                    });
+                }
+                // An attempt always ends in a change: a verdict, or its drop.
+                Standing::Untried | Standing::Trying => {
+                    let _ = standing.changed().await;
+                }
+            }
+        }
+    }
+
+    /// Waits while another request tries these credentials for the first time; then whether they
+    /// were refused.
+    pub(super) async fn is_refused(&self) -> bool {
+        let mut standing = self.standing.subscribe();
+        // The sender lives as long as `self`.
+        let settled = standing.wait_for(|standing| *standing != Standing::Trying);
+        settled.await.is_ok_and(|now| *now == Standing::Refused)
+    }
+}
+
+impl Attempt {
+    /// The name of the user.
+    pub(super) fn user(&self) -> &str {
+        &self.lent.user
+    }
+
+    /// The password. It goes to the upstream and nowhere else.
+    pub(super) fn password(&self) -> &SecretString {
+        &self.lent.password
+    }
+
+    /// Gives user and password, as they were lent, to `then`.
+    pub fn with_user_and_password<T>(&self, then: impl FnOnce(&str, &str) -> T) -> T {
+        then(&self.lent.user, self.lent.password.expose_secret())
+    }
+
+    /// What the KDC gave for the password.
+    pub(super) fn kerberos(&self) -> &Kerberos {
+        &self.lent.kerberos
+    }
+
+    /// The value of `Proxy-Authorization` for Basic. A secret: it goes to the upstream and nowhere
+    /// else.
+    pub(super) fn basic(&self) -> SecretString {
+        basic::header(&self.lent.user, &self.lent.password)
+    }
+
+    /// The upstream took them.
+    pub fn accepted(self) {
+        self.settle(Standing::Accepted);
+    }
+
+    /// The upstream said no although they were sent.
+    pub fn refused(self) {
+        self.settle(Standing::Refused);
+        self.changes.ring();
+    }
+
+    fn settle(&self, verdict: Standing) {
+        self.lent.standing.send_if_modified(|standing| {
+            // A refusal stands until other credentials are lent.
+            let changed = *standing != verdict && *standing != Standing::Refused;
+            if changed {
+                *standing = verdict;
+            }
+            changed
+        });
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        // Only the one attempt that set `Trying` can find it here.
+        self.lent.standing.send_if_modified(|standing| {
+            let unjudged = *standing == Standing::Trying;
+            if unjudged {
+                *standing = Standing::Untried;
+            }
+            unjudged
+        });
+    }
+}
+
+pub(super) fn fresh() -> Arc<watch::Sender<Standing>> {
+    Arc::new(watch::Sender::new(Standing::Untried))
+}
