@@ -5,12 +5,16 @@
 mod bypass;
 #[path = "../fuzz/promises/chain_frame.rs"]
 mod chain_frame;
+#[path = "../fuzz/promises/challenges.rs"]
+mod challenges;
 #[path = "../fuzz/promises/chunked_body.rs"]
 mod chunked_body;
 #[path = "../fuzz/promises/client_hello.rs"]
 mod client_hello;
 #[path = "../fuzz/promises/connect_reply.rs"]
 mod connect_reply;
+#[path = "../fuzz/promises/ntlm_challenge.rs"]
+mod ntlm_challenge;
 #[path = "../fuzz/promises/request_head.rs"]
 mod request_head;
 #[path = "../fuzz/promises/response_head.rs"]
@@ -78,4 +82,14 @@ fn every_known_frame_of_a_chained_engine_is_one_however_it_comes() {
 #[test]
 fn every_known_answer_of_a_socks_proxy_is_one_however_it_comes() {
     replay("socks_reply", socks_reply::holds);
+}
+
+#[test]
+fn every_known_way_to_ask_for_a_log_in_is_read_within_bounds() {
+    replay("challenges", challenges::holds);
+}
+
+#[test]
+fn every_known_second_message_of_ntlm_is_answered_within_bounds() {
+    replay("ntlm_challenge", ntlm_challenge::holds);
 }
