@@ -53,7 +53,7 @@ impl HolderThread {
         let (orders, queue) = mpsc::channel();
         let (began, begins) = mpsc::channel();
         let shown = Shown::default();
-        let shows = shown.clone();
+        let seen_from_here = shown.clone();
         let thread = std::thread::Builder::new()
             .name("intercept".to_owned())
             .spawn(move || {
@@ -62,10 +62,10 @@ impl HolderThread {
                 match entered.and_then(|()| Holder::open()) {
                     Ok(holder) => {
                         // However it ends: nothing is in force then.
-                        let ended = Ends(&shows);
+                        let ended = Ends(&seen_from_here);
                         // Who started it waits for this.
                         let _ = began.send(Ok(()));
-                        hold(holder, &queue, &woken, &shows);
+                        hold(holder, &queue, &woken, &seen_from_here);
                         drop(ended);
                     }
                     Err(error) => {
@@ -233,7 +233,7 @@ mod tests {
             thread: None,
         };
         let (told, tells) = mpsc::channel();
-        std::thread::spawn(move || told.send(holder.state()));
+        std::thread::spawn(move || drop(told.send(holder.state())));
         let state = tells.recv_timeout(Duration::from_secs(5));
         assert_eq!(state.expect("told at once"), InterceptionState::Off);
         // It takes no order until now.
