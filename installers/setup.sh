@@ -55,6 +55,8 @@ kadmin.local                    krb5-admin-server
 kinit                           krb5-user
 ntlm_auth                       winbind
 docker-registry                 docker-registry
+danted                          dante-server
+haproxy                         haproxy
 dnsmasq                         dnsmasq-base
 WebKitWebDriver                 webkit2gtk-driver
 Xvfb                            xvfb
@@ -106,7 +108,7 @@ missing_packages() {
 }
 
 install_packages() {
-  local needs=$1 missing
+  local needs=$1 missing unit package
   missing=$(missing_packages <<<"$needs" | tr '\n' ' ')
   missing=${missing% }
   [ -n "$missing" ] || { say "system packages: all there"; return; }
@@ -119,7 +121,7 @@ install_packages() {
     read -r -p "setup: install them with apt-get? [y/N] " answer
     case "$answer" in [yY]*) ;; *) fail "not installed; nothing was changed" ;; esac
   fi
-  # Servers that packages bring along (Squid, a registry, Docker) shall not start: the tests start
+  # Servers that packages bring along (Squid, Dante, a registry, Docker) shall not start: the tests start
   # their own. A policy of the machine's own stays as it is.
   local policy=/usr/sbin/policy-rc.d ours=
   if [ ! -e "$policy" ]; then
@@ -135,8 +137,9 @@ install_packages() {
   [ -z "$failed" ] || fail "apt-get could not install them; its own words stand above"
   if [ -d /run/systemd/system ]; then
     # Nor at the next boot, if this script brought them.
-    for unit in squid krb5-kdc krb5-admin-server winbind docker-registry haproxy redsocks tinyproxy; do
-      case " $missing " in *" $unit "*) "${sudo[@]}" systemctl disable --quiet "$unit" ;; esac
+    for unit in squid krb5-kdc krb5-admin-server winbind docker-registry haproxy redsocks tinyproxy danted; do
+      package=${unit/danted/dante-server}
+      case " $missing " in *" $package "*) "${sudo[@]}" systemctl disable --quiet "$unit" ;; esac
     done
   fi
 }

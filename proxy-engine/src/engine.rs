@@ -222,6 +222,7 @@ impl Engine {
                 upstream: upstream.clone(),
                 credentials_lent: core.dialer.credentials.are_lent(upstream),
                 last_error: core.dialer.health.last_error(&upstream.authority()),
+                down: core.dialer.health.is_down(&upstream.authority()),
             });
         Status {
             version: env!("CARGO_PKG_VERSION").into(),

@@ -12,7 +12,10 @@ mod splice;
 #[cfg(not(target_os = "linux"))]
 #[path = "relay/no_splice.rs"]
 mod splice;
+mod stream;
 mod tunnel;
+mod wrapped;
 
 pub use idle::IdleLimit;
+pub use stream::{ReadHalf, Shared, Stream, WriteHalf, halves};
 pub use tunnel::{Pair, Tunnel, reset};

@@ -10,6 +10,8 @@ mod login;
 mod moved;
 #[path = "corporate_network/office.rs"]
 mod office;
+#[path = "corporate_network/other_proxies.rs"]
+mod other_proxies;
 #[path = "corporate_network/refusal.rs"]
 mod refusal;
 

@@ -8,6 +8,7 @@
 
 pub mod ca;
 mod child;
+pub mod danted;
 mod error;
 pub mod kdc;
 mod machine;
@@ -18,11 +19,13 @@ pub mod registry;
 mod scratch;
 pub mod session;
 pub mod squid;
+pub mod tls_front;
 mod wait;
 mod workstation;
 
 pub use ca::Ca;
 pub use child::Child;
+pub use danted::Danted;
 pub use error::{Result, TestbedError};
 pub use kdc::Kdc;
 pub use machine::{Machine, state};
@@ -32,6 +35,7 @@ pub use recorder::{Behaviour, Recorder};
 pub use registry::{APP_IMAGE, Registry};
 pub use session::Session;
 pub use squid::{Access, BasicLogin, Squid};
+pub use tls_front::TlsFront;
 pub use wait::wait_for;
 pub use workstation::{
     DISTRO_GATEWAY, Distro, KIND_CLUSTER, KindNode, WORKSTATION, WORKSTATION_V6, WSL_EXE,

@@ -34,7 +34,7 @@ pub(super) async fn onward(
             record.read_down(early_down.len());
             Some(Pair {
                 client: client.stream,
-                origin,
+                origin: origin.into(),
                 early_up: client.read,
                 early_down,
             })

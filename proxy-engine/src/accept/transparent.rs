@@ -17,7 +17,7 @@ use crate::engine::Core;
 use crate::http::{Asked, Client, serve};
 use crate::intercept::original_dst;
 use crate::observe::Record;
-use crate::relay::{Pair, Tunnel};
+use crate::relay::{Pair, Stream, Tunnel};
 use crate::route::{Belongs, Destination, Host, Route, Router, World, belongs, route_original};
 use crate::sniff::{client_hello, request_head};
 
@@ -235,7 +235,7 @@ async fn connect(
     to: &Destination,
     route: Route,
     record: &Record,
-) -> Result<(TcpStream, BytesMut), DialError> {
+) -> Result<(Stream, BytesMut), DialError> {
     // Where it is direct: the address that the client dialled.
     let itself = original.into();
     let journey = Journey {
@@ -249,11 +249,11 @@ async fn connect(
         Route::Direct { .. } => {
             let stream = journey.direct().await?;
             record.dialled(&stream);
-            Ok((stream, BytesMut::new()))
+            Ok((stream.into(), BytesMut::new()))
         }
         Route::Upstreams { ways, reason } => {
             let tunnel = core.dialer.tunnel(&ways, &journey, None).await?;
-            record.dialled(&tunnel.stream);
+            record.dialled(tunnel.stream.tcp());
             record.through(tunnel.way, reason, Some(tunnel.took));
             Ok((tunnel.stream, tunnel.early))
         }

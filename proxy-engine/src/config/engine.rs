@@ -31,6 +31,8 @@ pub struct EngineConfig {
     /// The network namespace in which rules and transparent listeners are (a cluster node's);
     /// `None`: that of whoever sets the rules. The engine itself stays where it is.
     pub netns: Option<Netns>,
+    /// A file with certificates that upstreams may be vouched for by, beside those of the system.
+    pub upstream_ca: Option<PathBuf>,
     /// How much one HTTP message may cost.
     pub limits: Limits,
     /// What clients may do.

@@ -34,7 +34,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 33] = [
     "listen",
     "transparent",
     "intercept",
@@ -42,6 +42,7 @@ const KEYS: [&str; 32] = [
     "ignore-forward",
     "ports",
     "upstream",
+    "upstream-ca",
     "rule",
     "bypass",
     "chain",

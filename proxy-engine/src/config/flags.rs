@@ -53,6 +53,11 @@ pub struct RunFlags {
     // Text, not `Upstream`: what cannot be parsed is shown to people, and may hold a password.
     pub upstream: Vec<String>,
 
+    /// Trust these certificates too where an upstream is https://: a file in PEM; those of the
+    /// system are always trusted
+    #[arg(long, value_name = "FILE")]
+    pub upstream_ca: Option<PathBuf>,
+
     /// Send these another way, before --bypass is asked; the first rule that names a destination
     /// decides: registry.example.com=http://other:8080, or .example.com,10.0.0.0/8=direct
     #[arg(long, value_name = "PATTERN=URL|direct", num_args = 1..)]
@@ -364,6 +369,7 @@ impl RunFlags {
             }),
             policy,
             access,
+            upstream_ca: self.upstream_ca,
             limits: self.limits,
         })
     }
@@ -386,6 +392,7 @@ impl RunFlags {
         }
         let idle = [
             ("--upstream", !self.upstream.is_empty()),
+            ("--upstream-ca", self.upstream_ca.is_some()),
             ("--rule", !self.rule.is_empty()),
             ("--ticket-for", !self.ticket_for.is_empty()),
             ("--bypass", self.bypass.is_some()),

@@ -90,6 +90,10 @@ pub struct UpstreamState {
     pub credentials_lent: bool,
     /// Why the last connection through it failed; `None` after one that succeeded, or before any.
     pub last_error: Option<Problem>,
+    /// Whether it could not be had and is left alone for a while: another one serves meanwhile,
+    /// where there is one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub down: bool,
 }
 
 /// Interception in force.

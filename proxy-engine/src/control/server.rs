@@ -305,6 +305,7 @@ impl From<EngineError> for Refusal {
             EngineError::State { .. }
             | EngineError::Random(_)
             | EngineError::Key(_)
+            | EngineError::Ca(_)
             | EngineError::Capabilities(_) => http::StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.problem())

@@ -113,7 +113,8 @@ mod tests {
             &Changes::default(),
             "gangway-test".into(),
             &EngineConfig::default(),
-        );
+        )
+        .expect("a dialer");
         // Nobody else's, as every file of its kind.
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         let key = b"vm-1 BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";

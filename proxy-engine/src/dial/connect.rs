@@ -44,14 +44,34 @@ pub async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-/// Connects to whichever address answers first, starting one after the other.
+/// Connects to whichever address answers first, starting one after the other (RFC 8305): the first
+/// of each family in turn, so that a family that leads nowhere costs a quarter of a second.
 ///
 /// # Errors
 /// That of the last address, or [`io::ErrorKind::TimedOut`] after [`CONNECT_TIMEOUT`].
 pub async fn connect_any(addrs: &[SocketAddr]) -> io::Result<TcpStream> {
-    let stream = tokio::time::timeout(CONNECT_TIMEOUT, race(addrs)).await??;
+    connect_within(addrs, CONNECT_TIMEOUT).await
+}
+
+async fn connect_within(addrs: &[SocketAddr], patience: Duration) -> io::Result<TcpStream> {
+    let addrs = by_turns(addrs);
+    let stream = tokio::time::timeout(patience, race(&addrs)).await??;
     tune(&stream);
     Ok(stream)
+}
+
+/// Both families by turns, beginning with the one that the resolver prefers (RFC 8305, section 4).
+fn by_turns(addrs: &[SocketAddr]) -> Vec<SocketAddr> {
+    let preferred = addrs.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) =
+        addrs.iter().partition(|addr| addr.is_ipv6() == preferred);
+    let mut second = second.into_iter();
+    let mut turns: Vec<SocketAddr> = { first.into_iter() }
+        .flat_map(|addr| [Some(addr), second.next()])
+        .flatten()
+        .collect();
+    turns.extend(second);
+    turns
 }
 
 async fn race(addrs: &[SocketAddr]) -> io::Result<TcpStream> {
@@ -79,7 +99,10 @@ async fn race(addrs: &[SocketAddr]) -> io::Result<TcpStream> {
 }
 
 /// Connects to an upstream, over every address of its name.
-pub(super) async fn upstream(upstream: &Upstream) -> Result<TcpStream, DialError> {
+pub(super) async fn upstream(
+    upstream: &Upstream,
+    patience: Duration,
+) -> Result<TcpStream, DialError> {
     let unreachable = |source| DialError::UpstreamUnreachable {
         upstream: upstream.clone(),
         source,
@@ -87,7 +110,7 @@ pub(super) async fn upstream(upstream: &Upstream) -> Result<TcpStream, DialError
     let host = Host::parse(upstream.host())
         .ok_or_else(|| unreachable(io::Error::from(io::ErrorKind::InvalidInput)))?;
     let addrs = resolve(&host, upstream.port()).await.map_err(unreachable)?;
-    connect_any(&addrs).await.map_err(unreachable)
+    connect_within(&addrs, patience).await.map_err(unreachable)
 }
 
 /// What every socket of ours wants: small writes at once. Connections have it from the listener
@@ -127,6 +150,28 @@ pub(crate) fn doubt(_stream: &TcpStream, _doubt: bool) {}
 #[cfg(test)]
 mod tests {
     use super::connect_any;
+
+    #[test]
+    fn both_families_come_by_turns_and_the_preferred_one_first() {
+        let addrs = |texts: &[&str]| -> Vec<std::net::SocketAddr> {
+            let addrs = texts.iter().map(|text| text.parse().expect("address"));
+            addrs.collect()
+        };
+        for (resolved, tried) in [
+            (
+                &["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1"][..],
+                &["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"][..],
+            ),
+            (
+                &["10.0.0.1:1", "[::1]:1", "[::2]:1"],
+                &["10.0.0.1:1", "[::1]:1", "[::2]:1"],
+            ),
+            (&["10.0.0.1:1", "10.0.0.2:1"], &["10.0.0.1:1", "10.0.0.2:1"]),
+            (&[], &[]),
+        ] {
+            assert_eq!(super::by_turns(&addrs(resolved)), addrs(tried));
+        }
+    }
 
     #[tokio::test]
     async fn the_second_address_serves_where_the_first_refuses() {

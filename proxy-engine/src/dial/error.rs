@@ -149,6 +149,45 @@ pub enum DialError {
         /// Its reason phrase: printable ASCII.
         reason: String,
     },
+    /// It connects to port 443, and refused another one.
+    #[error(
+        "the proxy {} seems to permit CONNECT to port 443 only: it answered {status} to CONNECT \
+         {destination}, and connected to port 443 before; its administrator can allow the port, or a \
+         rule can send this destination another way",
+        upstream.authority()
+    )]
+    ConnectOnly443 {
+        /// Which.
+        upstream: Upstream,
+        /// `host:port`.
+        destination: String,
+        /// Its status.
+        status: u16,
+    },
+    /// It does not prove who it is.
+    #[error(
+        "the certificate of the proxy {} does not prove who it is: {detail}; the authority that \
+         signed it must be trusted by this system, or named with --upstream-ca",
+        upstream.authority()
+    )]
+    UpstreamCertificate {
+        /// Which.
+        upstream: Upstream,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// It speaks no TLS, or none that is understood here.
+    #[error(
+        "the proxy {} does not speak TLS as it should: {detail}; write http:// where it speaks in \
+         clear",
+        upstream.authority()
+    )]
+    UpstreamTls {
+        /// Which.
+        upstream: Upstream,
+        /// What went wrong.
+        detail: String,
+    },
     /// A SOCKS proxy did not connect us to the destination.
     #[error("the proxy {} does not connect to {destination}: {refusal}", upstream.authority())]
     SocksRefused {
@@ -243,6 +282,9 @@ impl DialError {
             Self::TicketRefused { .. } => "ticket_refused",
             Self::LoginImpossible { .. } => "login_impossible",
             Self::ConnectRefused { .. } | Self::SocksRefused { .. } => "connect_refused",
+            Self::ConnectOnly443 { .. } => "connect_only_443",
+            Self::UpstreamCertificate { .. } => "upstream_certificate",
+            Self::UpstreamTls { .. } => "upstream_tls",
             Self::Refused { .. } => "refused",
             Self::Inward { .. } => "inward",
             Self::Port { .. } => "port_refused",
@@ -265,10 +307,17 @@ impl DialError {
             {
                 504
             }
-            Self::ConnectRefused { status, .. } if (400..600).contains(status) => *status,
+            Self::ConnectRefused { status, .. } | Self::ConnectOnly443 { status, .. }
+                if (400..600).contains(status) =>
+            {
+                *status
+            }
             Self::SocksRefused { refusal, .. } => refusal.status(),
             Self::Resolve { .. }
             | Self::ConnectRefused { .. }
+            | Self::ConnectOnly443 { .. }
+            | Self::UpstreamCertificate { .. }
+            | Self::UpstreamTls { .. }
             | Self::OriginUnreachable { .. }
             | Self::OriginAnswer { .. }
             | Self::NoUpstream
@@ -296,6 +345,7 @@ impl DialError {
         matches!(
             self,
             Self::ConnectRefused { .. }
+                | Self::ConnectOnly443 { .. }
                 | Self::SocksRefused { .. }
                 | Self::CredentialsWanted { .. }
                 | Self::CredentialsWithheld { .. }
@@ -305,5 +355,35 @@ impl DialError {
                 | Self::LoginImpossible { .. }
                 | Self::Loop
         )
+    }
+
+    /// Whether the upstream could not be had: it is left alone for a while.
+    pub fn is_lost(&self) -> bool {
+        matches!(
+            self,
+            Self::UpstreamUnreachable { .. }
+                | Self::UpstreamTimeout { .. }
+                | Self::UpstreamAnswer { .. }
+                | Self::UpstreamCertificate { .. }
+                | Self::UpstreamTls { .. }
+        )
+    }
+
+    /// The same, or the reason for it: a refusal by an upstream that connects to port 443 only.
+    pub(super) fn for_443_only(self, port: u16, connects_to_443_only: impl Fn() -> bool) -> Self {
+        match self {
+            Self::ConnectRefused {
+                upstream,
+                destination,
+                // 407 and 5xx but 501 are about something else.
+                status: status @ (400 | 403 | 404 | 405 | 501),
+                ..
+            } if port != 443 && connects_to_443_only() => Self::ConnectOnly443 {
+                upstream,
+                destination,
+                status,
+            },
+            other => other,
+        }
     }
 }

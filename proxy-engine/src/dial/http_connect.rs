@@ -1,13 +1,12 @@
 //! `CONNECT` to an upstream (RFC 9110, section 9.3.6).
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::auth::{Heard, Login, Said};
 use super::{ANSWER_TIMEOUT, DialError, Dialer};
 use crate::config::{Limits, Upstream};
 use crate::http::{ResponseHead, drain, printable};
+use crate::relay::Stream;
 use crate::route::Destination;
 
 /// What is asked for, and of whom.
@@ -21,10 +20,10 @@ pub(super) struct Asked<'a> {
 /// said is lost: it comes second.
 pub(super) async fn tunnel(
     dialer: &Dialer,
-    mut stream: TcpStream,
+    mut stream: Stream,
     mut login: Login,
     asked: &Asked<'_>,
-) -> Result<(TcpStream, BytesMut), DialError> {
+) -> Result<(Stream, BytesMut), DialError> {
     let upstream = || asked.upstream.clone();
     let target = asked.to.to_string();
     // Room for a usual answer, so that it is read at once.
@@ -35,7 +34,7 @@ pub(super) async fn tunnel(
         let said = login.say(b"CONNECT", target.as_bytes()).await?;
         let request = request(dialer, asked, &target, said.as_ref());
         let answer = async {
-            let written = stream.write_all(&request).await;
+            let written = stream.send(&request).await;
             written.map_err(|e| e.to_string())?;
             final_answer(&mut stream, &mut read, &dialer.limits).await
         };
@@ -108,7 +107,7 @@ fn request(dialer: &Dialer, asked: &Asked<'_>, target: &str, said: Option<&Said>
 }
 
 pub(crate) async fn final_answer(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     read: &mut BytesMut,
     limits: &Limits,
 ) -> Result<ResponseHead, String> {
@@ -116,7 +115,7 @@ pub(crate) async fn final_answer(
         if let Some(head) = reply(read, limits)? {
             return Ok(head);
         }
-        match stream.read_buf(read).await {
+        match stream.receive(read).await {
             Ok(0) => return Err("it closed the connection".into()),
             Ok(_) => {}
             Err(error) => return Err(error.to_string()),

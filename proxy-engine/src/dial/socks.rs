@@ -8,23 +8,22 @@ use std::net::SocketAddr;
 
 use bytes::BytesMut;
 use secrecy::ExposeSecret as _;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::auth::Permit;
 use super::{ANSWER_TIMEOUT, DialError, resolve};
 use crate::config::{Scheme, Upstream};
+use crate::relay::Stream;
 use crate::route::Destination;
 
 pub use reply::{Login, Method, Refusal, Reply, login, method, reply_v4, reply_v5};
 
 /// Asks for a tunnel. What the origin may already have said comes second.
 pub(super) async fn tunnel(
-    mut stream: TcpStream,
+    mut stream: Stream,
     permit: Permit,
     upstream: &Upstream,
     to: &Destination,
-) -> Result<(TcpStream, BytesMut), DialError> {
+) -> Result<(Stream, BytesMut), DialError> {
     let to_proxy = named(upstream, to).await?;
     let mut socks = Socks {
         stream: &mut stream,
@@ -76,7 +75,7 @@ async fn named(upstream: &Upstream, to: &Destination) -> Result<Destination, Dia
 }
 
 struct Socks<'a> {
-    stream: &'a mut TcpStream,
+    stream: &'a mut Stream,
     read: BytesMut,
     upstream: &'a Upstream,
 }
@@ -139,7 +138,7 @@ impl Socks<'_> {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), DialError> {
-        let written = self.stream.write_all(bytes).await;
+        let written = self.stream.send(bytes).await;
         written.map_err(|error| self.no_answer(error.to_string()))
     }
 
@@ -154,7 +153,7 @@ impl Socks<'_> {
                 Ok(None) => {}
                 Err(detail) => return Err(self.no_answer(detail.into())),
             }
-            match self.stream.read_buf(&mut self.read).await {
+            match self.stream.receive(&mut self.read).await {
                 Ok(0) => return Err(self.no_answer("it closed the connection".into())),
                 Ok(_) => {}
                 Err(error) => return Err(self.no_answer(error.to_string())),

@@ -46,14 +46,14 @@ impl Core {
     /// A core under this policy; nothing is lent.
     ///
     /// # Errors
-    /// [`EngineError::Random`], [`EngineError::Key`].
+    /// [`EngineError::Random`], [`EngineError::Key`], [`EngineError::Ca`].
     pub fn new(policy: Policy, config: &EngineConfig) -> Result<Self, EngineError> {
         let changes = Changes::default();
         let id = EngineId::new(super::leases::random()?);
         let chain = config.chain.to.as_ref().map(Chain::new).transpose()?;
         let keys = config.chain.keys.as_deref();
         let keys = keys.map(|path| Kept::read(path, Keys::read)).transpose()?;
-        let dialer = Dialer::new(&changes, id.as_str().into(), config);
+        let dialer = Dialer::new(&changes, id.as_str().into(), config)?;
         dialer.credentials.use_tickets(&policy.tickets);
         Ok(Self {
             chain,

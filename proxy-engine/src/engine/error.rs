@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::chain::KeyError;
 use crate::config::EngineAddress;
 use crate::control::Problem;
+use crate::dial::CaError;
 
 /// Why the engine did not start, or did not do as it was told.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,9 @@ pub enum EngineError {
     /// The keys of chained engines cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The certificates that upstreams may be vouched for by cannot be had.
+    #[error("--upstream-ca: {0}")]
+    Ca(#[from] CaError),
     /// Another engine decides for this one, so that no route can be set here.
     #[error("this engine decides nothing: the engine at {0} does, set the policy there")]
     DecidesNothing(EngineAddress),
@@ -63,6 +67,7 @@ impl EngineError {
             Self::Ending => "engine_ending",
             Self::HoldsRules => "holds_rules",
             Self::Key(_) => "chain_keys",
+            Self::Ca(_) => "upstream_ca",
             Self::DecidesNothing(_) => "decided_elsewhere",
             Self::Capabilities(_) => "capabilities",
         };

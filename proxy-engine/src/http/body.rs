@@ -4,8 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Framing;
 use super::chunked::{ChunkError, Chunked, Part, take};
@@ -13,6 +12,7 @@ use super::fields::Listed;
 use super::long::{NoRoom, Share};
 use super::pace::Pace;
 use crate::config::Limits;
+use crate::relay::{ReadHalf, WriteHalf};
 
 /// One read.
 pub(super) const READ: usize = 16 * 1024;
@@ -51,9 +51,18 @@ impl Source<'_> {
         loop {
             // Whoever always has something to say must not keep others from being heard.
             tokio::task::consume_budget().await;
-            self.half.readable().await?;
+            let half = match &mut self.half {
+                ReadHalf::Plain(half) => half,
+                ReadHalf::Tls(half, _) => {
+                    self.read.reserve(READ);
+                    let read = half.read_buf(self.read).await?;
+                    self.count.fetch_add(read as u64, Relaxed);
+                    return Ok(read);
+                }
+            };
+            half.readable().await?;
             self.read.reserve(READ);
-            match self.half.try_read_buf(self.read) {
+            match half.try_read_buf(self.read) {
                 // A false alarm: a client that says nothing holds nothing.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.read.is_empty() {
@@ -184,7 +193,7 @@ impl Body<'_> {
             biased;
             read = source.fill() => read,
             // Nobody writes to the receiver meanwhile, who may be gone.
-            () = lost(sink) => {
+            () = sink.lost() => {
                 let error = io::ErrorKind::ConnectionReset.into();
                 return Err(PumpError::Sink(error));
             }
@@ -200,13 +209,7 @@ impl Body<'_> {
     }
 }
 
-/// Ends when the connection is reset. Its end alone says nothing: whoever has no more to say may
-/// still listen.
-pub(super) async fn lost(sink: &WriteHalf<'_>) {
-    // A socket that cannot be waited for is broken too.
-    let _ = sink.ready(Interest::ERROR).await;
-}
-
 async fn write(sink: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), PumpError> {
-    sink.write_all(bytes).await.map_err(PumpError::Sink)
+    sink.write_all(bytes).await.map_err(PumpError::Sink)?;
+    sink.flush().await.map_err(PumpError::Sink)
 }

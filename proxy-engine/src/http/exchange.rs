@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use self::download::Download;
@@ -21,12 +20,12 @@ use crate::config::{Limits, Upstream, Way};
 use crate::dial::auth::{Bound, Login};
 use crate::dial::{DialError, Journey};
 use crate::observe::Record;
-use crate::relay::IdleLimit;
+use crate::relay::{IdleLimit, Stream, halves};
 use crate::route::Destination;
 
 /// A connection to the next hop: an origin, or an upstream.
 pub(super) struct Hop {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) read: BytesMut,
     /// What it leads to; another request may use it when this is equal.
     pub(super) leads_to: LeadsTo,
@@ -155,8 +154,10 @@ pub(super) async fn exchange(
     manner: &Manner<'_>,
     record: &Record,
 ) -> Outcome {
+    // Before the streams that it is used beside.
+    let answered = AtomicBool::new(false);
     let doubted = std::mem::take(&mut hop.doubted);
-    let (client_read, mut client_write) = client.stream.split();
+    let (client_read, mut client_write) = halves(&mut client.stream);
     let (hop_read, mut hop_write) = hop.stream.split();
     let mut from_client = Source {
         half: client_read,
@@ -180,11 +181,11 @@ pub(super) async fn exchange(
     let upload = async {
         let head = hop_write.write_all(&outgoing.head).await;
         head.map_err(PumpError::Sink)?;
+        hop_write.flush().await.map_err(PumpError::Sink)?;
         body.pump(&mut from_client, &mut hop_write).await?;
         pace.ends();
         Ok(())
     };
-    let answered = AtomicBool::new(false);
     let download = Download {
         source: from_hop,
         sink: &mut client_write,

@@ -23,7 +23,7 @@ use crate::accept::Asker;
 use crate::dial::DialError;
 use crate::engine::Core;
 use crate::observe::Record;
-use crate::relay::{Pair, reset};
+use crate::relay::{Pair, Stream, reset};
 use crate::route::{Router, route_original};
 
 /// A client's connection, and what was read from it already.
@@ -119,7 +119,7 @@ enum After {
     /// The client was answered and may still be sending.
     Linger,
     Tunnel {
-        stream: TcpStream,
+        stream: Stream,
         early: BytesMut,
     },
     /// The client must not take what it got for the whole.

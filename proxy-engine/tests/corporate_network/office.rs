@@ -176,7 +176,7 @@ impl Office {
         assert!(output.status.success(), "{output:?}");
     }
 
-    fn curl(&self, flags: &[&str]) -> Result<String, String> {
+    pub(crate) fn curl(&self, flags: &[&str]) -> Result<String, String> {
         self.curl_in(&self.corp.pod, flags)
     }
 
@@ -193,7 +193,7 @@ impl Office {
         }
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.files.path().join(name).display().to_string()
     }
 }

@@ -30,9 +30,12 @@ mod policy;
 mod program;
 mod second_reader;
 mod seeing;
+mod socks;
 mod stuck;
+mod tls_upstreams;
 mod tunnels;
 mod upgrades;
+mod ways;
 mod websocket;
 
 use std::net::SocketAddr;

@@ -3,17 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::WriteHalf;
 use tokio::time::{Instant, timeout_at};
 
 use super::{LeadsTo, Manner, Outcome};
 use crate::dial::auth::{Heard, Login};
 use crate::dial::{DialError, doubt};
-use crate::http::body::{Body, Source, lost};
+use crate::http::body::{Body, Source};
 use crate::http::fields::Listed;
 use crate::http::long::Right;
 use crate::http::pace::Pace;
 use crate::http::{Framing, ResponseHead, drain, forward};
+use crate::relay::WriteHalf;
 
 pub(super) struct Download<'a, 'b> {
     pub(super) source: Source<'a>,
@@ -40,7 +40,7 @@ impl Download<'_, '_> {
             Err(outcome) => return outcome,
         };
         if self.doubted {
-            doubt(self.source.half.as_ref(), false);
+            doubt(self.source.half.tcp(), false);
         }
         match login.map_or(Ok(Heard::Passed), |login| login.hear(&head)) {
             Err(error) => return failed(error),
@@ -124,7 +124,7 @@ impl Download<'_, '_> {
                         biased;
                         filled = timeout_at(due, self.source.fill()) => filled,
                         // Nobody waits for the answer any more.
-                        () = lost(self.sink) => return Err(Outcome::Broken),
+                        () = self.sink.lost() => return Err(Outcome::Broken),
                     };
                     match filled {
                         // Only a hop that had something to answer is late.

@@ -44,13 +44,13 @@ impl Connection<'_> {
             Route::Refused { reason } => Err(DialError::Refused { reason }),
             Route::Direct { .. } => journey.direct().await.map(|stream| {
                 self.record.dialled(&stream);
-                (stream, BytesMut::new())
+                (stream.into(), BytesMut::new())
             }),
             Route::Upstreams { ways, reason } => {
                 let agent = head.fields.first("user-agent");
                 let tunnel = self.core.dialer.tunnel(&ways, &journey, agent).await;
                 tunnel.map(|tunnel| {
-                    self.record.dialled(&tunnel.stream);
+                    self.record.dialled(tunnel.stream.tcp());
                     self.record.through(tunnel.way, reason, Some(tunnel.took));
                     (tunnel.stream, tunnel.early)
                 })

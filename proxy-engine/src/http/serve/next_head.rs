@@ -10,6 +10,7 @@ use super::Connection;
 use crate::http::body::Source;
 use crate::http::long::Share;
 use crate::http::{Answer, RequestHead};
+use crate::relay::halves;
 
 /// A client that was taken just before the engine ends has this long to say its first word: it
 /// knows of no reason to ask again, as one that keeps a connection does (RFC 9112, section 9.3.1).
@@ -50,7 +51,7 @@ impl<'a> Connection<'a> {
                 due = Instant::now() + limits.head_time;
             }
             let mut source = Source {
-                half: self.client.stream.split().0,
+                half: halves(&mut self.client.stream).0,
                 read: &mut self.client.read,
                 count: self.record.bytes_up(),
             };

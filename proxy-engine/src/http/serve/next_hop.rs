@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::net::TcpStream;
 
 use super::asked::AskedFor;
 use super::{Asked, Connection};
@@ -11,6 +10,7 @@ use crate::config::Way;
 use crate::dial::auth::Login;
 use crate::dial::{DialError, Journey, doubt, keep_alive};
 use crate::http::exchange::{Hop, LeadsTo};
+use crate::relay::Stream;
 use crate::route::Route;
 
 /// A hop that was idle for longer is not trusted with a request that must not be sent twice.
@@ -30,13 +30,14 @@ impl Connection<'_> {
             let fresh = hop.idle_since.is_some_and(|since| since.elapsed() < FRESH);
             if !fresh {
                 // Where it breaks, the request is sent again by a new one.
-                doubt(&hop.stream, true);
+                doubt(hop.stream.tcp(), true);
                 hop.doubted = true;
             }
-            (reuse && (repeatable || fresh) && is_quiet(&hop.stream)).then_some(hop)
+            // What it says now belongs to no request.
+            (reuse && (repeatable || fresh) && hop.stream.is_quiet()).then_some(hop)
         });
-        let new = |stream, read, leads_to| {
-            keep_alive(&stream);
+        let new = |stream: Stream, read, leads_to| {
+            keep_alive(stream.tcp());
             Hop {
                 stream,
                 read,
@@ -65,7 +66,7 @@ impl Connection<'_> {
                 if let Some(hop) = last.filter(|hop| hop.serves(&journey, &[Way::Direct])) {
                     return Ok((hop, None));
                 }
-                let stream = journey.direct().await?;
+                let stream = journey.direct().await?.into();
                 let leads_to = LeadsTo::by(&Way::Direct, &journey);
                 Ok((new(stream, BytesMut::new(), leads_to), None))
             }
@@ -88,11 +89,4 @@ impl Connection<'_> {
             }
         }
     }
-}
-
-/// Whether an idle connection is still open and says nothing: anything it says now belongs to no
-/// request.
-pub(super) fn is_quiet(stream: &TcpStream) -> bool {
-    let mut byte = [0];
-    matches!(stream.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }

@@ -64,6 +64,7 @@ impl Connection<'_> {
         let has_body = !matches!(framing, Framing::Empty | Framing::Length(0));
         // Whether a hop that an upstream has answered on is taken for open; once, if it was not.
         let mut trust = true;
+        let began = Instant::now();
         let (mut hop, mut login) = match self.hop(&route, &asked, repeatable, true).await {
             Ok(hop) => hop,
             Err(error) => return self.fail(&head, framing, &error).await,
@@ -74,9 +75,9 @@ impl Connection<'_> {
                 .await
             {
                 Ok(said) => said,
-                Err(error) => return self.hop_fails(&hop, &head, framing, &error).await,
+                Err(error) => return self.hop_fails(&hop, &head, framing, &error, began).await,
             };
-            self.record.dialled(&hop.stream);
+            self.record.dialled(hop.stream.tcp());
             if let Route::Upstreams { reason, .. } = &route {
                 self.record
                     .through(hop.leads_to.way(), reason.clone(), None);
@@ -103,7 +104,7 @@ impl Connection<'_> {
             match outcome {
                 Outcome::Again { hop_lives } if !has_body => {
                     if let Err(error) = self.continues(&mut hop, login.as_mut(), hop_lives).await {
-                        return self.hop_fails(&hop, &head, framing, &error).await;
+                        return self.hop_fails(&hop, &head, framing, &error, began).await;
                     }
                     hop.asked_again = hop_lives;
                 }
@@ -112,7 +113,7 @@ impl Connection<'_> {
                 } if repeatable && trust && hop.asked_again => {
                     trust = false;
                     if let Err(error) = self.continues(&mut hop, login.as_mut(), false).await {
-                        return self.hop_fails(&hop, &head, framing, &error).await;
+                        return self.hop_fails(&hop, &head, framing, &error, began).await;
                     }
                 }
                 Outcome::Failed {
@@ -125,7 +126,7 @@ impl Connection<'_> {
                 }
                 outcome => {
                     hop.bound = login.as_ref().and_then(Login::bound);
-                    return self.ends(outcome, hop, &head, framing).await;
+                    return self.ends(outcome, hop, &head, framing, began).await;
                 }
             }
         }
@@ -138,6 +139,7 @@ impl Connection<'_> {
         mut hop: Hop,
         head: &RequestHead,
         framing: Framing,
+        began: Instant,
     ) -> After {
         if let (Outcome::Done { .. } | Outcome::Switched, LeadsTo::Upstream(upstream)) =
             (&outcome, &hop.leads_to)
@@ -145,10 +147,12 @@ impl Connection<'_> {
             self.core.dialer.health.succeeded(&upstream.authority());
         }
         match outcome {
-            Outcome::Failed { error, .. } => self.hop_fails(&hop, head, framing, &error).await,
+            Outcome::Failed { error, .. } => {
+                self.hop_fails(&hop, head, framing, &error, began).await
+            }
             Outcome::Again { .. } => {
                 let error = hop.asks_again();
-                self.hop_fails(&hop, head, framing, &error).await
+                self.hop_fails(&hop, head, framing, &error, began).await
             }
             Outcome::BadBody(answer) => self.turn_down(head, answer).await,
             Outcome::Broken => After::Reset,
@@ -181,9 +185,10 @@ impl Connection<'_> {
         head: &RequestHead,
         framing: Framing,
         error: &DialError,
+        began: Instant,
     ) -> After {
         if let LeadsTo::Upstream(upstream) = &hop.leads_to {
-            self.core.dialer.failed(upstream, error);
+            self.core.dialer.failed(upstream, error, began);
         }
         self.fail(head, framing, error).await
     }

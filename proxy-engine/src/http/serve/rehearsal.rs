@@ -1,11 +1,9 @@
 //! The log-in of a request, as far as it must come before the request itself.
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
 
 use super::Connection;
 use super::asked::AskedFor;
-use super::next_hop::is_quiet;
 use crate::dial::auth::{Heard, Login, Said};
 use crate::dial::{ANSWER_TIMEOUT, DialError, final_answer, keep_alive};
 use crate::http::exchange::{Hop, LeadsTo};
@@ -62,7 +60,7 @@ impl Connection<'_> {
         let request = forward::request(empty, target, host, &dialer.pseudonym, said.as_ref());
         let limits = &self.core.limits;
         let answer = async {
-            let written = hop.stream.write_all(&request).await;
+            let written = hop.stream.send(&request).await;
             written.map_err(|error| error.to_string())?;
             final_answer(&mut hop.stream, &mut hop.read, limits).await
         };
@@ -87,7 +85,7 @@ impl Connection<'_> {
         };
         let follows = login.hear(&answer)?;
         let lives = drain(&mut hop.stream, &mut hop.read, &answer, METHOD, limits).await;
-        let lives = lives && follows != Heard::Elsewhere && is_quiet(&hop.stream);
+        let lives = lives && follows != Heard::Elsewhere && hop.stream.is_quiet();
         self.continues(hop, Some(login), lives).await?;
         Ok(follows)
     }
@@ -104,7 +102,7 @@ impl Connection<'_> {
                 login.reconnects()?;
             }
             hop.stream = self.core.dialer.call(upstream).await?;
-            keep_alive(&hop.stream);
+            keep_alive(hop.stream.tcp());
             hop.read.clear();
             hop.bound = None;
         }

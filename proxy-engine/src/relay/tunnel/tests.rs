@@ -28,7 +28,7 @@ async fn a_tunnel_that_lasts_notices_dead_peers_long_before_a_silent_one_ends() 
     let address = client.local_addr().expect("address");
     let pair = Pair {
         client,
-        origin,
+        origin: origin.into(),
         early_up: BytesMut::new(),
         early_down: BytesMut::new(),
     };
