@@ -4,11 +4,12 @@ mod change;
 mod error;
 mod file;
 mod keys;
+mod rules;
 mod upstream;
 mod word;
 
 use ipnet::IpNet;
-use proxy_engine::config::{Bypass, Ports, Upstream};
+use proxy_engine::config::{Bypass, Ports, Rule, Upstream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,11 @@ pub struct Settings {
     pub pac: Option<String>,
     /// Destinations that are dialled directly, beside those of the source and the private ranges.
     pub bypass: Bypass,
+    /// Destinations that go a way of their own, in every mode but `off`, as the engine's `--rule`
+    /// has them: `registry.example.com=http://other:8080`, `.lab.example=direct`. The first that
+    /// names a destination decides.
+    #[serde(with = "rules")]
+    pub rules: Vec<Rule>,
     /// Who the user is at upstreams that a source names without one: `http://ann@proxy.corp:3128`.
     #[serde(deserialize_with = "upstream::many")]
     pub logins: Vec<Upstream>,

@@ -74,10 +74,10 @@ pub enum Says {
         /// Its address; `None` for automatic detection.
         url: Option<String>,
     },
-    /// A proxy that this version cannot speak to (SOCKS, HTTPS to the proxy, a script without an
+    /// A proxy that this version cannot speak to (of an unknown kind, a script without an
     /// address): no further source is asked, and nothing goes out beside it.
     Unusable {
-        /// What it says, without secrets: `socks5://proxy.corp:1080`.
+        /// What it says, without secrets: `quic://proxy.corp:1080`.
         proxy: String,
         /// Why it cannot be followed, in one sentence.
         reason: String,
@@ -97,6 +97,11 @@ impl Reading {
 }
 
 impl Says {
+    /// Whether this upstream is the proxy that it names.
+    pub fn names(&self, upstream: &Upstream) -> bool {
+        matches!(self, Self::Proxy { upstream: named, .. } if named == upstream)
+    }
+
     /// For people, without secrets: `http://proxy.corp:3128`, `no proxy`, `nothing`.
     pub fn said(&self) -> Said {
         match self {

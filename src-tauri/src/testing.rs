@@ -35,6 +35,7 @@ pub(crate) fn status() -> Status {
                 upstream,
                 credentials: CredentialsState::NotNeeded,
                 problem: None,
+                down: false,
             }],
             decided_by: None,
             serves_engines: Vec::new(),

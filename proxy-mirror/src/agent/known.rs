@@ -179,7 +179,8 @@ fn log_in(sources: &mut [SourceFacts], settings: &Settings) {
                 .iter()
                 .find(|login| login.authority() == upstream.authority())
         {
-            *upstream = login.clone();
+            // How the proxy is spoken to is the source's to say.
+            *upstream = upstream.clone().with_user(login.user().map(str::to_owned));
         }
     }
 }

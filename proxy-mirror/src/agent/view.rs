@@ -139,6 +139,7 @@ pub(super) fn engine(report: &Report) -> EngineView {
                 (Some(_), false) => CredentialsState::Missing,
             },
             problem: state.last_error.clone().map(Problem::from),
+            down: state.down,
         })
         .collect();
     view

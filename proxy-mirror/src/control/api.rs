@@ -155,6 +155,9 @@ pub struct UpstreamView {
     pub credentials: CredentialsState,
     /// Why the last connection through it failed.
     pub problem: Option<Problem>,
+    /// Whether it could not be had, and is left alone until it can be: the next one serves
+    /// meanwhile.
+    pub down: bool,
 }
 
 /// Credentials of an upstream.

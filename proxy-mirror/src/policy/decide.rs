@@ -234,9 +234,13 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
             clients.push(*subnet);
         }
     }
+    let rules = match settings.mode {
+        Mode::Off => Vec::new(),
+        Mode::System | Mode::Manual | Mode::Pac => settings.rules.clone(),
+    };
     let (mut interfaces, mut exclude) = (Vec::new(), Vec::new());
     // Where everything is direct there is nothing to bring here: traffic flows as if not installed.
-    let needed = follows.default != DefaultRoute::Direct;
+    let needed = follows.default != DefaultRoute::Direct || !rules.is_empty();
     if relay && needed && settings.intercept.enabled {
         interfaces.clone_from(&settings.intercept.interfaces);
         let bridges = served.filter_map(|network| network.interface.parse().ok());
@@ -252,7 +256,7 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
     }
     Policy {
         default: follows.default.clone(),
-        rules: Vec::new(),
+        rules,
         tickets: Vec::new(),
         bypass,
         listen: if relay {
@@ -295,7 +299,10 @@ fn wanted(policy: &Policy, reading: Option<&Reading>) -> Vec<WantedCredentials> 
         .filter(|upstream| upstream.user().is_some())
         .map(|upstream| WantedCredentials {
             upstream: upstream.clone(),
-            password: reading.and_then(|reading| reading.password.clone()),
+            // The source's password is for the source's proxy, and for none that a rule names.
+            password: reading
+                .filter(|reading| reading.says.names(upstream))
+                .and_then(|reading| reading.password.clone()),
         })
         .collect()
 }

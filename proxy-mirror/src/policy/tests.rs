@@ -311,3 +311,38 @@ fn credentials_are_wanted_for_an_upstream_with_a_user_and_no_other() {
     );
     assert!(decision.wanted.is_empty());
 }
+
+#[test]
+fn rules_hold_in_every_mode_but_off_and_get_no_password_of_the_source() {
+    use proxy_engine::route::{Destination, Route, Router, World};
+    use secrecy::ExposeSecret;
+
+    let rule = "registry.test=https://ann@other.test:443,direct";
+    let settings = |mode| Settings {
+        mode,
+        upstream: Some("http://ann@proxy.test:3128".parse().unwrap()),
+        rules: vec![rule.parse().unwrap()],
+        ..Settings::default()
+    };
+    let mut said = source(SourceId::Firefox, proxy("http://ann@proxy.test:3128", ""));
+    said.reading.as_mut().unwrap().password = Some("canary".into());
+    let manual = source(SourceId::Manual, Says::Nothing);
+    for (mode, followed) in [
+        (Mode::System, true),
+        (Mode::Manual, true),
+        (Mode::Off, false),
+    ] {
+        let decision = decided(&settings(mode), &[said.clone(), manual.clone()]);
+        let router = Router::new(decision.policy.clone());
+        let to = Destination::parse("registry.test:443", None).unwrap();
+        let route = router.route(&to, World::Own);
+        let by_rule = matches!(&route, Route::Upstreams { ways, .. } if ways.len() == 2);
+        assert_eq!(by_rule, followed, "{mode:?}: {route:?}");
+        for wanted in &decision.wanted {
+            let password = wanted.password.as_ref().map(ExposeSecret::expose_secret);
+            let own = mode == Mode::System && wanted.upstream.host() == "proxy.test";
+            assert_eq!(password, own.then_some("canary"), "{:?}", wanted.upstream);
+        }
+        assert_eq!(decision.wanted.len(), if followed { 2 } else { 0 });
+    }
+}

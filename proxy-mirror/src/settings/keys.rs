@@ -5,13 +5,14 @@ use std::ops::Range;
 use toml_edit::TableLike;
 
 /// Every key. A test holds this list against what [`super::Settings`] reads.
-pub(super) const KNOWN: [&str; 13] = [
+pub(super) const KNOWN: [&str; 14] = [
     "mode",
     "resume",
     "style",
     "upstream",
     "pac",
     "bypass",
+    "rules",
     "logins",
     "relay.port",
     "relay.clients",

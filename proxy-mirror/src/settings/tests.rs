@@ -314,6 +314,13 @@ fn settings() -> impl Strategy<Value = Settings> {
                     }),
                     pac,
                     bypass: Bypass(bypass.iter().map(|rule| rule.parse().unwrap()).collect()),
+                    rules: { logins.iter() }
+                        .map(|url| {
+                            format!("example.com,.lab.test={url},direct")
+                                .parse()
+                                .unwrap()
+                        })
+                        .collect(),
                     logins: logins.iter().map(|url| url.parse().unwrap()).collect(),
                     relay: RelaySettings {
                         port,

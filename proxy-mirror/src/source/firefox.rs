@@ -17,7 +17,7 @@ mod profiles;
 
 use std::path::{Path, PathBuf};
 
-use proxy_engine::config::{Bypass, Upstream};
+use proxy_engine::config::{Bypass, Scheme, Upstream};
 
 use self::prefs::Prefs;
 use super::{Lost, Reading, Says, Source, SourceError, SourceId};
@@ -173,7 +173,7 @@ fn says(prefs: &Prefs) -> Result<Reading, SourceError> {
 
 fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
     let mut lost: Vec<Lost> = Vec::new();
-    let http = endpoint(prefs, "http")?;
+    let http = endpoint(prefs, "http", Scheme::Http)?;
     let shared = prefs
         .flag("network.proxy.share_proxy_settings")?
         .unwrap_or(false);
@@ -181,7 +181,7 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
     let https = if shared {
         http.clone()
     } else {
-        endpoint(prefs, "ssl")?
+        endpoint(prefs, "ssl", Scheme::Http)?
     };
     let chosen = match (https, http) {
         (Some(https), http) => {
@@ -194,7 +194,17 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
             lost.push("no proxy is set for HTTPS; that for HTTP serves both".into());
             http
         }
-        (None, None) => return without_http(prefs, origin),
+        (None, None) => match endpoint(prefs, "socks", socks(prefs)?)? {
+            Some(socks) => socks,
+            None => {
+                return Ok(Reading {
+                    source: SourceId::Firefox,
+                    origin: Said::verbatim(origin),
+                    says: Says::Direct,
+                    password: None,
+                });
+            }
+        },
     };
     let exceptions = prefs.text("network.proxy.no_proxies_on")?;
     let bypass = exceptions.map_or_else(Bypass::default, |(list, _)| {
@@ -215,25 +225,27 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
     })
 }
 
-/// "Manual" without a proxy for the web: SOCKS, or no proxy at all.
-fn without_http(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
-    let says = match prefs.text("network.proxy.socks")? {
-        Some((host, _)) if !host.trim().is_empty() => Says::Unusable {
-            proxy: format!("socks proxy {}", host.trim().escape_debug()),
-            reason: "SOCKS proxies are not supported".to_owned(),
+/// How a SOCKS proxy is spoken to.
+fn socks(prefs: &Prefs) -> Result<Scheme, SourceError> {
+    let flag = |name: &str| prefs.flag(name);
+    let version = prefs.integer("network.proxy.socks_version")?;
+    Ok(match version {
+        Some((4, _)) if flag("network.proxy.socks_remote_dns")? == Some(true) => Scheme::Socks4a,
+        Some((4, _)) => Scheme::Socks4,
+        // Since version 128 the proxy resolves names unless it is told not to.
+        _ => match flag("network.proxy.socks5_remote_dns")? {
+            Some(false) => Scheme::Socks5,
+            Some(true) | None => Scheme::Socks5h,
         },
-        _ => Says::Direct,
-    };
-    Ok(Reading {
-        source: SourceId::Firefox,
-        origin: Said::verbatim(origin),
-        says,
-        password: None,
     })
 }
 
 /// The proxy of one protocol, and where it was said; `None` where the host is empty.
-fn endpoint(prefs: &Prefs, protocol: &str) -> Result<Option<(Upstream, String)>, SourceError> {
+fn endpoint(
+    prefs: &Prefs,
+    protocol: &str,
+    scheme: Scheme,
+) -> Result<Option<(Upstream, String)>, SourceError> {
     let key = format!("network.proxy.{protocol}");
     let Some((host, origin)) = prefs.text(&key)? else {
         return Ok(None);
@@ -249,7 +261,7 @@ fn endpoint(prefs: &Prefs, protocol: &str) -> Result<Option<(Upstream, String)>,
     } else {
         host
     };
-    format!("http://{host}:{port}")
+    format!("{}://{host}:{port}", scheme.as_str())
         .parse()
         .map(|upstream| Some((upstream, origin.clone())))
         .map_err(|error: proxy_engine::config::UpstreamError| failed(origin, error.to_string()))

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use proxy_engine::config::{BypassRule, Upstream};
+use proxy_engine::config::{BypassRule, Scheme as Speaks, Upstream};
 use proxy_watch::{
     BypassRules, Host, HostPattern, ProxyConfigSource, ProxyEndpoint, ProxyMode, ProxyScheme,
     Scheme,
@@ -118,27 +118,25 @@ fn manual(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), Str
     let https = mode
         .entry_for(Scheme::Https)
         .and_then(|entry| entry.endpoint());
-    let (kind, endpoint) = match (https, http) {
-        (Some(https), http) => {
+    let socks = mode
+        .entry_for(Scheme::Socks)
+        .and_then(|entry| entry.endpoint());
+    let (spoken, endpoint) = match (https, http, socks) {
+        (Some(https), http, _) => {
             if http.is_some_and(|http| http.authority() != https.authority()) {
                 lost.push("the proxy for HTTP is another one; that for HTTPS is followed".into());
             }
-            (Scheme::Https, https)
+            (Speaks::Http, https)
         }
-        (None, Some(http)) => {
+        (None, Some(http), _) => {
             lost.push("no proxy is set for HTTPS; that for HTTP serves both".into());
-            (Scheme::Http, http)
+            (Speaks::Http, http)
         }
-        (None, None) => return without_http(mode),
+        // Browsers speak version 5 where none is named.
+        (None, None, Some(socks)) => (Speaks::Socks5h, socks),
+        (None, None, None) => return without_proxy(mode),
     };
-    let spoken = match (endpoint.scheme_hint, kind) {
-        (None | Some(ProxyScheme::Http), _) => "http",
-        (Some(other), _) => other.as_str(),
-    };
-    if spoken != "http" {
-        return Ok((unusable(spoken, endpoint), None));
-    }
-    let (upstream, password) = upstream(endpoint)?;
+    let (upstream, password) = upstream(endpoint, spoken)?;
     let read = mode.bypass().map(translate).unwrap_or_default();
     lost.extend(read.notes.into_iter().map(Lost::from));
     Ok((
@@ -151,15 +149,8 @@ fn manual(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), Str
     ))
 }
 
-/// Settings that are "manual" without a proxy for the web: a SOCKS proxy, one that could not be
-/// read, or nothing at all.
-fn without_http(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), String> {
-    if let Some(socks) = mode
-        .entry_for(Scheme::Socks)
-        .and_then(|entry| entry.endpoint())
-    {
-        return Ok((unusable("socks5", socks), None));
-    }
+/// Settings that are "manual" without a proxy: one that could not be read, or nothing at all.
+fn without_proxy(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), String> {
     match mode.rejected().and_then(<[_]>::first) {
         Some(rejected) => Err(format!(
             "the proxy `{}` is not one: write HOST and PORT",
@@ -169,15 +160,25 @@ fn without_http(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>
     }
 }
 
-fn unusable(scheme: &str, endpoint: &ProxyEndpoint) -> Says {
-    Says::Unusable {
-        proxy: format!("{scheme}://{}", endpoint.authority()),
-        reason: format!("proxies of scheme `{scheme}` are not supported"),
-    }
-}
-
-fn upstream(endpoint: &ProxyEndpoint) -> Result<(Upstream, Option<secrecy::SecretString>), String> {
-    let upstream: Upstream = format!("http://{}", endpoint.authority())
+/// The proxy, and its password; `usual` is how it is spoken to where the settings do not say so.
+fn upstream(
+    endpoint: &ProxyEndpoint,
+    usual: Speaks,
+) -> Result<(Upstream, Option<secrecy::SecretString>), String> {
+    let scheme = match endpoint.scheme_hint {
+        None => usual,
+        Some(ProxyScheme::Http) => Speaks::Http,
+        Some(ProxyScheme::Https) => Speaks::Https,
+        Some(ProxyScheme::Socks4) => Speaks::Socks4,
+        Some(ProxyScheme::Socks4a) => Speaks::Socks4a,
+        // As browsers do: the proxy resolves names.
+        Some(ProxyScheme::Socks5 | ProxyScheme::Socks5h) => Speaks::Socks5h,
+        Some(other) => {
+            let other = other.as_str().to_owned();
+            return Err(proxy_engine::config::UpstreamError::Scheme(other).to_string());
+        }
+    };
+    let upstream: Upstream = format!("{}://{}", scheme.as_str(), endpoint.authority())
         .parse()
         .map_err(|error: proxy_engine::config::UpstreamError| error.to_string())?;
     let Some(auth) = &endpoint.auth else {
@@ -185,6 +186,9 @@ fn upstream(endpoint: &ProxyEndpoint) -> Result<(Upstream, Option<secrecy::Secre
     };
     if auth.username().chars().any(char::is_control) {
         return Err("the user name holds a control character".to_owned());
+    }
+    if !scheme.knows_users() {
+        return Err(proxy_engine::config::UpstreamError::NoUser.to_string());
     }
     Ok((
         upstream.with_user(Some(auth.username().to_owned())),

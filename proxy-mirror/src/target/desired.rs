@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use proxy_engine::config::DefaultRoute;
+use proxy_engine::config::{DefaultRoute, Scheme, Upstream};
 
 use super::{Context, TargetState};
 use crate::bypass::Dialect;
@@ -110,10 +110,8 @@ impl Context {
             "*" => "*".to_owned(),
             list => format!("{PRIVATE},{list}"),
         };
-        Ok(Proxies {
-            proxy: upstream.to_string(),
-            no_proxy,
-        })
+        let proxy = mirrored(upstream, world)?;
+        Ok(Proxies { proxy, no_proxy })
     }
 
     /// Root's files are told the relay's address only where a service serves it from boot on.
@@ -125,6 +123,67 @@ impl Context {
                     reason: Said::new("said_needs_service", &[]),
                 })
             }
+        }
+    }
+}
+
+/// The upstream as the programs of that world understand it.
+fn mirrored(upstream: &Upstream, world: World) -> Result<String, TargetState> {
+    match (upstream.scheme(), world) {
+        (Scheme::Http | Scheme::Https, _) => Ok(upstream.to_string()),
+        // Go's one word for version 5 (dockerd's): the proxy resolves names.
+        (Scheme::Socks5 | Scheme::Socks5h, World::Machine) => {
+            Ok(format!("socks5://{}", upstream.authority()))
+        }
+        // curl's, and that of what learned from it.
+        (Scheme::Socks5 | Scheme::Socks5h, World::Containers | World::Distro(_)) => {
+            Ok(format!("socks5h://{}", upstream.authority()))
+        }
+        (Scheme::Socks4 | Scheme::Socks4a, _) => Err(TargetState::Blocked {
+            reason: Said::new("said_mirrors_no_socks4", &[("upstream", upstream)]),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{World, mirrored};
+    use crate::target::TargetState;
+
+    #[test]
+    fn what_is_mirrored_is_understood_there_or_refused_with_the_reason() {
+        for (upstream, machine, containers) in [
+            (
+                "http://p.test:3128",
+                "http://p.test:3128",
+                "http://p.test:3128",
+            ),
+            (
+                "https://p.test:443",
+                "https://p.test:443",
+                "https://p.test:443",
+            ),
+            (
+                "socks5://p.test:1080",
+                "socks5://p.test:1080",
+                "socks5h://p.test:1080",
+            ),
+            (
+                "socks5h://p.test:1080",
+                "socks5://p.test:1080",
+                "socks5h://p.test:1080",
+            ),
+        ] {
+            let upstream = upstream.parse().unwrap();
+            assert_eq!(mirrored(&upstream, World::Machine).unwrap(), machine);
+            assert_eq!(mirrored(&upstream, World::Containers).unwrap(), containers);
+        }
+        for upstream in ["socks4://p.test:1080", "socks4a://p.test:1080"] {
+            let refused = mirrored(&upstream.parse().unwrap(), World::Machine);
+            assert!(
+                matches!(&refused, Err(TargetState::Blocked { reason }) if reason.english.contains("relay")),
+                "{refused:?}"
+            );
         }
     }
 }

@@ -92,13 +92,20 @@ fn a_newline_or_nul_in_a_proxy_url_is_refused() {
 }
 
 #[test]
-fn a_socks_proxy_is_said_to_be_unusable_and_never_passed_over() {
-    let reading = read(&[("ALL_PROXY", "socks5://u:secret@p:1080")]).unwrap();
+fn a_socks_proxy_is_followed_with_its_password_apart() {
+    let reading = read(&[("ALL_PROXY", "socks5h://u:secret@p:1080")]).unwrap();
+    assert_eq!(reading.says.to_string(), "socks5h://u@p:1080");
+    assert!(reading.password.is_some());
+}
+
+#[test]
+fn a_proxy_of_an_unknown_kind_is_said_to_be_unusable_and_never_passed_over() {
+    let reading = read(&[("ALL_PROXY", "quic://u:secret@p:1080")]).unwrap();
     let Says::Unusable { proxy, reason } = reading.says else {
         panic!("{:?}", reading.says);
     };
     assert!(!proxy.contains("secret") && !reason.contains("secret"));
-    assert!(reason.contains("socks5"), "{reason}");
+    assert!(reason.contains("quic"), "{reason}");
 }
 
 #[test]

@@ -44,6 +44,10 @@ struct Proxy {
     ssl: Option<String>,
     #[serde(rename = "SOCKSProxy")]
     socks: Option<String>,
+    #[serde(rename = "SOCKSVersion")]
+    socks_version: Option<i32>,
+    #[serde(rename = "UseProxyForDNS")]
+    remote_dns: Option<bool>,
     passthrough: Option<String>,
     #[serde(rename = "AutoConfigURL")]
     pac: Option<String>,
@@ -118,6 +122,14 @@ impl Proxy {
         }
         if let Some(shared) = self.shared {
             set("share_proxy_settings", Value::Flag(shared));
+        }
+        if let Some(version) = self.socks_version {
+            set("socks_version", Value::Integer(version));
+        }
+        if let Some(remote) = self.remote_dns {
+            for name in ["socks_remote_dns", "socks5_remote_dns"] {
+                set(name, Value::Flag(remote));
+            }
         }
         if let Some(passthrough) = self.passthrough {
             set("no_proxies_on", Value::Text(passthrough));

@@ -203,11 +203,29 @@ fn a_port_of_zero_is_refused_and_an_ipv6_host_is_not() {
 }
 
 #[test]
-fn a_socks_proxy_alone_is_unusable_not_direct() {
-    let home = Home::new(
-        "user_pref('network.proxy.type', 1);\nuser_pref('network.proxy.socks', 's.corp');\nuser_pref('network.proxy.socks_port', 1080);\n",
-    );
-    assert!(matches!(home.says(), Says::Unusable { .. }));
+fn a_socks_proxy_alone_is_spoken_to_as_firefox_speaks_to_it() {
+    for (more, said) in [
+        ("", "socks5h://s.corp:1080"),
+        (
+            "user_pref('network.proxy.socks5_remote_dns', false);\n",
+            "socks5://s.corp:1080",
+        ),
+        (
+            "user_pref('network.proxy.socks_version', 4);\n",
+            "socks4://s.corp:1080",
+        ),
+        (
+            "user_pref('network.proxy.socks_version', 4);\n\
+             user_pref('network.proxy.socks_remote_dns', true);\n",
+            "socks4a://s.corp:1080",
+        ),
+    ] {
+        let home = Home::new(&format!(
+            "user_pref('network.proxy.type', 1);\nuser_pref('network.proxy.socks', 's.corp');\n\
+             user_pref('network.proxy.socks_port', 1080);\n{more}"
+        ));
+        assert_eq!(home.says().to_string(), said);
+    }
 }
 
 #[test]

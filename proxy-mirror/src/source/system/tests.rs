@@ -54,19 +54,26 @@ fn credentials_are_split_off() {
 }
 
 #[test]
-fn a_socks_proxy_alone_is_unusable_not_direct() {
-    assert!(matches!(
-        says(&[(Scheme::Socks, "p.corp:1080")]),
-        Says::Unusable { .. }
-    ));
-    assert!(matches!(
-        says(&[(Scheme::Https, "socks5://p.corp:1080")]),
-        Says::Unusable { .. }
-    ));
-    assert!(matches!(
-        says(&[(Scheme::Https, "https://p.corp:443")]),
-        Says::Unusable { .. }
-    ));
+fn a_proxy_is_spoken_to_as_the_settings_say_or_as_browsers_do() {
+    for (kind, set, said) in [
+        (Scheme::Socks, "p.corp:1080", "socks5h://p.corp:1080"),
+        (
+            Scheme::Socks,
+            "socks4://p.corp:1080",
+            "socks4://p.corp:1080",
+        ),
+        (
+            Scheme::Https,
+            "socks5://ann:x@p.corp:1080",
+            "socks5h://ann@p.corp:1080",
+        ),
+        (Scheme::Https, "https://p.corp:443", "https://p.corp:443"),
+        (Scheme::Http, "p.corp:3128", "http://p.corp:3128"),
+    ] {
+        assert_eq!(says(&[(kind, set)]).to_string(), said, "{set}");
+    }
+    let both = [(Scheme::Socks, "s.corp:1080"), (Scheme::Https, "p.corp:1")];
+    assert_eq!(says(&both).to_string(), "http://p.corp:1");
 }
 
 #[test]

@@ -159,7 +159,11 @@ pub(super) fn engine_lines(engine: &EngineView, output: Output, words: Words) ->
             CredentialsState::Lent => "cli_credentials_lent",
             CredentialsState::Missing => "cli_credentials_missing",
         });
-        let state = format!("  {}: {credentials}", plain(&upstream.upstream));
+        let mut state = format!("  {}: {credentials}", plain(&upstream.upstream));
+        if upstream.down {
+            state.push_str("; ");
+            state.push_str(&words.text("cli_upstream_down"));
+        }
         lines.push(match &upstream.problem {
             None => state,
             Some(problem) => {
