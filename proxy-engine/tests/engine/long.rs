@@ -120,7 +120,9 @@ async fn long_heads_of_responses_are_bounded_and_short_ones_come_through_beside_
     assert_eq!(Client::connect(relay).await.ask(&short).await.body, "short");
     assert_eq!(another(relay).await.ask(&whole).await.status(), 200);
     // Whoever only says no more may still listen.
-    waiting.iter().for_each(|client| reset(&client.stream));
+    for client in &waiting {
+        reset(&client.stream);
+    }
     drop(waiting);
     served(relay, &whole).await;
 }
