@@ -49,54 +49,51 @@ impl Socks {
         password: Option<&str>,
         reply: u8,
     ) -> std::io::Result<()> {
-        match stream.read_u8().await? {
-            5 => {
-                let count = stream.read_u8().await?.into();
-                let mut methods = vec![0; count];
-                stream.read_exact(&mut methods).await?;
-                let method = if password.is_some() { 2 } else { 0 };
-                if !methods.contains(&method) {
-                    return stream.write_all(&[5, 0xff]).await;
-                }
-                stream.write_all(&[5, method]).await?;
-                if let Some(password) = password {
-                    assert_eq!(stream.read_u8().await?, 1);
-                    let user = text(&mut stream).await?;
-                    let said = text(&mut stream).await?;
-                    self.logins.fetch_add(1, Relaxed);
-                    let right = user == "alice" && said == password;
-                    stream.write_all(&[1, u8::from(!right)]).await?;
-                    if !right {
-                        return Ok(());
-                    }
-                }
-                let mut head = [0; 4];
-                stream.read_exact(&mut head).await?;
-                let host = match head[3] {
-                    3 => text(&mut stream).await?,
-                    _ => std::net::Ipv4Addr::from(stream.read_u32().await?).to_string(),
-                };
-                self.note(&host, stream.read_u16().await?);
-                // The answer, and the first of what the origin says, in one segment.
-                let answer = [&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0][..], b"220 "].concat();
-                let end = if reply == 0 { answer.len() } else { 10 };
-                stream.write_all(&answer[..end]).await?;
+        if stream.read_u8().await? == 5 {
+            let count = stream.read_u8().await?.into();
+            let mut methods = vec![0; count];
+            stream.read_exact(&mut methods).await?;
+            let method = if password.is_some() { 2 } else { 0 };
+            if !methods.contains(&method) {
+                return stream.write_all(&[5, 0xff]).await;
             }
-            _ => {
+            stream.write_all(&[5, method]).await?;
+            if let Some(password) = password {
                 assert_eq!(stream.read_u8().await?, 1);
-                let port = stream.read_u16().await?;
-                let ip = stream.read_u32().await?;
-                assert_eq!(zero_ended(&mut stream).await?, "");
-                let host = match ip {
-                    1 => zero_ended(&mut stream).await?,
-                    ip => std::net::Ipv4Addr::from(ip).to_string(),
-                };
-                self.note(&host, port);
-                let code = if reply == 0 { 90 } else { 91 };
-                stream.write_all(&[0, code, 0, 0, 0, 0, 0, 0]).await?;
-                if reply == 0 {
-                    stream.write_all(b"220 ").await?;
+                let user = text(&mut stream).await?;
+                let said = text(&mut stream).await?;
+                self.logins.fetch_add(1, Relaxed);
+                let right = user == "alice" && said == password;
+                stream.write_all(&[1, u8::from(!right)]).await?;
+                if !right {
+                    return Ok(());
                 }
+            }
+            let mut head = [0; 4];
+            stream.read_exact(&mut head).await?;
+            let host = match head[3] {
+                3 => text(&mut stream).await?,
+                _ => std::net::Ipv4Addr::from(stream.read_u32().await?).to_string(),
+            };
+            self.note(&host, stream.read_u16().await?);
+            // The answer, and the first of what the origin says, in one segment.
+            let answer = [&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0][..], b"220 "].concat();
+            let end = if reply == 0 { answer.len() } else { 10 };
+            stream.write_all(&answer[..end]).await?;
+        } else {
+            assert_eq!(stream.read_u8().await?, 1);
+            let port = stream.read_u16().await?;
+            let ip = stream.read_u32().await?;
+            assert_eq!(zero_ended(&mut stream).await?, "");
+            let host = match ip {
+                1 => zero_ended(&mut stream).await?,
+                ip => std::net::Ipv4Addr::from(ip).to_string(),
+            };
+            self.note(&host, port);
+            let code = if reply == 0 { 90 } else { 91 };
+            stream.write_all(&[0, code, 0, 0, 0, 0, 0, 0]).await?;
+            if reply == 0 {
+                stream.write_all(b"220 ").await?;
             }
         }
         let mut heard = [0; 4096];

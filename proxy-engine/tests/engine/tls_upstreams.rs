@@ -27,11 +27,13 @@ enum End {
     Cut,
 }
 
+/// The name that a client asked for, and whether its session was resumed.
+type Hello = (Option<String>, Option<HandshakeKind>);
+
 /// A proxy behind TLS: it answers a GET with its request line, and echoes in tunnels.
 struct TlsProxy {
     port: u16,
-    /// The name that each client asked for, and whether its session was resumed.
-    hellos: Arc<Mutex<Vec<(Option<String>, Option<HandshakeKind>)>>>,
+    hellos: Arc<Mutex<Vec<Hello>>>,
     file: tempfile::NamedTempFile,
 }
 
@@ -78,10 +80,10 @@ impl TlsProxy {
 
 async fn converse(mut stream: TlsStream<TcpStream>, end: End) {
     loop {
-        let Some(head) = head(&mut stream).await else {
+        let Some(request) = head(&mut stream).await else {
             return;
         };
-        let line = head.lines().next().unwrap_or_default().to_owned();
+        let line = request.lines().next().unwrap_or_default().to_owned();
         if !line.starts_with("CONNECT") {
             let length = line.len();
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{line}");
@@ -92,10 +94,10 @@ async fn converse(mut stream: TlsStream<TcpStream>, end: End) {
         let early = b"HTTP/1.1 200 OK\r\n\r\nearly ";
         stream.write_all(early).await.expect("sent");
         stream.flush().await.expect("sent");
-        let mut heard = Vec::new();
+        let mut sent = Vec::new();
         // Its end, by `close_notify`, leaves us speaking.
-        stream.read_to_end(&mut heard).await.expect("ended well");
-        stream.write_all(&heard).await.expect("sent");
+        stream.read_to_end(&mut sent).await.expect("ended well");
+        stream.write_all(&sent).await.expect("sent");
         stream.flush().await.expect("sent");
         if end == End::Notified {
             stream.shutdown().await.expect("ended");
