@@ -89,7 +89,7 @@ fn set_up(
         controller: controller.clone(),
     });
     window::make(app)?;
-    let (notices, noticed) = mpsc::channel(EVENTS);
+    let (notices, told) = mpsc::channel(EVENTS);
     let desktop = TauriDesktop {
         app: app.clone(),
         tray,
@@ -110,10 +110,10 @@ fn set_up(
     #[cfg(target_os = "linux")]
     tauri::async_runtime::spawn(tray::item::show(faces, controller.clone()));
     #[cfg(target_os = "linux")]
-    tauri::async_runtime::spawn(notify::show(noticed, controller));
+    tauri::async_runtime::spawn(notify::show(told, controller));
     #[cfg(not(target_os = "linux"))]
     {
-        drop((faces, noticed));
+        drop((faces, told));
         say(&controller, Event::Tray(controller::TrayHost::Missing));
     }
     Ok(())

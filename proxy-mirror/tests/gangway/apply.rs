@@ -155,3 +155,39 @@ fn mirror_style_refuses_an_upstream_that_needs_a_password() {
     assert_eq!(status["targets"][1]["state"], "blocked", "{status:#}");
     assert_eq!(house.json(&["plan"], 0, "plan")["steps"], json!([]));
 }
+
+#[test]
+fn what_a_target_cannot_say_as_it_is_meant_is_told_with_the_plan() {
+    let house = House::new();
+    house.mirror_into_cli("http://proxy.corp:3128");
+    let list = "=one.example,.below.example,build*.example,<local>";
+    let set = house.run(&["set", "bypass", list]);
+    assert_eq!(set.code, 0, "{}", set.err);
+    let codes = [
+        "bypass_no_host",
+        "bypass_no_subdomains",
+        "bypass_no_pattern",
+        "bypass_no_plain_names",
+    ];
+    let told = |notes: &serde_json::Value| -> Vec<String> {
+        let notes = notes.as_array().unwrap().iter();
+        let code = |note: &serde_json::Value| note["code"].as_str().unwrap().to_owned();
+        notes.map(code).collect()
+    };
+    let plan = house.json(&["plan"], 0, "plan");
+    assert_eq!(told(&plan["notes"]), codes, "{plan:#}");
+    let diff = plan["diff"].as_str().unwrap();
+    assert!(diff.contains(",one.example,.below.example\""), "{diff}");
+    let said = house.run(&["plan"]).out;
+    assert!(
+        said.contains("Docker command line: a host cannot be named alone there"),
+        "{said}"
+    );
+    let status = house.json(&["status"], 4, "status");
+    let targets = status["targets"].as_array().unwrap();
+    let cli = targets
+        .iter()
+        .find(|target| target["id"] == "docker-cli")
+        .unwrap();
+    assert_eq!(told(&cli["notes"]), codes);
+}
