@@ -7,6 +7,7 @@ mod descriptors;
 mod drain;
 mod flood;
 mod program;
+mod service;
 mod suspend;
 mod systemd;
 mod take_over;

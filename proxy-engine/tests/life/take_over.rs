@@ -73,7 +73,9 @@ const ASKS: &[u8] =
     b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n";
 
 /// An upstream that asks for credentials, answers those who have some, and remembers the heads of those who ask.
-async fn upstream(answer: &'static [u8]) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+pub(crate) async fn upstream(
+    answer: &'static [u8],
+) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let authority = listener.local_addr().expect("address").to_string();
     let heads = Arc::<std::sync::Mutex<Vec<String>>>::default();
