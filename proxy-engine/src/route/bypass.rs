@@ -88,6 +88,21 @@ impl BypassIndex {
             .then_some(rule)
     }
 
+    /// Whether an entry leaves out names: what an address alone says is not all then.
+    pub fn excepts_names(&self) -> bool {
+        self.except.all || self.except.has_names()
+    }
+
+    /// Whether an entry of its own leaves this host out; `!*` names nobody.
+    pub fn excepts_name(&self, name: &str, port: u16) -> bool {
+        self.except.any_name(name, port).is_some()
+    }
+
+    /// The same for an address.
+    pub fn excepts_address(&self, ip: IpAddr, port: u16) -> bool {
+        self.except.address(ip, port).is_some()
+    }
+
     fn by_star(&self, left_out: impl FnOnce(&Named) -> Option<String>) -> Option<String> {
         (self.named.all && self.stands(left_out)).then(|| "*".into())
     }
@@ -169,6 +184,12 @@ impl Named {
                 return Some(format!(".{suffix}"));
             }
         }
+    }
+
+    fn has_names(&self) -> bool {
+        self.plain_names
+            || !(self.hosts.is_empty() && self.domains.is_empty() && self.below.is_empty())
+            || self.has_patterns()
     }
 
     fn has_patterns(&self) -> bool {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::world::refused;
-use super::{Destination, Host, Route, Router, World, is_inner};
+use super::{Destination, DirectRule, Host, Route, Router, World, is_inner};
 use crate::dial::resolve;
 
 /// How long our own resolution of a name may take before it counts for nothing.
@@ -46,10 +46,18 @@ pub async fn route_original(
         Some(ruling) if ruling.named => return ruling.into(),
         other => other,
     };
+    // What the list leaves out by its name goes through the proxy, whatever it says of the address;
+    // a client that only says that name gains nothing by it.
+    let name_left_out =
+        name.is_some_and(|name| router.bypass().excepts_name(name, original.port()));
     let direct = match world {
         World::Own => router.direct_address(original),
         World::Another => router.direct_from_another_world(original),
     };
+    let direct = direct.filter(|rule| !(name_left_out && matches!(rule, DirectRule::Bypass(_))));
+    let address_left_out = router
+        .bypass()
+        .excepts_address(original.ip(), original.port());
     let named = name.map(|name| Destination {
         host: Host::Name(name.to_owned()),
         port: original.port(),
@@ -74,6 +82,7 @@ pub async fn route_original(
         World::Own => router.direct(named),
         World::Another => router.named(named),
     });
+    let by_name = by_name.filter(|_| !address_left_out);
     if let (Some(name), Some(rule)) = (name, by_name) {
         if belongs(name, original.ip()).await == Belongs::Yes {
             return rule.into();
@@ -123,6 +132,35 @@ mod tests {
         let router = router("198.51.100.0/24");
         let route = route_original(&router, original, Some("evil.test"), World::Own).await;
         assert!(matches!(route, Route::Direct { .. }));
+    }
+
+    #[tokio::test]
+    async fn what_the_list_leaves_out_goes_through_the_proxy_by_its_name_and_by_its_address() {
+        for (bypass, original, name, direct) in [
+            ("*,!corp.test", "203.0.113.9:443", "a.corp.test", false),
+            ("*,!corp.test", "203.0.113.9:443", "other.test", true),
+            ("203.0.113.0/24,!a.test", "203.0.113.9:443", "a.test", false),
+            ("203.0.113.0/24,!a.test", "203.0.113.9:443", "b.test", true),
+            // It resolves to this address, which is left out.
+            ("localhost,!127.0.0.1", "127.0.0.1:443", "localhost", true),
+            ("*,!203.0.113.0/24", "203.0.113.9:443", "localhost", false),
+        ] {
+            let original = original.parse().expect("address");
+            let router = router(bypass);
+            if bypass.contains("test") {
+                // Before the name is known nothing is decided.
+                assert_eq!(router.direct_by_address(original, World::Own), None);
+            }
+            let route = route_original(&router, original, Some(name), World::Own).await;
+            let is_direct = matches!(route, Route::Direct { .. });
+            assert_eq!(is_direct, direct, "{bypass}, {name}: {route:?}");
+        }
+        let original = "203.0.113.9:443".parse().expect("address");
+        for world in [World::Own, World::Another] {
+            let router = router("*,!corp.test");
+            let route = route_original(&router, original, Some("corp.test"), world).await;
+            assert!(matches!(route, Route::Upstreams { .. }), "{route:?}");
+        }
     }
 
     #[tokio::test]

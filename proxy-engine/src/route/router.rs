@@ -138,7 +138,7 @@ impl Router {
     }
 
     /// The route of what was on its way to this address, where the address alone makes it direct,
-    /// whatever name it turns out to have.
+    /// whatever name it turns out to have: not by the bypass list where that leaves names out.
     pub fn direct_by_address(&self, original: SocketAddr, world: World) -> Option<Route> {
         match self.ruling(&original.into()) {
             Some(ruling) if ruling.named => {
@@ -152,12 +152,20 @@ impl Router {
             World::Own => self.direct_address(original),
             World::Another => self.direct_from_another_world(original),
         };
+        let by_list = matches!(rule, Some(DirectRule::Bypass(_)));
+        if by_list && self.bypass.excepts_names() {
+            return None;
+        }
         rule.map(Route::from)
     }
 
-    /// Why this address is dialled directly whatever its name is; `None` when it is not.
+    /// Why this address is dialled directly; `None` when it is not. A private network that the
+    /// bypass list leaves out (`!10.20.0.0/16`) is no other than any: its proxy is said to lead
+    /// there. This machine itself always is.
     pub fn direct_address(&self, to: SocketAddr) -> Option<DirectRule> {
-        if is_private(to.ip()) {
+        let ip = to.ip().to_canonical();
+        let left_out = || !ip.is_loopback() && self.bypass.excepts_address(ip, to.port());
+        if is_private(ip) && !left_out() {
             return Some(DirectRule::PrivateNetwork);
         }
         let rule = self.bypass.address(to.ip(), to.port());
@@ -173,7 +181,8 @@ impl Router {
         if let Some(rule) = self.bypass.name(name, port) {
             return Some(DirectRule::Bypass(rule));
         }
-        (!name.contains('.')).then_some(DirectRule::PlainName)
+        let plain = !name.contains('.') && !self.bypass.excepts_name(name, port);
+        plain.then_some(DirectRule::PlainName)
     }
 
     /// The route of what no rule names.
@@ -202,7 +211,7 @@ impl Router {
 
 #[cfg(test)]
 mod tests {
-    use super::{Route, Router};
+    use super::{BypassIndex, Route, Router};
     use crate::config::{DefaultRoute, Policy};
     use crate::route::{Destination, World};
 
@@ -243,6 +252,34 @@ mod tests {
                 assert_eq!(route(default.clone(), to), Route::Direct { reason }, "{to}");
             }
         }
+    }
+
+    #[test]
+    fn private_networks_and_plain_names_that_the_list_leaves_out_go_as_everything_does() {
+        let policy = Policy {
+            default: upstreams(),
+            bypass: "!10.20.0.0/16,!printer,!127.0.0.1,!localhost"
+                .parse()
+                .expect("bypass"),
+            ..Policy::direct("test")
+        };
+        let router = Router::new(policy);
+        for (to, direct) in [
+            ("10.20.1.1:443", false),
+            ("10.21.1.1:443", true),
+            ("printer:80", false),
+            ("scanner:80", true),
+            // This machine is nobody else's.
+            ("127.0.0.1:80", true),
+            ("localhost:80", true),
+        ] {
+            let to = Destination::parse(to, None).expect("destination");
+            let route = router.route(&to, World::Own);
+            let is_direct = matches!(route, Route::Direct { .. });
+            assert_eq!(is_direct, direct, "{to}: {route:?}");
+        }
+        let none = BypassIndex::new(&"example.org,!*".parse().expect("bypass"));
+        assert!(!none.excepts_address("10.0.0.1".parse().expect("address"), 80));
     }
 
     #[test]
