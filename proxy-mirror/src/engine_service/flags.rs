@@ -35,7 +35,10 @@ pub(super) fn must_be_understood(host: &dyn Host, program: &Path) -> Result<(), 
         } => return Ok(()),
         output => output.stderr,
     };
-    let said = said.lines().map(str::trim).find(|line| !line.is_empty());
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    // Others may have complained before: a shell, a loader.
+    let wrong = lines().find_map(|line| line.strip_prefix("error: "));
+    let said = wrong.or_else(|| lines().next());
     Err(ChangeError::Service {
         reason: format!(
             "{path} does not understand the flags that the service runs with ({}). Nothing was changed, and an engine that runs goes on: put a `proxy-engine` there that knows them, or correct FLAGS (`systemctl edit gangway-engine`)",
