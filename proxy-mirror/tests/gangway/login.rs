@@ -55,9 +55,13 @@ fn holds(text: &[u8], needle: &[u8]) -> bool {
 #[test]
 fn a_canary_password_is_nowhere_but_in_the_keychain_and_at_its_upstream() {
     let canary = format!("canary-{}-{}", std::process::id(), house_number());
-    let company = Recorder::start("the company");
+    let disguises = disguises("ann", &canary);
+    // A proxy that never asks is sent nothing.
+    let company = testbed::Recorder::on_loopback().unwrap();
+    let asked = String::from_utf8_lossy(&disguises[1]).into_owned();
+    company.behave(testbed::Behaviour::Login(format!("Basic {asked}")));
     let mut house = House::with_keychain();
-    house.set("http_proxy", company.url());
+    house.set("http_proxy", format!("http://{}", company.address()));
     house.set("RUST_LOG", "trace");
     let log = tempfile::tempdir().unwrap();
     let log_file = log.path().join("agent.log");
@@ -70,9 +74,9 @@ fn a_canary_password_is_nowhere_but_in_the_keychain_and_at_its_upstream() {
     let status = agent.until("the password is lent", |status| {
         status["engine"]["upstreams"][0]["credentials"] == "lent"
     });
-    until_answered_by(relay(&house), "the company");
-    let disguises = disguises("ann", &canary);
-    let last = company.seen().pop().unwrap();
+    let (answered, body) = get_through(relay(&house), "http://example.test/").unwrap();
+    assert_ne!(answered, 407, "{body}");
+    let last = company.heads().pop().unwrap();
     assert!(
         holds(last.as_bytes(), &disguises[1]),
         "the upstream is sent the credentials: {last}"
