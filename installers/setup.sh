@@ -57,6 +57,7 @@ ntlm_auth                       winbind
 docker-registry                 docker-registry
 danted                          dante-server
 haproxy                         haproxy
+nginx                           nginx-light
 dnsmasq                         dnsmasq-base
 WebKitWebDriver                 webkit2gtk-driver
 Xvfb                            xvfb
@@ -137,8 +138,9 @@ install_packages() {
   [ -z "$failed" ] || fail "apt-get could not install them; its own words stand above"
   if [ -d /run/systemd/system ]; then
     # Nor at the next boot, if this script brought them.
-    for unit in squid krb5-kdc krb5-admin-server winbind docker-registry haproxy redsocks tinyproxy danted; do
+    for unit in squid krb5-kdc krb5-admin-server winbind docker-registry haproxy nginx redsocks tinyproxy danted; do
       package=${unit/danted/dante-server}
+      package=${package/nginx/nginx-light}
       case " $missing " in *" $package "*) "${sudo[@]}" systemctl disable --quiet "$unit" ;; esac
     done
   fi

@@ -2,6 +2,7 @@
 
 use crate::load::pace::Paced;
 use crate::measure::{Figures, Measure};
+use crate::pac::{ByScript, Kind};
 use crate::routing::Decision;
 use crate::statistics::median;
 use crate::way::Way;
@@ -164,6 +165,45 @@ pub(crate) fn judge_routing(few: &[Decision], many: &[Decision]) -> Vec<Goal> {
         measure: None,
     })
     .into()
+}
+
+/// The goals of a decision by a script of 1,000 rules.
+pub(crate) fn judge_by_script(all: &[ByScript]) -> Vec<Goal> {
+    let middle = |kind, figure: fn(&ByScript) -> f64| {
+        let of_kind = all.iter().filter(|one| one.kind == kind);
+        median(&of_kind.map(figure).collect::<Vec<_>>())
+    };
+    let remembered = Kind::ALL.map(|kind| middle(kind, |one| one.remembered));
+    let remembered = remembered.into_iter().fold(0.0, f64::max);
+    let goal = |about, asked: &str, measured: f64, bound: f64| Goal {
+        about,
+        asked: asked.to_owned(),
+        measured: format!("{measured:.0} ns"),
+        met: measured <= bound,
+        must: true,
+        measure: None,
+    };
+    let evaluated = |kind| middle(kind, |one| one.evaluated);
+    vec![
+        goal(
+            "one decision by a PAC script, remembered",
+            "≤ 1 µs",
+            remembered,
+            1000.0,
+        ),
+        goal(
+            "the same evaluated, 1,000 rules in an object",
+            "≤ 25 µs",
+            evaluated(Kind::Table),
+            25_000.0,
+        ),
+        goal(
+            "the same evaluated, 1,000 comparisons",
+            "≤ 25 µs",
+            evaluated(Kind::Names),
+            25_000.0,
+        ),
+    ]
 }
 
 /// The steady pace's goal: not one failure, at the pace that was asked.

@@ -1,6 +1,7 @@
 //! `make bench`: the engine beside its peers, on one path and in one run, into `results.md`.
 //!
-//! With names of stages as arguments (`transparent`, `memory`, `explicit`, `routing`, `pace`) only
+//! With names of stages as arguments (`transparent`, `memory`, `explicit`, `routing`, `pac`,
+//! `pace`) only
 //! these are run, and the table is only printed. With `--long` the steady paces take five minutes.
 //!
 //! `make soak` is `soak MINUTES`: nothing is measured, and nothing may go wrong.
@@ -12,6 +13,7 @@ mod load;
 mod machine;
 mod measure;
 mod origin;
+mod pac;
 mod peer;
 mod process;
 mod profile;
@@ -30,6 +32,7 @@ mod way;
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    proxy_engine::pac::worker::serve_if_asked();
     let words: Vec<String> = std::env::args().skip(1).collect();
     run::raise_descriptor_limit();
     if let [first, minutes] = &words[..]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::goals::Goal;
 use crate::load::pace::Paced;
 use crate::measure::{Figures, Measure};
+use crate::pac::{ByScript, Kind};
 use crate::routing::Decision;
 use crate::way::Way;
 use crate::{machine, statistics};
@@ -26,6 +27,8 @@ pub(crate) struct Results {
     pub(crate) figures: Figures,
     /// Routing decisions: with ten rules, and with many.
     pub(crate) decisions: [Vec<Decision>; 2],
+    /// Decisions by a PAC script, of every kind.
+    pub(crate) by_script: Vec<ByScript>,
     /// Steady paces: how many a second, of which way, for how long, and what became of them.
     pub(crate) paces: Vec<(u32, Way, Duration, Paced)>,
     /// The goals, judged.
@@ -110,6 +113,7 @@ impl Results {
             text.push('\n');
         }
         self.routing(text)?;
+        self.by_script(text)?;
         self.steady(text)
     }
 
@@ -130,6 +134,39 @@ impl Results {
                 one.names,
                 one.networks,
                 statistics::median(&medians),
+            )?;
+        }
+        text.push('\n');
+        Ok(())
+    }
+
+    fn by_script(&self, text: &mut String) -> std::fmt::Result {
+        write!(
+            text,
+            "## One decision by a PAC script of {} rules (criterion)\n\n\
+             | its rules | remembered, median (ns) | evaluated in the worker, median (µs) |\n\
+             |---|---:|---:|\n",
+            crate::pac::RULES
+        )?;
+        for kind in Kind::ALL {
+            let of_kind = |figure: fn(&ByScript) -> f64| -> Vec<f64> {
+                let all = self.by_script.iter().filter(|one| one.kind == kind);
+                all.map(figure).collect()
+            };
+            let (remembered, evaluated) =
+                (of_kind(|one| one.remembered), of_kind(|one| one.evaluated));
+            if remembered.is_empty() {
+                continue;
+            }
+            let (low, high) = statistics::spread(&evaluated);
+            writeln!(
+                text,
+                "| {} | **{:.0}** | **{:.1}** ({:.1}–{:.1}) |",
+                kind.title(),
+                statistics::median(&remembered),
+                statistics::median(&evaluated) / 1000.0,
+                low / 1000.0,
+                high / 1000.0,
             )?;
         }
         text.push('\n');

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::Criterion;
+use criterion::{Bencher, Criterion};
 use proxy_engine::config::{DefaultRoute, Policy};
 use proxy_engine::route::{Destination, Router, World};
 
@@ -45,26 +45,32 @@ pub(crate) fn measure(names: u32, networks: u32) -> Result<Decision> {
     let router = Router::new(policy);
     let to = Destination::parse("registry.example.test:443", None)
         .ok_or_else(|| BenchError::Unexpected("not a destination".into()))?;
-    let dir = tempfile::tempdir().map_err(BenchError::io("make a folder for criterion"))?;
     let id = format!("routing {names} names {networks} networks");
+    let median = median_of(&id, |bencher| {
+        bencher.iter(|| black_box(router.route(black_box(&to), World::Own)));
+    })?;
+    Ok(Decision {
+        names,
+        networks,
+        median,
+    })
+}
+
+/// criterion's estimate of the median, in nanoseconds.
+pub(crate) fn median_of(id: &str, routine: impl FnMut(&mut Bencher)) -> Result<f64> {
+    let unexpected = |error: &dyn std::fmt::Display| BenchError::Unexpected(error.to_string());
+    let dir = tempfile::tempdir().map_err(BenchError::io("make a folder for criterion"))?;
     Criterion::default()
         .output_directory(dir.path())
         .without_plots()
         .warm_up_time(WARM_UP)
         .measurement_time(TIME)
-        .bench_function(&id, |bencher| {
-            bencher.iter(|| black_box(router.route(black_box(&to), World::Own)));
-        });
-    let path = dir.path().join(&id).join("new/estimates.json");
+        .bench_function(id, routine);
+    let path = dir.path().join(id).join("new/estimates.json");
     let text = std::fs::read(&path).map_err(BenchError::io(format!("read {}", path.display())))?;
     let estimates: serde_json::Value =
         serde_json::from_slice(&text).map_err(|error| unexpected(&error))?;
     estimates["median"]["point_estimate"]
         .as_f64()
-        .map(|median| Decision {
-            names,
-            networks,
-            median,
-        })
         .ok_or_else(|| BenchError::Unexpected(format!("no median in {estimates}")))
 }

@@ -13,7 +13,7 @@ use crate::results::Results;
 use crate::rig::Rig;
 use crate::sessions::{self, Extent};
 use crate::way::{Style, Way};
-use crate::{goals, machine, peer, routing};
+use crate::{goals, machine, pac, peer, routing};
 
 /// An odd number, so that a median is one of them.
 const ROUNDS: usize = 5;
@@ -29,7 +29,14 @@ const STEADY: Duration = Duration::from_secs(75);
 const STEADY_LONG: Duration = Duration::from_mins(5);
 /// Bypass rules of the routing decision, few and many: names, and networks.
 const RULES: [(u32, u32); 2] = [(9, 1), (10_000, 1_000)];
-const STAGES: [&str; 5] = ["transparent", "memory", "explicit", "routing", "pace"];
+const STAGES: [&str; 6] = [
+    "transparent",
+    "memory",
+    "explicit",
+    "routing",
+    "pac",
+    "pace",
+];
 
 type Session = fn(Way, Extent, &mut Figures) -> Result<()>;
 
@@ -124,6 +131,15 @@ fn one_round(plan: &Plan, round: usize, results: &mut Results) {
             }
         }
     }
+    if plan.has("pac") {
+        machine::settle();
+        for kind in pac::Kind::ALL {
+            match pac::measure(kind) {
+                Ok(decision) => results.by_script.push(decision),
+                Err(error) => results.problems.push(format!("pac: {error}")),
+            }
+        }
+    }
 }
 
 /// The ways in turn, another one first each round.
@@ -161,6 +177,9 @@ fn judge(plan: &Plan, results: &mut Results) {
     let mut goals = goals::judge(&results.figures);
     if plan.has("routing") {
         goals.extend(goals::judge_routing(few, many));
+    }
+    if plan.has("pac") {
+        goals.extend(goals::judge_by_script(&results.by_script));
     }
     goals.append(&mut results.goals);
     goals.retain(|goal| plan.is_whole() || goal.measured != "NaN");

@@ -30,7 +30,7 @@ pub use file::ConfigFileError;
 pub use flags::{FlagsError, RunFlags};
 pub use limits::{Limits, LimitsError};
 pub use netns::{Netns, NetnsError};
-pub use policy::{DefaultRoute, Interception, Policy};
+pub use policy::{DefaultRoute, Interception, Policy, Unavailable};
 pub use ports::{Ports, PortsError};
 pub use upstream::{Scheme, Upstream, UpstreamError};
 pub use way::{Rule, RuleError, Way};

@@ -42,7 +42,8 @@ mod who;
 
 pub use api::{
     ChainState, ChainedFrom, Connection, ConnectionCounts, ConnectionEvent, InterceptionState,
-    Lease, LentCredentials, ListenerState, Lost, Problem, RouteTaken, Status, UpstreamState, Via,
+    Lease, LentCredentials, ListenerState, Lost, PacState, Problem, RouteTaken, Status,
+    UpstreamState, Via,
 };
 pub use guests::{GuestName, GuestNames, Guests, GuestsError};
 pub(crate) use passwd::users;

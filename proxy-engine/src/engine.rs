@@ -10,6 +10,7 @@ mod hand_over;
 mod interception;
 mod leases;
 mod listeners;
+mod network;
 mod state;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,8 +25,10 @@ pub use self::core::Core;
 pub use error::EngineError;
 pub use leases::Attached;
 
-use crate::config::{DefaultRoute, EngineConfig, InterceptBy, Policy, Rule};
-use crate::control::{ChainState, Connection, Guests, LentCredentials, Status, UpstreamState, Via};
+use crate::config::{DefaultRoute, EngineConfig, InterceptBy, Policy, Rule, Upstream};
+use crate::control::{
+    ChainState, Connection, Guests, LentCredentials, PacState, Problem, Status, UpstreamState, Via,
+};
 use crate::observe::{Follower, TooManyFollowers};
 use interception::Intercepting;
 use leases::Leases;
@@ -143,6 +146,7 @@ impl Engine {
             crate::intercept::drop_capabilities().map_err(EngineError::Capabilities)?;
         }
         self.keep_trying();
+        self.follow_network();
         Ok(())
     }
 
@@ -214,16 +218,20 @@ impl Engine {
     /// What the engine is doing.
     pub fn status(&self) -> Status {
         let core = &self.0.core;
-        let policy = self.policy();
-        let upstreams = policy
-            .upstreams()
-            .into_iter()
-            .map(|upstream| UpstreamState {
-                upstream: upstream.clone(),
-                credentials_lent: core.dialer.credentials.are_lent(upstream),
-                last_error: core.dialer.health.last_error(&upstream.authority()),
-                down: core.dialer.health.is_down(&upstream.authority()),
-            });
+        let router = core.router();
+        let policy = router.policy();
+        let mut upstreams: Vec<Upstream> = policy.upstreams().into_iter().cloned().collect();
+        for named in router.pac().map(|pac| pac.upstreams()).unwrap_or_default() {
+            if upstreams.iter().all(|u| u.clone().with_user(None) != named) {
+                upstreams.push(named);
+            }
+        }
+        let upstreams = upstreams.into_iter().map(|upstream| UpstreamState {
+            credentials_lent: core.dialer.credentials.are_lent(&upstream),
+            last_error: core.dialer.health.last_error(&upstream.authority()),
+            down: core.dialer.health.is_down(&upstream.authority()),
+            upstream,
+        });
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -238,7 +246,14 @@ impl Engine {
                 name: chain.key.last().name.to_string(),
                 last_error: core.dialer.health.last_error(&chain.authority()),
             }),
-            policy,
+            pac: router.pac().map(|pac| PacState {
+                bytes: pac.script().text().len(),
+                last_error: pac.problem().map(|error| Problem {
+                    code: error.code().into(),
+                    message: error.to_string(),
+                }),
+            }),
+            policy: policy.without_script(),
         }
     }
 

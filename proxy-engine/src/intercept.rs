@@ -37,6 +37,8 @@ mod routes;
 
 #[cfg(target_os = "linux")]
 pub use capabilities::drop_capabilities;
+#[cfg(target_os = "linux")]
+pub(crate) use capabilities::give_up as give_up_capabilities;
 pub use error::InterceptError;
 #[cfg(target_os = "linux")]
 pub use interceptor::Interceptor;

@@ -1,7 +1,7 @@
 //! The data plane: one connection's way from a client to where it was going.
 //!
 //! A socket comes in ([`accept`]), its first bytes tell a name ([`sniff`]), the policy answers with
-//! a route ([`route`]), the route becomes a connected stream ([`dial`]), and bytes flow until both
+//! a route ([`route`]), perhaps by asking a script ([`pac`]), the route becomes a connected stream ([`dial`]), and bytes flow until both
 //! directions have ended ([`relay`]). [`intercept`] brings traffic here that ignores proxy
 //! settings; [`observe`] remembers who is connected; [`control`] is the local API over all of it.
 //!
@@ -16,6 +16,7 @@ pub mod engine;
 pub mod http;
 pub mod intercept;
 pub mod observe;
+pub mod pac;
 pub mod relay;
 pub mod route;
 pub mod sniff;

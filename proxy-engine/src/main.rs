@@ -121,6 +121,7 @@ enum Loss {
 }
 
 fn main() -> Exit {
+    proxy_engine::pac::worker::serve_if_asked();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -6,6 +6,7 @@ mod original;
 mod private;
 mod router;
 mod rules;
+mod script;
 mod world;
 
 pub use bypass::BypassIndex;

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `off` | direct; listeners stay, so that switching on restarts nothing |
 //! | `manual` | the user's upstream |
-//! | `pac` | refused: this version evaluates no PAC file |
+//! | `pac` | the script at the address of the settings decides |
 //! | `system` | the first source that says something; where none does, direct |
 //!
 //! What cannot be followed is refused with the reason, never passed over and never dialled directly:
 //! only the user chooses "direct".
 
 mod decide;
+mod pac;
 
 use std::net::IpAddr;
 
@@ -23,6 +24,7 @@ use crate::source::{Reading, SourceError, SourceId};
 use crate::world::{ContainerNetwork, Relay};
 
 pub use decide::decide;
+pub use pac::PacFacts;
 
 /// What a policy follows from.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +40,9 @@ pub struct Facts<'a> {
     pub distros: &'a [IpAddr],
     /// The relay's addresses.
     pub relay: Relay,
+    /// The script that was had from the address that [`Decision::pac`] named; `None` before it was
+    /// asked for.
+    pub pac: Option<&'a PacFacts>,
 }
 
 /// What is known of one source.
@@ -67,6 +72,8 @@ pub struct Decision {
     pub origin: Said,
     /// Why the default route is as it is.
     pub cause: Said,
+    /// The address of the PAC script that decides, whether it is had or not.
+    pub pac: Option<String>,
     /// Number of bypass entries at the front of [`Policy::bypass`] that came from the source; the
     /// others came from the settings.
     pub bypass_of_source: usize,

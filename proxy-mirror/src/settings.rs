@@ -9,13 +9,13 @@ mod upstream;
 mod word;
 
 use ipnet::IpNet;
-use proxy_engine::config::{Bypass, Ports, Rule, Upstream};
+use proxy_engine::config::{Bypass, Ports, Rule, Unavailable, Upstream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use change::{Changed, change, view};
 pub use error::SettingsError;
-pub use file::{load, save};
+pub use file::{keep_script, load, save};
 pub use upstream::upstream;
 
 /// The user's choices. Raw and validated are one type: each field refuses what is wrong as it is
@@ -38,6 +38,9 @@ pub struct Settings {
     /// The address of mode `pac`: http, https or file.
     #[serde(deserialize_with = "pac_address")]
     pub pac: Option<String>,
+    /// What holds where no PAC script can be had, or it gives no answer.
+    #[serde(deserialize_with = "word::word")]
+    pub pac_unavailable: PacUnavailable,
     /// Destinations that are dialled directly, beside those of the source and the private ranges.
     pub bypass: Bypass,
     /// Destinations that go a way of their own, in every mode but `off`, as the engine's `--rule`
@@ -69,6 +72,26 @@ pub enum Mode {
     Pac,
     /// Everything direct; what the targets were told stays, so that switching on restarts nothing.
     Off,
+}
+
+/// What holds where no PAC script can be had, or it gives no answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PacUnavailable {
+    /// What is not direct is refused.
+    #[default]
+    Block,
+    /// Everything is dialled directly.
+    Direct,
+}
+
+impl From<PacUnavailable> for Unavailable {
+    fn from(chosen: PacUnavailable) -> Self {
+        match chosen {
+            PacUnavailable::Block => Self::Block,
+            PacUnavailable::Direct => Self::Direct,
+        }
+    }
 }
 
 /// What targets are told.

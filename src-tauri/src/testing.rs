@@ -91,6 +91,7 @@ impl Door for FakeAgent {
             style: Style::Relay,
             upstream: String::new(),
             pac: String::new(),
+            pac_unavailable: proxy_mirror::settings::PacUnavailable::default(),
             bypass: Vec::new(),
             password_stored: false,
         })

@@ -90,6 +90,7 @@ fn way(status: &Status, words: &Catalogue) -> String {
         (PolicyKind::Upstreams, Some(upstream)) => {
             words.text("tray_through", &[("upstream", upstream)])
         }
+        (PolicyKind::Pac, _) => words.text("tray_pac", &[]),
         (PolicyKind::Refused, _) => words.text("tray_refused", &[]),
         (PolicyKind::Direct | PolicyKind::Upstreams, _) => words.text("tray_direct", &[]),
     }

@@ -77,6 +77,18 @@ pub enum Mode {
     Off,
 }
 
+/// What holds where no PAC script can be had, or it gives no answer; see
+/// [`proxy_mirror::settings::PacUnavailable`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "snake_case")]
+pub enum PacUnavailable {
+    /// What is not direct is refused.
+    #[default]
+    Block,
+    /// Everything is dialled directly.
+    Direct,
+}
+
 /// What targets are told; see [`proxy_mirror::settings::Style`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "snake_case")]
@@ -106,4 +118,5 @@ macro_rules! same_cases {
 use same_cases;
 
 same_cases!(Mode, proxy_mirror::settings::Mode: System, Manual, Pac, Off);
+same_cases!(PacUnavailable, proxy_mirror::settings::PacUnavailable: Block, Direct);
 same_cases!(Style, proxy_mirror::settings::Style: Relay, Mirror);

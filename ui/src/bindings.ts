@@ -107,6 +107,16 @@ export type Mode =
 /**  Everything direct. */
 "off";
 
+/**
+ *  What holds where no PAC script can be had, or it gives no answer; see
+ *  [`proxy_mirror::settings::PacUnavailable`].
+ */
+export type PacUnavailable = 
+/**  What is not direct is refused. */
+"block" | 
+/**  Everything is dialled directly. */
+"direct";
+
 /**  What `apply` would do now. */
 export type PlanPage = {
 	/**  Names exactly this plan. */
@@ -141,6 +151,8 @@ export type PolicyKind =
 "direct" | 
 /**  Through the upstreams. */
 "upstreams" | 
+/**  As a PAC script says for each URL. */
+"pac" | 
 /**  Refused, with the cause. */
 "refused";
 
@@ -180,6 +192,8 @@ export type SettingsEdit = {
 	upstream: string,
 	/**  The PAC file's address. Empty: as it was. */
 	pac: string,
+	/**  What holds where no PAC script can be had, or it gives no answer. */
+	pac_unavailable: PacUnavailable,
 	/**  The user's bypass entries, all of them. */
 	bypass: string[],
 };
@@ -196,6 +210,8 @@ export type SettingsPage = {
 	upstream: string,
 	/**  The PAC file's address; empty when none was written. */
 	pac: string,
+	/**  What holds where no PAC script can be had, or it gives no answer. */
+	pac_unavailable: PacUnavailable,
 	/**  The user's bypass entries. */
 	bypass: string[],
 	/**  Whether a password is kept in the keychain for the manual upstream. */

@@ -61,6 +61,7 @@ export const SETTINGS = {
   style: "relay",
   upstream: "http://ada@proxy.corp.example:3128",
   pac: "",
+  pac_unavailable: "block",
   bypass: [".corp.example"],
   password_stored: true,
 };

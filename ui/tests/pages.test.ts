@@ -143,7 +143,7 @@ describe("the settings page", () => {
     expect(asked(calls, "save_settings")).toEqual([
       {
         name: "save_settings",
-        args: { edit: { mode: "off", style: "relay", upstream: "http://ada@proxy.corp.example:3128", pac: "", bypass: [".corp.example"] } },
+        args: { edit: { mode: "off", style: "relay", upstream: "http://ada@proxy.corp.example:3128", pac: "", pac_unavailable: "block", bypass: [".corp.example"] } },
       },
     ]);
   });

@@ -17,6 +17,7 @@ use crate::engine::Core;
 use crate::http::{Asked, Client, serve};
 use crate::intercept::original_dst;
 use crate::observe::Record;
+use crate::pac::Purpose;
 use crate::relay::{Pair, Stream, Tunnel};
 use crate::route::{Belongs, Destination, Host, Route, Router, World, belongs, route_original};
 use crate::sniff::{client_hello, request_head};
@@ -122,7 +123,14 @@ pub(super) fn intercepted<'a>(
             Said::Tls(hello) => Box::pin(trusted_name(hello, original)).await,
             Said::Other => None,
         };
-        let route = Box::pin(route_original(&router, original, name.as_deref(), world)).await;
+        let route = Box::pin(route_original(
+            &router,
+            original,
+            name.as_deref(),
+            Purpose::Tunnel,
+            world,
+        ))
+        .await;
         Box::pin(pass_on(
             core, &router, client, original, name, route, record,
         ))

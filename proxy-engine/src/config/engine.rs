@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{Access, Chain, Limits, Netns, Policy};
+use crate::pac::worker::Program;
 use crate::relay::IdleLimit;
 
 /// The configuration of one engine. [`crate::engine::Engine::start`] takes it.
@@ -37,6 +38,8 @@ pub struct EngineConfig {
     pub limits: Limits,
     /// What clients may do.
     pub access: Access,
+    /// Which program runs PAC scripts.
+    pub pac_program: Program,
     /// How long a tunnel or an exchange may be silent in both directions.
     pub idle_limit: IdleLimit,
 }

@@ -34,7 +34,7 @@ pub enum ConfigFileError {
 }
 
 /// The keys of the file, for suggestions.
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 35] = [
     "listen",
     "transparent",
     "intercept",
@@ -44,6 +44,8 @@ const KEYS: [&str; 33] = [
     "upstream",
     "upstream-ca",
     "rule",
+    "pac",
+    "pac-unavailable",
     "bypass",
     "chain",
     "chain-key",

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroU32};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,9 +10,11 @@ use ipnet::IpNet;
 use super::{
     Access, Authority, Bypass, Chain, ChainTo, ConfigFileError, CredentialUsers, DefaultRoute,
     EngineAddress, EngineConfig, InterceptBy, Interception, Limits, LogFormat, Netns, Policy,
-    Ports, Rule, RuleError, Upstream, UpstreamError,
+    Ports, Rule, RuleError, Unavailable, Upstream, UpstreamError,
 };
 use crate::intercept::InterfacePattern;
+use crate::pac::worker::Program;
+use crate::pac::{self, Script};
 use crate::relay::IdleLimit;
 
 /// What `proxy-engine run` is told.
@@ -68,6 +70,15 @@ pub struct RunFlags {
     /// engine runs as, where they ask for one (KRB5CCNAME, the default cache, or a client's keytab)
     #[arg(long, value_name = "HOST:PORT", num_args = 1.., requires = "upstream")]
     pub ticket_for: Vec<Authority>,
+
+    /// Let the PAC script in this file decide which way each connection goes; --upstream then names
+    /// the user at proxies that the script may answer
+    #[arg(long, value_name = "FILE")]
+    pub pac: Option<PathBuf>,
+
+    /// Where the script gives no answer: block, or go direct [block]
+    #[arg(long, value_name = "WHAT", value_enum, requires = "pac")]
+    pub pac_unavailable: Option<Unavailable>,
 
     /// Dial these directly, with commas: example.com, .example.com, 10.1.2.3, 10.0.0.0/8, *
     #[arg(long, value_name = "LIST")]
@@ -202,6 +213,17 @@ pub enum FlagsError {
     /// A rule that is none.
     #[error("--rule: {0}")]
     Rule(RuleError),
+    /// A file that holds no PAC script.
+    #[error("--pac {}: {what}", path.display())]
+    Pac {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// What the script would have to answer.
+    #[error("--upstream beside --pac says who you are there: write http://USER@HOST:PORT")]
+    NoUser,
     /// Ports of nothing.
     #[error(
         "--ports says which ports to intercept, and nothing is: add --intercept IFACE, or leave --ports out"
@@ -307,6 +329,7 @@ impl RunFlags {
         let chain = self.chain()?;
         let says_policy = chain.to.is_some()
             || !upstreams.is_empty()
+            || self.pac.is_some()
             || !rules.is_empty()
             || !self.intercept.is_empty()
             || self.bypass.is_some()
@@ -319,7 +342,9 @@ impl RunFlags {
         let told = match &chain.to {
             Some(to) => Policy::decided_by(&to.engine),
             None => Policy {
-                default: if upstreams.is_empty() {
+                default: if let Some(path) = &self.pac {
+                    by_script(path, self.pac_unavailable.unwrap_or_default(), upstreams)?
+                } else if upstreams.is_empty() {
                     DefaultRoute::Direct
                 } else {
                     DefaultRoute::Upstreams { upstreams }
@@ -368,6 +393,7 @@ impl RunFlags {
                 IdleLimit(Duration::from_secs(seconds.get().into()))
             }),
             policy,
+            pac_program: Program::This,
             access,
             upstream_ca: self.upstream_ca,
             limits: self.limits,
@@ -393,6 +419,7 @@ impl RunFlags {
         let idle = [
             ("--upstream", !self.upstream.is_empty()),
             ("--upstream-ca", self.upstream_ca.is_some()),
+            ("--pac", self.pac.is_some()),
             ("--rule", !self.rule.is_empty()),
             ("--ticket-for", !self.ticket_for.is_empty()),
             ("--bypass", self.bypass.is_some()),
@@ -414,4 +441,26 @@ impl RunFlags {
             keys: self.chained_keys.clone(),
         })
     }
+}
+
+/// The script of the file decides.
+fn by_script(
+    path: &Path,
+    unavailable: Unavailable,
+    logins: Vec<Upstream>,
+) -> Result<DefaultRoute, FlagsError> {
+    let failed = |what: String| FlagsError::Pac {
+        path: path.to_owned(),
+        what,
+    };
+    if logins.iter().any(|login| login.user().is_none()) {
+        return Err(FlagsError::NoUser);
+    }
+    let bytes = pac::read(path).map_err(|error| failed(error.to_string()))?;
+    let text = pac::decode(&bytes, None).map_err(|error| failed(error.to_string()))?;
+    Ok(DefaultRoute::Pac {
+        script: Script::new(&text).map_err(|error| failed(error.to_string()))?,
+        unavailable,
+        logins,
+    })
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Authority, Bypass, EngineAddress, Ports, Rule, Upstream, Way};
 use crate::intercept::InterfacePattern;
+use crate::pac::Script;
 
 /// Which destination goes where. It holds names of credentials, never their values, so that it may
 /// lie on disk and be shown.
@@ -52,11 +53,36 @@ pub enum DefaultRoute {
         /// At least one.
         upstreams: Vec<Upstream>,
     },
+    /// A PAC script decides, for each URL.
+    Pac {
+        /// The script.
+        script: Script,
+        /// What holds where it gives no answer: it throws, it loops, it answers nonsense.
+        #[serde(default)]
+        unavailable: Unavailable,
+        /// The user's name at proxies that the script may answer: what it names is a host and a
+        /// port, and credentials go nowhere else.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        logins: Vec<Upstream>,
+    },
     /// There should be a proxy, but none is known: refused, with the reason shown to the client.
     Refused {
         /// One sentence for people.
         reason: String,
     },
+}
+
+/// What holds where a PAC script gives no answer, or cannot be had.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Unavailable {
+    /// Connections are refused.
+    #[default]
+    Block,
+    /// They are dialled directly.
+    Direct,
 }
 
 /// Which traffic is intercepted.
@@ -106,10 +132,22 @@ impl Policy {
         }
     }
 
-    /// Every upstream once: those of the default route in their order, then those of the rules.
+    /// The same, with a line in the place of a PAC script: what is shown often should be short.
+    #[must_use]
+    pub fn without_script(&self) -> Self {
+        let mut policy = self.clone();
+        if let DefaultRoute::Pac { script, .. } = &mut policy.default {
+            *script = script.summary();
+        }
+        policy
+    }
+
+    /// Every upstream that it names, once: those of the default route in their order, then those of
+    /// the rules. A script's are known when it has named them.
     pub fn upstreams(&self) -> Vec<&Upstream> {
         let of_default = match &self.default {
             DefaultRoute::Upstreams { upstreams } => upstreams.as_slice(),
+            DefaultRoute::Pac { logins, .. } => logins,
             DefaultRoute::Direct | DefaultRoute::Refused { .. } => &[],
         };
         let of_rules = self.rules.iter().flat_map(|rule| &rule.ways);

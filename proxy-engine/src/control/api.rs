@@ -18,11 +18,14 @@ pub struct Status {
     /// Whether it is ending: it takes no new connections, and the live ones end one by one.
     #[serde(default)]
     pub draining: bool,
-    /// The policy in force.
+    /// The policy in force; of a PAC script it says only how long it is.
     pub policy: Policy,
+    /// The PAC script, where one decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pac: Option<PacState>,
     /// Every listener, and whether it could be opened.
     pub listeners: Vec<ListenerState>,
-    /// Each upstream of the policy, in its order.
+    /// Each upstream of the policy, in its order, and those that its script has named.
     pub upstreams: Vec<UpstreamState>,
     /// The engine that decides for this one; `None`: this one decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,6 +70,15 @@ pub struct ChainState {
     /// The name that this engine's key is filed under there.
     pub name: String,
     /// Why the last connection was not passed on; `None` after one that was, or before any.
+    pub last_error: Option<Problem>,
+}
+
+/// What is known of the PAC script that decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PacState {
+    /// Its length in bytes.
+    pub bytes: usize,
+    /// Why the last question was not answered; `None` after one that was, or before any.
     pub last_error: Option<Problem>,
 }
 

@@ -30,7 +30,7 @@ pub use scrape::{scraped, serve_metrics};
 use strangers::Strangers;
 
 /// The longest request body.
-const BODY_LIMIT: usize = 1024 * 1024;
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// A client gets this long to send a head, and as long to send a body.
 const PATIENCE: Duration = Duration::from_secs(10);
 

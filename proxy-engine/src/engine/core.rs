@@ -7,10 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
 use crate::chain::{EngineId, Kept, Keys};
-use crate::config::{EngineConfig, Limits, Policy, Ports};
+use crate::config::{DefaultRoute, EngineConfig, Limits, Policy, Ports, Upstream};
 use crate::dial::{Chain, Dialer};
 use crate::http::LongSections;
 use crate::observe::{Changes, ConnectionTable};
+use crate::pac::worker::Program;
+use crate::pac::{Pac, Script};
 use crate::relay::IdleLimit;
 use crate::route::Router;
 
@@ -18,6 +20,7 @@ use crate::route::Router;
 #[derive(Debug)]
 pub struct Core {
     router: ArcSwap<Router>,
+    pac_program: Program,
     /// What it calls itself to other engines.
     pub id: EngineId,
     /// The engine that decides; `None`: this one does.
@@ -51,6 +54,13 @@ impl Core {
         let changes = Changes::default();
         let id = EngineId::new(super::leases::random()?);
         let chain = config.chain.to.as_ref().map(Chain::new).transpose()?;
+        let pac = script_of(&policy).map(|script| {
+            begin(Pac::new(
+                script,
+                config.pac_program.clone(),
+                changes.clone(),
+            ))
+        });
         let keys = config.chain.keys.as_deref();
         let keys = keys.map(|path| Kept::read(path, Keys::read)).transpose()?;
         let dialer = Dialer::new(&changes, id.as_str().into(), config)?;
@@ -58,7 +68,8 @@ impl Core {
         Ok(Self {
             chain,
             keys,
-            router: ArcSwap::from_pointee(Router::new(policy)),
+            router: ArcSwap::from_pointee(Router::with_pac(policy, pac)),
+            pac_program: config.pac_program.clone(),
             dialer,
             id,
             limits: config.limits,
@@ -80,11 +91,26 @@ impl Core {
     pub(super) fn swap(&self, policy: Policy) {
         let authorities_of = |policy: &Policy| -> Vec<String> {
             let upstreams = policy.upstreams().into_iter();
-            upstreams.map(crate::config::Upstream::authority).collect()
+            upstreams.map(Upstream::authority).collect()
         };
         let mut authorities = authorities_of(&policy);
         self.dialer.credentials.use_tickets(&policy.tickets);
-        let before = self.router.swap(Arc::new(Router::new(policy)));
+        // The same script goes on in the same worker; what it answered may follow from something
+        // that has changed with the policy.
+        let former = self.router();
+        let pac = script_of(&policy).map(|script| match former.pac() {
+            Some(pac) if *pac.script() == script => {
+                pac.forget();
+                Arc::clone(pac)
+            }
+            _ => {
+                let program = self.pac_program.clone();
+                begin(Pac::new(script, program, self.changes.clone()))
+            }
+        });
+        let named = pac.as_ref().map(|pac| pac.upstreams()).unwrap_or_default();
+        authorities.extend(named.iter().map(Upstream::authority));
+        let before = self.router.swap(Arc::new(Router::with_pac(policy, pac)));
         let mut gone = authorities_of(before.policy());
         gone.retain(|authority| !authorities.contains(authority));
         self.table.metrics.policy_swapped(gone.iter());
@@ -96,4 +122,21 @@ impl Core {
             .health
             .retain(|authority| authorities.iter().any(|kept| kept == authority));
     }
+}
+
+fn script_of(policy: &Policy) -> Option<Script> {
+    match &policy.default {
+        DefaultRoute::Pac { script, .. } => Some(script.clone()),
+        DefaultRoute::Direct | DefaultRoute::Upstreams { .. } | DefaultRoute::Refused { .. } => {
+            None
+        }
+    }
+}
+
+/// The first connection does not wait for the worker.
+fn begin(pac: Pac) -> Arc<Pac> {
+    let pac = Arc::new(pac);
+    let warmed = Arc::clone(&pac);
+    tokio::spawn(async move { warmed.warm().await });
+    pac
 }

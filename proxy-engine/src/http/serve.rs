@@ -23,6 +23,7 @@ use crate::accept::Asker;
 use crate::dial::DialError;
 use crate::engine::Core;
 use crate::observe::Record;
+use crate::pac::Purpose;
 use crate::relay::{Pair, Stream, reset};
 use crate::route::{Router, route_original};
 
@@ -154,10 +155,12 @@ impl Connection<'_> {
             Err(error) => return self.bad_request(&head, error.to_string()).await,
         };
         let world = self.client.asker.world();
+        let purpose = Purpose::Request(asked.path());
         let route = match self.client.asked {
-            Asked::Proxy => self.router.route(&asked.destination, world),
+            Asked::Proxy => self.router.find(&asked.destination, purpose, world).await,
             Asked::Origin(original) => {
-                route_original(self.router, original, asked.destination.name(), world).await
+                let name = asked.destination.name();
+                route_original(self.router, original, name, purpose, world).await
             }
         };
         self.plain(head, framing, asked, route).await

@@ -138,7 +138,7 @@ extern "C" fn on_signal(_: libc::c_int) {
 }
 
 /// Gives up the capabilities of the calling thread. System calls alone: signal handlers call it.
-fn give_up() -> io::Result<()> {
+pub(crate) fn give_up() -> io::Result<()> {
     use rustix::thread::{
         clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
         set_no_new_privs,

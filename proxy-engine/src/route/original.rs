@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::world::refused;
 use super::{Destination, DirectRule, Host, Route, Router, World, is_inner};
+use crate::config::Way;
 use crate::dial::resolve;
+use crate::pac::Purpose;
 
 /// How long our own resolution of a name may take before it counts for nothing.
 const RESOLVE: Duration = Duration::from_secs(2);
@@ -39,6 +41,7 @@ pub async fn route_original(
     router: &Router,
     original: SocketAddr,
     name: Option<&str>,
+    purpose: Purpose<'_>,
     world: World,
 ) -> Route {
     let address = Destination::from(original);
@@ -91,9 +94,39 @@ pub async fn route_original(
     }
     match world {
         World::Another if is_inner(original.ip()) => refused(&address),
-        World::Another | World::Own => {
-            by_address.map_or_else(|| router.default_route(), Route::from)
+        World::Another | World::Own => match by_address {
+            Some(ruling) => ruling.into(),
+            None => by_default(router, original, named.as_ref(), purpose).await,
+        },
+    }
+}
+
+/// The default route. Which proxy a script answers may depend on a name; whether it answers one may
+/// not: where a name that is not of the address would go directly, the address is shown alone.
+async fn by_default(
+    router: &Router,
+    original: SocketAddr,
+    named: Option<&Destination>,
+    purpose: Purpose<'_>,
+) -> Route {
+    let address = Destination::from(original);
+    let Some(named) = named else {
+        return router.find_default(&address, purpose).await;
+    };
+    let route = router.find_default(named, purpose).await;
+    let may_be_direct = router.pac().is_some()
+        && match &route {
+            Route::Direct { .. } => true,
+            Route::Upstreams { ways, .. } => ways.contains(&Way::Direct),
+            Route::Refused { .. } => false,
+        };
+    let is_its_own = async |name| belongs(name, original.ip()).await == Belongs::Yes;
+    match named.name() {
+        Some(name) if may_be_direct && !is_its_own(name).await => {
+            tracing::info!(%original, name, "the name might go directly, but is not of this address");
+            router.find_default(&address, purpose).await
         }
+        _ => route,
     }
 }
 
@@ -101,6 +134,7 @@ pub async fn route_original(
 mod tests {
     use super::{Belongs, belongs, route_original};
     use crate::config::{DefaultRoute, Policy};
+    use crate::pac::Purpose;
     use crate::route::{Route, Router, World};
 
     fn router(bypass: &str) -> Router {
@@ -120,6 +154,7 @@ mod tests {
             &router("localhost"),
             original,
             Some("localhost"),
+            Purpose::Tunnel,
             World::Own,
         )
         .await;
@@ -130,7 +165,14 @@ mod tests {
     async fn a_bypassed_address_is_direct_whatever_the_name_says() {
         let original = "198.51.100.7:443".parse().expect("address");
         let router = router("198.51.100.0/24");
-        let route = route_original(&router, original, Some("evil.test"), World::Own).await;
+        let route = route_original(
+            &router,
+            original,
+            Some("evil.test"),
+            Purpose::Tunnel,
+            World::Own,
+        )
+        .await;
         assert!(matches!(route, Route::Direct { .. }));
     }
 
@@ -151,14 +193,16 @@ mod tests {
                 // Before the name is known nothing is decided.
                 assert_eq!(router.direct_by_address(original, World::Own), None);
             }
-            let route = route_original(&router, original, Some(name), World::Own).await;
+            let route =
+                route_original(&router, original, Some(name), Purpose::Tunnel, World::Own).await;
             let is_direct = matches!(route, Route::Direct { .. });
             assert_eq!(is_direct, direct, "{bypass}, {name}: {route:?}");
         }
         let original = "203.0.113.9:443".parse().expect("address");
         for world in [World::Own, World::Another] {
             let router = router("*,!corp.test");
-            let route = route_original(&router, original, Some("corp.test"), world).await;
+            let route =
+                route_original(&router, original, Some("corp.test"), Purpose::Tunnel, world).await;
             assert!(matches!(route, Route::Upstreams { .. }), "{route:?}");
         }
     }

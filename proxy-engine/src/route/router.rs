@@ -9,6 +9,9 @@ use ipnet::IpNet;
 use super::rules::{Rules, Ruling};
 use super::{BypassIndex, Destination, Host, World, is_private};
 use crate::config::{DefaultRoute, Policy, Way};
+use crate::observe::Changes;
+use crate::pac::Pac;
+use crate::pac::worker::Program;
 
 /// The answer for one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,19 +79,38 @@ pub struct Router {
     bypass: BypassIndex,
     /// Of the default route.
     ways: Arc<[Way]>,
+    /// Decides where the default route is a script.
+    pac: Option<Arc<Pac>>,
 }
 
 impl Router {
-    /// Compiles the policy.
+    /// Compiles the policy. Its script, where it has one, is run by this program.
     pub fn new(policy: Policy) -> Self {
+        let pac = match &policy.default {
+            DefaultRoute::Pac { script, .. } => {
+                let pac = Pac::new(script.clone(), Program::This, Changes::default());
+                Some(Arc::new(pac))
+            }
+            DefaultRoute::Direct
+            | DefaultRoute::Upstreams { .. }
+            | DefaultRoute::Refused { .. } => None,
+        };
+        Self::with_pac(policy, pac)
+    }
+
+    /// The same, with what runs its script.
+    pub(crate) fn with_pac(policy: Policy, pac: Option<Arc<Pac>>) -> Self {
         Self {
+            pac,
             rules: Rules::new(&policy.rules),
             bypass: BypassIndex::new(&policy.bypass),
             ways: match &policy.default {
                 DefaultRoute::Upstreams { upstreams } => {
                     upstreams.iter().cloned().map(Way::from).collect()
                 }
-                DefaultRoute::Direct | DefaultRoute::Refused { .. } => Arc::default(),
+                DefaultRoute::Direct | DefaultRoute::Pac { .. } | DefaultRoute::Refused { .. } => {
+                    Arc::default()
+                }
             },
             policy,
         }
@@ -108,19 +130,29 @@ impl Router {
         &self.bypass
     }
 
-    /// The route of what a client of an explicit listener, in this world, named.
+    /// What runs the policy's script, where it has one.
+    pub fn pac(&self) -> Option<&Arc<Pac>> {
+        self.pac.as_ref()
+    }
+
+    /// The route of what a client of an explicit listener, in this world, named, without asking a
+    /// script ([`Router::find`] does).
     pub fn route(&self, to: &Destination, world: World) -> Route {
+        self.decided(to, world)
+            .unwrap_or_else(|| self.default_route())
+    }
+
+    /// The same; `None` where the default route holds.
+    pub(super) fn decided(&self, to: &Destination, world: World) -> Option<Route> {
         let ruling = match self.ruling(to) {
-            Some(ruling) if ruling.named => return ruling.into(),
+            Some(ruling) if ruling.named => return Some(ruling.into()),
             ruling => ruling,
         };
         let decided = match world {
             World::Own => self.direct(to).map(Route::from),
             World::Another => self.decided_for_another_world(to),
         };
-        decided
-            .or_else(|| ruling.map(Route::from))
-            .unwrap_or_else(|| self.default_route())
+        decided.or_else(|| ruling.map(Route::from))
     }
 
     /// What the rules say about the destination; one that does not name it (`*`) holds only where
@@ -201,6 +233,9 @@ impl Router {
                 } else {
                     self.policy.cause.clone()
                 },
+            },
+            DefaultRoute::Pac { .. } => Route::Refused {
+                reason: "a PAC script decides, and was not asked".into(),
             },
             DefaultRoute::Refused { reason } => Route::Refused {
                 reason: reason.clone(),

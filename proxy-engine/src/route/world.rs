@@ -82,6 +82,7 @@ pub(super) fn refused(to: &Destination) -> Route {
 mod tests {
     use super::World;
     use crate::config::{DefaultRoute, Policy};
+    use crate::pac::Purpose;
     use crate::route::{Destination, Route, Router, route_original};
 
     fn router(default: DefaultRoute, bypass: &str) -> Router {
@@ -153,7 +154,8 @@ mod tests {
         for (original, refused) in [("10.244.0.9:443", true), ("203.0.113.9:443", false)] {
             let original = original.parse().expect("address");
             let name = Some("localhost");
-            let route = route_original(&router, original, name, World::Another).await;
+            let route =
+                route_original(&router, original, name, Purpose::Tunnel, World::Another).await;
             assert_eq!(matches!(route, Route::Refused { .. }), refused, "{route:?}");
             assert!(!matches!(route, Route::Direct { .. }), "{route:?}");
         }
@@ -164,7 +166,8 @@ mod tests {
         for (bypass, name) in [("127.0.0.0/8", None), ("localhost", Some("localhost"))] {
             let original = "127.0.0.1:443".parse().expect("address");
             let router = router(upstream(), bypass);
-            let route = route_original(&router, original, name, World::Another).await;
+            let route =
+                route_original(&router, original, name, Purpose::Tunnel, World::Another).await;
             assert!(matches!(route, Route::Direct { .. }), "{bypass}: {route:?}");
         }
     }

@@ -25,6 +25,7 @@ mod logins;
 mod long;
 mod many;
 mod metrics;
+mod pac;
 mod peer;
 mod policy;
 mod program;

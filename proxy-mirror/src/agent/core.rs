@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::credentials::Passwords;
 use super::engine_link::{self, Report, Told, Wanted};
-use super::known::Known;
+use super::known::{Known, Scripts};
 use super::{logins, targets, view};
 use crate::change::Asking;
 use crate::control::{
     Applied, ApplyRequest, Door, EngineRuns, Explanation, Plan, Problem, SettingsChange,
     SettingsView, Status, StoreCredentials, TargetView, Undone,
 };
+use crate::pac::Keeper;
 use crate::places::Places;
 use crate::secret::Keychain;
 use crate::settings::{Settings, Style};
@@ -25,6 +26,9 @@ use crate::{doctor, settings, source};
 /// A change of settings waits so long for the engine to have heard of it.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
+/// A PAC script that was never had is waited for so long; after that, the look goes on without it.
+const SCRIPT_WITHIN: Duration = Duration::from_secs(2);
+
 /// Answers every question of the API. In an agent it keeps the engine at the policy; alone, in a
 /// command, it looks at what is there, and tells the engine service only what it was asked to change.
 pub struct Core {
@@ -32,6 +36,7 @@ pub struct Core {
     sources: Arc<Vec<Box<dyn Source>>>,
     keychain: Keychain,
     passwords: Passwords,
+    scripts: Keeper,
     known: RwLock<Option<Arc<Known>>>,
     /// One look at a time, so that an older one never overwrites a newer.
     looking: Mutex<()>,
@@ -106,6 +111,7 @@ impl Core {
             sources: Arc::new(source::all(&places)),
             keychain: Keychain::new(),
             passwords: Passwords::default(),
+            scripts: Keeper::default(),
             known: RwLock::new(None),
             looking: Mutex::new(()),
             changing: Mutex::new(()),
@@ -174,6 +180,11 @@ impl Core {
         &self.sources
     }
 
+    /// The PAC scripts.
+    pub(super) fn scripts(&self) -> &Keeper {
+        &self.scripts
+    }
+
     fn known(&self) -> Option<Arc<Known>> {
         self.known
             .read()
@@ -184,7 +195,16 @@ impl Core {
     async fn look(&self) -> Arc<Known> {
         let _turn = self.looking.lock().await;
         let before = self.known();
-        let known = Known::look(&self.places, Arc::clone(&self.sources), before).await;
+        let scripts = Scripts {
+            keeper: &self.scripts,
+            patience: match self.role {
+                Role::Agent(_) => SCRIPT_WITHIN,
+                // Nobody looks again.
+                Role::Alone => HEARD_WITHIN + SCRIPT_WITHIN,
+            },
+        };
+        let sources = Arc::clone(&self.sources);
+        let known = Known::look(&self.places, sources, scripts, before).await;
         let known = Arc::new(known);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         known
@@ -363,8 +383,9 @@ impl Door for Core {
         {
             return Err(problem.clone());
         }
-        let mut explanation =
-            doctor::explain(url, &known.decision).map_err(|error| error.problem())?;
+        let decision = &known.decision;
+        let explanation = doctor::explain(url, decision).map_err(|error| error.problem())?;
+        let mut explanation = doctor::ask_script(url, decision, explanation).await;
         let to = doctor::destination(url).map_err(|error| error.problem())?;
         let report = self.report().await;
         explanation.worlds = targets::ways(&self.places, &known, &report, &to).await;
@@ -376,8 +397,12 @@ impl Door for Core {
         Ok(self.settings_view(&settings).await)
     }
 
-    async fn change_settings(&self, change: SettingsChange) -> Result<SettingsView, Problem> {
+    async fn change_settings(&self, mut change: SettingsChange) -> Result<SettingsView, Problem> {
         let _turn = self.changing.lock().await;
+        if let Some(text) = change.pac_text.take() {
+            let kept = settings::keep_script(&self.places.settings, &text);
+            change.pac = Some(kept.map_err(|error| error.problem())?);
+        }
         let file = &self.places.settings;
         let current = settings::load(file).map_err(|error| error.problem())?;
         let changed = settings::change(&current, &change).map_err(|error| error.problem())?;

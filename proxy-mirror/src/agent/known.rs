@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::targets;
 use crate::control::Problem;
+use crate::pac::Keeper;
 use crate::places::Places;
-use crate::policy::{self, Decision, Facts, SourceFacts};
+use crate::policy::{self, Decision, Facts, PacFacts, SourceFacts};
 use crate::settings::{self, Settings, SettingsError};
 use crate::source::{Says, Source};
 use crate::target;
@@ -44,11 +45,20 @@ pub(super) struct Known {
     pub(super) decision: Decision,
 }
 
+/// Where PAC scripts come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scripts<'a> {
+    pub(super) keeper: &'a Keeper,
+    /// One that was never had is waited for so long.
+    pub(super) patience: Duration,
+}
+
 impl Known {
     /// Looks at everything. What cannot be read is as it was `before`.
     pub(super) async fn look(
         places: &Places,
         sources: Arc<Vec<Box<dyn Source>>>,
+        scripts: Scripts<'_>,
         before: Option<Arc<Self>>,
     ) -> Self {
         // Docker restarts now and then, and its bridges and containers outlive that: what was heard
@@ -98,25 +108,42 @@ impl Known {
                 (before, Some(error.problem()))
             }
         };
-        Self::decide(settings, settings_problem, sources, networks, distros)
+        Self::decide(
+            settings,
+            settings_problem,
+            sources,
+            networks,
+            distros,
+            scripts,
+        )
+        .await
     }
 
-    fn decide(
+    async fn decide(
         settings: Settings,
         settings_problem: Option<Problem>,
         mut sources: Vec<SourceFacts>,
         networks: Vec<Network>,
         distros: Vec<IpAddr>,
+        scripts: Scripts<'_>,
     ) -> Self {
         log_in(&mut sources, &settings);
         let relay = targets::relay(settings.relay.port, &networks);
-        let decision = policy::decide(&Facts {
+        let facts = Facts {
             settings: &settings,
             sources: &sources,
             networks: &clusters::container_networks(&networks),
             distros: &distros,
             relay,
-        });
+            pac: None,
+        };
+        let mut decision = policy::decide(&facts);
+        if let Some(address) = decision.pac.clone() {
+            let kept = scripts.keeper.get(&address, scripts.patience).await;
+            let pac = PacFacts { address, kept };
+            let pac = Some(&pac);
+            decision = policy::decide(&Facts { pac, ..facts });
+        }
         Self {
             settings,
             settings_problem,

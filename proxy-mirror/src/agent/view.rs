@@ -65,6 +65,15 @@ fn notices(known: &Known, report: &Report, engine: &EngineView) -> Vec<Problem> 
         ));
     }
     notices.extend(known.decision.notices.iter().cloned());
+    let of_script = report
+        .status
+        .as_ref()
+        .and_then(|status| status.pac.as_ref());
+    if let Some(problem) = of_script.and_then(|pac| pac.last_error.as_ref()) {
+        notices.push(
+            Problem::new("pac_no_answer", problem.message.clone()).with("reason", &problem.message),
+        );
+    }
     for upstream in &engine.upstreams {
         if upstream.credentials == CredentialsState::Missing {
             notices.push(

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use proxy_engine::observe::Network;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,7 @@ async fn listen(core: &Core, changed: &Notify) {
     let mut sources = pin!(source::watch(core.sources()));
     let mut networks = pin!(targets::network_changes());
     let mut keychain = pin!(secret::changes());
+    let mut network = Network::watch();
     loop {
         tokio::select! {
             // The sources' stream also ticks when nothing was heard for a while: targets that were
@@ -57,7 +59,9 @@ async fn listen(core: &Core, changed: &Notify) {
             Some(()) = sources.next() => {}
             Some(()) = networks.next() => {}
             Some(()) = keychain.next() => core.keychain_changed().await,
-            else => return,
+            () = core.scripts().changed() => {}
+            // What was had in the last network may not hold in this one.
+            () = network.changed() => core.scripts().renew(),
         }
         changed.notify_one();
     }

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Mode, Style};
+use crate::settings::{Mode, PacUnavailable, Style};
 use crate::source::SourceId;
 use crate::target::{TargetId, TargetState};
 
@@ -51,7 +51,7 @@ pub struct SourceView {
 /// The policy, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyView {
-    /// `direct`, `upstreams` or `refused`.
+    /// `direct`, `upstreams`, `pac` or `refused`.
     pub kind: PolicyKind,
     /// The upstreams in order, without credentials.
     pub upstreams: Vec<String>,
@@ -69,6 +69,8 @@ pub enum PolicyKind {
     Direct,
     /// Through the upstreams.
     Upstreams,
+    /// As a PAC script says for each URL.
+    Pac,
     /// Refused, with the cause.
     Refused,
 }
@@ -278,6 +280,8 @@ pub struct SettingsView {
     pub upstream: String,
     /// The PAC file's address; empty when none was written.
     pub pac: String,
+    /// What holds where no PAC script can be had, or it gives no answer.
+    pub pac_unavailable: PacUnavailable,
     /// The user's bypass entries.
     pub bypass: Vec<String>,
     /// Whether a password is kept in the keychain for the manual upstream.
@@ -298,6 +302,10 @@ pub struct SettingsChange {
     pub upstream: Option<String>,
     /// The PAC file's address.
     pub pac: Option<String>,
+    /// A PAC script itself: it is kept beside the settings, and its address is that of mode `pac`.
+    pub pac_text: Option<String>,
+    /// What holds where no PAC script can be had, or it gives no answer.
+    pub pac_unavailable: Option<PacUnavailable>,
     /// The user's bypass entries, all of them.
     pub bypass: Option<Vec<String>>,
 }

@@ -1,10 +1,12 @@
 //! What would happen to one URL, and because of which rule.
 
+mod script;
 pub(super) mod url;
 
 use proxy_engine::config::{Bypass, Upstream, Way};
 use proxy_engine::route::{BypassIndex, Destination, DirectRule, Host, Route, Router, Ruling};
 
+pub use self::script::ask_script;
 use self::url::Target;
 use crate::control::{Explanation, Problem, RouteKind, Said};
 use crate::policy::Decision;

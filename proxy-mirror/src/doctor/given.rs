@@ -61,6 +61,7 @@ impl Given {
             view,
             sources: Vec::new(),
             chosen: None,
+            pac: None,
             cause: self.origin.clone(),
             origin: self.origin,
             bypass_of_source: 0,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use proxy_engine::config::{Bypass, DefaultRoute, Interception, Policy};
 use proxy_engine::intercept::InterfacePattern;
 
-use super::{Decision, Facts, SourceFacts, WantedCredentials};
+use super::{Decision, Facts, SourceFacts, WantedCredentials, pac};
 use crate::control::{PolicyKind, PolicyView, Problem, Said, SourceView};
 use crate::settings::{Mode, Style};
 use crate::source::{self, Reading, Says, SourceId};
@@ -47,6 +47,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         chosen,
         origin: follows.origin,
         cause: follows.cause,
+        pac: follows.pac,
         bypass_of_source: source_bypass.len(),
         bypass_origin: Said::verbatim("settings.toml: bypass"),
         notices,
@@ -59,8 +60,10 @@ struct Follows<'a> {
     reading: Option<&'a Reading>,
     origin: Said,
     cause: Said,
-    /// Why the default route is refused, where it is.
+    /// Why the default route is refused, where it is, or not what it should be.
     refused: Option<Problem>,
+    /// Where the script is that decides.
+    pac: Option<String>,
 }
 
 impl<'a> Follows<'a> {
@@ -71,6 +74,7 @@ impl<'a> Follows<'a> {
             origin,
             cause: Said::new(cause, &[]),
             refused: None,
+            pac: None,
         }
     }
 
@@ -84,6 +88,19 @@ impl<'a> Follows<'a> {
             origin,
             cause: why.clone().into(),
             refused: Some(why),
+            pac: None,
+        }
+    }
+
+    fn by_script(facts: &Facts<'_>, url: Option<&str>, origin: Said) -> Self {
+        let by = pac::by_script(facts, url);
+        Self {
+            default: by.default,
+            reading: None,
+            origin,
+            cause: by.cause,
+            refused: by.problem,
+            pac: Some(by.address),
         }
     }
 
@@ -127,9 +144,18 @@ fn follow<'a>(facts: &Facts<'_>, sources: &'a [SourceFacts]) -> Follows<'a> {
     let of_mode = || Said::verbatim("settings.toml: mode");
     match facts.settings.mode {
         Mode::Off => Follows::direct("said_switched_off", of_mode()),
-        Mode::Pac => Follows::refused(no_pac(facts.settings.pac.as_deref()), of_mode()),
+        Mode::Pac => match facts.settings.pac.as_deref() {
+            Some(url) => Follows::by_script(facts, Some(url), of_mode()),
+            None => Follows::refused(
+                Problem::new(
+                    "refused_no_pac",
+                    "mode pac is chosen and the settings name no PAC file: set its address, or choose another mode",
+                ),
+                of_mode(),
+            ),
+        },
         Mode::Manual => match speaking(sources, |source| source == SourceId::Manual) {
-            Some(reading) => of_reading(reading),
+            Some(reading) => of_reading(facts, reading),
             None => Follows::refused(
                 Problem::new(
                     "refused_no_upstream",
@@ -139,7 +165,7 @@ fn follow<'a>(facts: &Facts<'_>, sources: &'a [SourceFacts]) -> Follows<'a> {
             ),
         },
         Mode::System => match speaking(sources, |source| source != SourceId::Manual) {
-            Some(reading) => of_reading(reading),
+            Some(reading) => of_reading(facts, reading),
             None => unknown_or_nothing(sources),
         },
     }
@@ -177,7 +203,7 @@ fn unknown_or_nothing<'a>(sources: &[SourceFacts]) -> Follows<'a> {
     }
 }
 
-fn of_reading(reading: &Reading) -> Follows<'_> {
+fn of_reading<'a>(facts: &Facts<'_>, reading: &'a Reading) -> Follows<'a> {
     let origin = reading.origin.clone();
     let followed = |default| Follows {
         default,
@@ -185,13 +211,14 @@ fn of_reading(reading: &Reading) -> Follows<'_> {
         cause: origin.clone(),
         origin: origin.clone(),
         refused: None,
+        pac: None,
     };
     match &reading.says {
         Says::Nothing | Says::Direct => followed(DefaultRoute::Direct),
         Says::Proxy { upstream, .. } => followed(DefaultRoute::Upstreams {
             upstreams: vec![upstream.clone()],
         }),
-        Says::Pac { url } => Follows::refused(no_pac(url.as_deref()), origin).because_of(reading),
+        Says::Pac { url } => Follows::by_script(facts, url.as_deref(), origin).because_of(reading),
         Says::Unusable { proxy, reason } => Follows::refused(
             Problem::new(
                 "refused_unusable",
@@ -206,21 +233,6 @@ fn of_reading(reading: &Reading) -> Follows<'_> {
             origin,
         )
         .because_of(reading),
-    }
-}
-
-fn no_pac(url: Option<&str>) -> Problem {
-    let unsaid = "and this version does not evaluate PAC files: choose mode manual or off";
-    match url {
-        Some(url) => Problem::new(
-            "refused_pac",
-            format!("the PAC file {url} should decide, {unsaid}"),
-        )
-        .with("url", url),
-        None => Problem::new(
-            "refused_detection",
-            format!("the proxy should be detected automatically, {unsaid}"),
-        ),
     }
 }
 
@@ -284,6 +296,7 @@ fn view(policy: &Policy, follows: &Follows<'_>) -> PolicyView {
         kind: match &policy.default {
             DefaultRoute::Direct => PolicyKind::Direct,
             DefaultRoute::Upstreams { .. } => PolicyKind::Upstreams,
+            DefaultRoute::Pac { .. } => PolicyKind::Pac,
             DefaultRoute::Refused { .. } => PolicyKind::Refused,
         },
         upstreams: policy.upstreams().iter().map(ToString::to_string).collect(),

@@ -59,6 +59,7 @@ fn decided(settings: &Settings, sources: &[SourceFacts]) -> Decision {
         networks: &[docker0()],
         distros: &[],
         relay: RELAY,
+        pac: None,
     })
 }
 
@@ -135,35 +136,22 @@ fn a_source_that_names_our_own_relay_is_passed_over() {
 }
 
 #[test]
-fn pac_and_unusable_proxies_are_refused_never_direct() {
-    let pac = Settings {
-        mode: Mode::Pac,
-        pac: Some("http://w/p.pac".to_owned()),
-        ..Settings::default()
-    };
+fn unusable_proxies_are_refused_never_direct() {
     let unusable = Says::Unusable {
         proxy: "socks5://p:1".to_owned(),
         reason: "not supported".to_owned(),
     };
     let behind = source(SourceId::Firefox, proxy("http://c:1", ""));
-    let with_url = Says::Pac {
-        url: Some("http://w/p.pac".to_owned()),
+    let system = source(SourceId::System, unusable);
+    let decision = decided(&Settings::default(), &[system, behind]);
+    let DefaultRoute::Refused { reason } = &decision.policy.default else {
+        panic!("{:?}", decision.policy);
     };
-    let here = Settings::default;
-    for (settings, says, code) in [
-        (pac, Says::Nothing, "refused_pac"),
-        (here(), Says::Pac { url: None }, "refused_detection"),
-        (here(), with_url, "refused_pac"),
-        (here(), unusable, "refused_unusable"),
-    ] {
-        let decision = decided(&settings, &[source(SourceId::System, says), behind.clone()]);
-        let DefaultRoute::Refused { reason } = &decision.policy.default else {
-            panic!("{:?}", decision.policy);
-        };
-        assert!(reason.contains("manual or off"), "{reason}");
-        assert_eq!(decision.notices[0].code, code);
-    }
+    assert!(reason.contains("manual or off"), "{reason}");
+    assert_eq!(decision.notices[0].code, "refused_unusable");
 }
+
+mod pac;
 
 #[test]
 fn a_source_that_was_never_read_is_not_taken_for_silent() {
@@ -242,6 +230,7 @@ fn containers_are_served_and_their_bridges_intercepted_but_never_internal_ones()
             networks: &networks,
             distros: &["172.28.80.1".parse().unwrap()],
             relay: RELAY,
+            pac: None,
         })
     };
     let decision = decided_among(&settings);

@@ -35,6 +35,9 @@ pub fn change(current: &Settings, change: &SettingsChange) -> Result<Changed, Se
             address => Some(checked_pac(address).map_err(|what| refused("pac", what))?),
         };
     }
+    if let Some(unavailable) = change.pac_unavailable {
+        settings.pac_unavailable = unavailable;
+    }
     if let Some(entries) = &change.bypass {
         settings.bypass = bypass(entries)?;
     }
@@ -133,6 +136,7 @@ pub fn view(settings: &Settings, file: &Path, password_stored: bool) -> Settings
             .as_ref()
             .map_or_else(String::new, ToString::to_string),
         pac: settings.pac.clone().unwrap_or_default(),
+        pac_unavailable: settings.pac_unavailable,
         bypass: settings.bypass.0.iter().map(ToString::to_string).collect(),
         password_stored,
     }

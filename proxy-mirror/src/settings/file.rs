@@ -4,10 +4,20 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use proxy_engine::pac::Script;
 use toml_edit::{Document, DocumentMut, Item, Table, Value};
 
 use super::{Settings, SettingsError, keys};
 use crate::position::position;
+
+/// What stands in a file's address as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b':');
 
 /// A settings file over this size is not one.
 const LARGEST: u64 = 1 << 20;
@@ -46,6 +56,25 @@ pub fn save(path: &Path, settings: &Settings) -> Result<(), SettingsError> {
         )));
     }
     replace(path, &new).map_err(failed)
+}
+
+/// Keeps a script beside the settings; its address.
+///
+/// # Errors
+/// [`SettingsError::Refused`] where it is none, [`SettingsError::Write`] where it cannot be kept.
+pub fn keep_script(settings: &Path, text: &str) -> Result<String, SettingsError> {
+    let script = Script::new(text).map_err(|error| SettingsError::Refused {
+        field: "pac",
+        what: error.to_string(),
+    })?;
+    let path = settings.with_file_name("proxy.pac");
+    replace(&path, script.text()).map_err(|source| SettingsError::Write {
+        path: path.clone(),
+        source,
+    })?;
+    let path = path.to_string_lossy().replace('\\', "/");
+    let path = utf8_percent_encode(path.trim_start_matches('/'), PLAIN);
+    Ok(format!("file:///{path}"))
 }
 
 fn text(path: &Path) -> Result<Option<String>, SettingsError> {

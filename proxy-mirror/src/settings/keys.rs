@@ -5,12 +5,13 @@ use std::ops::Range;
 use toml_edit::TableLike;
 
 /// Every key. A test holds this list against what [`super::Settings`] reads.
-pub(super) const KNOWN: [&str; 14] = [
+pub(super) const KNOWN: [&str; 15] = [
     "mode",
     "resume",
     "style",
     "upstream",
     "pac",
+    "pac_unavailable",
     "bypass",
     "rules",
     "logins",

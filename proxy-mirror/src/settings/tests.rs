@@ -313,6 +313,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                             .with_user(user)
                     }),
                     pac,
+                    pac_unavailable: PacUnavailable::Direct,
                     bypass: Bypass(bypass.iter().map(|rule| rule.parse().unwrap()).collect()),
                     rules: { logins.iter() }
                         .map(|url| {

@@ -3,7 +3,7 @@
 use serde::de::{Deserializer, Error, IntoDeserializer};
 use serde::{Deserialize, de};
 
-use super::{Mode, Style, keys};
+use super::{Mode, PacUnavailable, Style, keys};
 
 /// A setting that is one of a few words.
 pub(super) trait Word: for<'de> Deserialize<'de> {
@@ -17,6 +17,10 @@ impl Word for Mode {
 
 impl Word for Style {
     const WORDS: &'static [&'static str] = &["relay", "mirror"];
+}
+
+impl Word for PacUnavailable {
+    const WORDS: &'static [&'static str] = &["block", "direct"];
 }
 
 pub(super) fn word<'de, T: Word, D: Deserializer<'de>>(input: D) -> Result<T, D::Error> {

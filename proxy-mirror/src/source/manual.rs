@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Reading, Says, Source, SourceError, SourceId};
 use crate::control::Said;
+use crate::pac::Address;
 use crate::settings::{self, Settings};
 
 /// The upstream of `settings.toml`.
@@ -54,6 +55,14 @@ impl Source for Manual {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        vec![self.file.clone()]
+        // A script in a file is followed as the settings are.
+        let script = settings::load(&self.file)
+            .ok()
+            .and_then(|settings| settings.pac);
+        let script = script.and_then(|address| match Address::parse(&address) {
+            Ok(Address::File(path)) => Some(path),
+            Ok(Address::Server { .. }) | Err(_) => None,
+        });
+        [self.file.clone()].into_iter().chain(script).collect()
     }
 }

@@ -78,6 +78,11 @@ impl Context {
         let upstream = match &self.policy.default {
             DefaultRoute::Upstreams { upstreams } => upstreams.first(),
             DefaultRoute::Direct => None,
+            DefaultRoute::Pac { .. } => {
+                return Err(TargetState::Blocked {
+                    reason: Said::new("said_mirrors_no_script", &[]),
+                });
+            }
             DefaultRoute::Refused { .. } => {
                 return Err(TargetState::Blocked {
                     reason: self.cause.clone(),

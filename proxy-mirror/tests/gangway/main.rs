@@ -16,5 +16,6 @@ mod house;
 mod live;
 mod login;
 mod origin;
+mod pac;
 mod schemas;
 mod service;

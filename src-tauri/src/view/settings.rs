@@ -4,7 +4,7 @@ use proxy_mirror::control;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use super::{Mode, Style};
+use super::{Mode, PacUnavailable, Style};
 
 /// The settings as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
@@ -19,6 +19,8 @@ pub struct SettingsPage {
     pub upstream: String,
     /// The PAC file's address; empty when none was written.
     pub pac: String,
+    /// What holds where no PAC script can be had, or it gives no answer.
+    pub pac_unavailable: PacUnavailable,
     /// The user's bypass entries.
     pub bypass: Vec<String>,
     /// Whether a password is kept in the keychain for the manual upstream.
@@ -37,6 +39,8 @@ pub struct SettingsEdit {
     pub upstream: String,
     /// The PAC file's address. Empty: as it was.
     pub pac: String,
+    /// What holds where no PAC script can be had, or it gives no answer.
+    pub pac_unavailable: PacUnavailable,
     /// The user's bypass entries, all of them.
     pub bypass: Vec<String>,
 }
@@ -49,6 +53,7 @@ impl From<control::SettingsView> for SettingsPage {
             style: view.style.into(),
             upstream: view.upstream,
             pac: view.pac,
+            pac_unavailable: view.pac_unavailable.into(),
             bypass: view.bypass,
             password_stored: view.password_stored,
         }
@@ -63,6 +68,7 @@ impl From<SettingsEdit> for control::SettingsChange {
             style: Some(edit.style.into()),
             upstream: written(edit.upstream),
             pac: written(edit.pac),
+            pac_unavailable: Some(edit.pac_unavailable.into()),
             bypass: Some(edit.bypass),
             ..Self::default()
         }

@@ -120,6 +120,8 @@ pub enum PolicyKind {
     Direct,
     /// Through the upstreams.
     Upstreams,
+    /// As a PAC script says for each URL.
+    Pac,
     /// Refused, with the cause.
     Refused,
 }
@@ -219,7 +221,7 @@ pub enum TargetState {
 }
 
 same_cases!(SourceId, source::SourceId: System, Environment, Firefox, Manual);
-same_cases!(PolicyKind, control::PolicyKind: Direct, Upstreams, Refused);
+same_cases!(PolicyKind, control::PolicyKind: Direct, Upstreams, Pac, Refused);
 same_cases!(EngineRuns, control::EngineRuns: Service, Embedded, Stopped, Absent);
 same_cases!(Credentials, control::CredentialsState: NotNeeded, Lent, Missing);
 

@@ -1,5 +1,5 @@
 // Between the settings as the agent knows them and the fields of the page.
-import type { Mode, Problem, SettingsEdit, SettingsPage, Style } from "../bindings";
+import type { Mode, PacUnavailable, Problem, SettingsEdit, SettingsPage, Style } from "../bindings";
 
 export type Form = {
   file: string;
@@ -10,6 +10,7 @@ export type Form = {
   password: string;
   passwordStored: boolean;
   pac: string;
+  pacUnavailable: PacUnavailable;
   bypass: string;
 };
 
@@ -27,6 +28,7 @@ export function formOf(page: SettingsPage): Form {
     password: "",
     passwordStored: page.password_stored,
     pac: page.pac,
+    pacUnavailable: page.pac_unavailable,
     bypass: page.bypass.join("\n"),
   };
 }
@@ -38,6 +40,7 @@ export function editOf(form: Form): SettingsEdit {
     style: form.style,
     upstream: withUser(form.upstream.trim(), form.user, form.password),
     pac: form.pac,
+    pac_unavailable: form.pacUnavailable,
     bypass: form.bypass.split(/[\n,]/).map((entry) => entry.trim()).filter((entry) => entry !== ""),
   };
 }

@@ -69,6 +69,11 @@ pub(super) struct AskedFor {
 }
 
 impl AskedFor {
+    /// Path and query; `/` where they are no text.
+    pub(super) fn path(&self) -> &str {
+        std::str::from_utf8(&self.origin_form).unwrap_or("/")
+    }
+
     /// The target for an upstream, or for the origin itself.
     pub(super) fn target(&self, upstream: bool) -> Bytes {
         match &self.absolute_form {

@@ -6,6 +6,7 @@ use tokio::io::AsyncWriteExt;
 use super::{After, Asked, Connection};
 use crate::dial::{DialError, Journey};
 use crate::http::{Answer, Framing, RequestHead, target};
+use crate::pac::Purpose;
 use crate::route::Route;
 
 impl Connection<'_> {
@@ -32,7 +33,9 @@ impl Connection<'_> {
             self.refuse_with(&Answer::from(&error), false, true).await;
             return After::Linger;
         }
-        let route = self.router.route(&to, self.client.asker.world());
+        let route = { self.router }
+            .find(&to, Purpose::Tunnel, self.client.asker.world())
+            .await;
         self.record.routed(Some(to.to_string()), (&route).into());
         let journey = Journey {
             to: &to,

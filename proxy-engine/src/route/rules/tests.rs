@@ -1,4 +1,5 @@
 use crate::config::{DefaultRoute, Policy};
+use crate::pac::Purpose;
 use crate::route::{Destination, Route, Router, World, route_original};
 
 fn router(rules: &[&str], bypass: &str) -> Router {
@@ -120,7 +121,7 @@ async fn a_name_that_is_not_of_the_original_address_makes_nothing_direct() {
         ("198.51.100.7:443", None, "direct"),
     ] {
         let original = original.parse().expect("address");
-        let route = route_original(&router, original, name, World::Own).await;
+        let route = route_original(&router, original, name, Purpose::Tunnel, World::Own).await;
         assert_eq!(shown(route), way, "{original} {name:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use proxy_mirror::bypass::Dialect;
-use proxy_mirror::settings::{Mode, Style};
+use proxy_mirror::settings::{Mode, PacUnavailable, Style};
 
 /// One proxy address for Docker, WSL2 and clusters; what stands behind it changes live.
 #[derive(Debug, Parser)]
@@ -243,11 +243,19 @@ login`.
     },
     /// The PAC file of mode `pac`; switches to it
     #[command(after_help = "\
-This version cannot run PAC files yet: until then, what is not direct is refused.
-  gangway set pac http://wpad.corp.example/proxy.pac")]
+The script is fetched without a proxy, and again every minute where the server says that it has
+changed. Who you are at proxies that it names, `gangway login` says.
+  gangway set pac http://wpad.corp.example/proxy.pac
+  gangway set pac file:///etc/corp/proxy.pac
+  gangway set pac - < proxy.pac")]
     Pac {
-        /// http, https or file
+        /// http, https or file; `-` reads the script itself from standard input
         url: String,
+    },
+    /// What holds where no PAC script can be had, or it gives no answer
+    PacUnavailable {
+        /// block: what is not direct is refused; direct: everything is dialled directly
+        what: UnavailableArgument,
     },
     /// What targets are told
     Style {
@@ -279,6 +287,21 @@ pub(crate) enum ModeArgument {
     Manual,
     Pac,
     Off,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum UnavailableArgument {
+    Block,
+    Direct,
+}
+
+impl From<UnavailableArgument> for PacUnavailable {
+    fn from(what: UnavailableArgument) -> Self {
+        match what {
+            UnavailableArgument::Block => Self::Block,
+            UnavailableArgument::Direct => Self::Direct,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

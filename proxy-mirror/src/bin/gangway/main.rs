@@ -19,6 +19,8 @@ use self::output::Output;
 use self::words::Words;
 
 fn main() -> Exit {
+    // It holds an engine where no service is installed.
+    proxy_engine::pac::worker::serve_if_asked();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -25,6 +25,16 @@ const SCHEMES: [(&str, u16); 5] = [
 ];
 
 impl Target {
+    /// Path and query of what goes without TLS: the engine sees them.
+    pub(super) fn plain_path(&self) -> Option<&str> {
+        let path = if self.rest.starts_with('/') {
+            &self.rest
+        } else {
+            "/"
+        };
+        (self.scheme == "http").then_some(path)
+    }
+
     pub(in crate::doctor) fn parse(url: &str) -> Result<Self, ExplainError> {
         let fail = |reason| ExplainError {
             url: without_userinfo(url).escape_debug().take(200).collect(),

@@ -1,6 +1,9 @@
 //! `gangway set`, `on`, `off`: the settings from the command line.
 
+use std::io::Read as _;
+
 use proxy_engine::config::Bypass;
+use proxy_engine::pac::{self, MOST_BYTES};
 use proxy_mirror::bypass::Dialect;
 use proxy_mirror::control::{Door, SettingsChange, SettingsView};
 use proxy_mirror::settings::{self, Mode};
@@ -30,6 +33,14 @@ pub(super) async fn set(
                 ..SettingsChange::default()
             }
         }
+        SetCommand::Pac { url } if url == "-" => SettingsChange {
+            mode: Some(Mode::Pac),
+            pac_text: Some(typed()?),
+            ..SettingsChange::default()
+        },
+        SetCommand::PacUnavailable { what } => {
+            only(|change| change.pac_unavailable = Some(what.into()))
+        }
         SetCommand::Pac { url } => SettingsChange {
             mode: Some(Mode::Pac),
             pac: Some(url),
@@ -54,6 +65,15 @@ fn read(list: &str, dialect: Dialect, words: Words) -> Result<Bypass, Failure> {
         eprintln!("{}", plain(&words.problem(&note.problem(&dialect))));
     }
     Ok(read.bypass)
+}
+
+/// The script that comes in by standard input.
+fn typed() -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(MOST_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    pac::decode(&bytes, None).map_err(|error| invalid("pac", error))
 }
 
 /// On or off.

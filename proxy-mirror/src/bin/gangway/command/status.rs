@@ -88,6 +88,7 @@ fn source_line(source: &SourceView, output: Output, words: Words) -> String {
 fn policy_lines(policy: &PolicyView, words: Words) -> Vec<String> {
     let route = match policy.kind {
         PolicyKind::Direct => words.text("cli_policy_direct"),
+        PolicyKind::Pac => words.text("cli_policy_pac"),
         PolicyKind::Refused => words.text("cli_policy_refused"),
         PolicyKind::Upstreams => words.with(
             "cli_policy_upstreams",
