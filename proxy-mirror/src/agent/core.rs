@@ -430,7 +430,10 @@ impl Door for Core {
             .await
             .map_err(|error| error.problem())?;
         self.passwords.forget(&authority).await;
-        self.edit_settings(|settings| logins::remember(settings, &authority, &user))?;
+        let named = self
+            .known()
+            .map_or_else(Vec::new, |known| known.upstreams());
+        self.edit_settings(|settings| logins::remember(settings, &named, &authority, &user))?;
         self.follow_settings().await;
         Ok(())
     }

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proxy_engine::config::Upstream;
+
 use super::targets;
 use crate::control::Problem;
 use crate::pac::Keeper;
@@ -155,6 +157,18 @@ impl Known {
         }
     }
 
+    /// Every proxy that a source names.
+    pub(super) fn upstreams(&self) -> Vec<Upstream> {
+        let readings = self.sources.iter();
+        let readings = readings.filter_map(|facts| facts.reading.as_ref());
+        readings
+            .filter_map(|reading| match &reading.says {
+                Says::Proxy { upstream, .. } => Some(upstream.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// What is new since `before`, for the log: no values, which may hold secrets.
     pub(super) fn news(&self, before: Option<&Self>) -> Vec<String> {
         let Some(before) = before else {
@@ -206,8 +220,54 @@ fn log_in(sources: &mut [SourceFacts], settings: &Settings) {
                 .iter()
                 .find(|login| login.authority() == upstream.authority())
         {
-            // How the proxy is spoken to is the source's to say.
+            // The scheme is the source's to say: a password meant for TLS must not go in clear.
             *upstream = upstream.clone().with_user(login.user().map(str::to_owned));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Said;
+    use crate::source::{Reading, SourceId};
+
+    #[test]
+    fn the_one_who_logs_in_changes_nothing_of_a_proxy_but_the_user() {
+        for (named, with_user) in [
+            ("https://proxy.test:8443", "https://ann@proxy.test:8443"),
+            ("socks5h://proxy.test:8443", "socks5h://ann@proxy.test:8443"),
+            ("http://proxy.test:8443", "http://ann@proxy.test:8443"),
+            // These know no users.
+            ("socks4a://proxy.test:8443", "socks4a://proxy.test:8443"),
+            // Nobody logged in to these.
+            ("https://proxy.test:8444", "https://proxy.test:8444"),
+            ("https://bob@proxy.test:8443", "https://bob@proxy.test:8443"),
+        ] {
+            let settings = Settings {
+                logins: vec!["http://ann@proxy.test:8443".parse().unwrap()],
+                ..Settings::default()
+            };
+            let mut sources = [SourceFacts {
+                source: SourceId::System,
+                reading: Some(Reading {
+                    source: SourceId::System,
+                    origin: Said::verbatim("here"),
+                    says: Says::Proxy {
+                        upstream: named.parse().unwrap(),
+                        bypass: "".parse().unwrap(),
+                        lost: Vec::new(),
+                    },
+                    password: None,
+                }),
+                error: None,
+            }];
+            log_in(&mut sources, &settings);
+            let says = sources[0].reading.as_ref().map(|reading| &reading.says);
+            let Some(Says::Proxy { upstream, .. }) = says else {
+                panic!("{named} became {says:?}");
+            };
+            assert_eq!(upstream.to_string(), with_user);
         }
     }
 }
