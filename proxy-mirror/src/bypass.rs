@@ -63,6 +63,8 @@ pub struct Understood {
     pub bypass: Bypass,
     /// Entries that mean nothing here, or less than there.
     pub notes: Vec<Note>,
+    /// There was no room for one that leaves something out: no entry can be followed any more.
+    closed: bool,
 }
 
 /// A list that was written.
@@ -230,12 +232,13 @@ impl Understood {
             }
         };
         let leaves_out = rule.is_except();
-        if self.bypass.add(rule).is_err() {
+        if self.closed || self.bypass.add(rule).is_err() {
             self.notes
                 .push(Note::new(Fate::Lost, Why::TooMany, entry, ""));
             if leaves_out {
                 // What it leaves out must not go directly because there is no room to say so.
                 self.bypass = Bypass::default();
+                self.closed = true;
             }
         }
     }

@@ -328,6 +328,19 @@ fn everything_is_said_alone_and_never_where_something_is_left_out() {
 }
 
 #[test]
+fn an_exception_without_room_takes_every_entry_with_it_and_those_behind_it_too() {
+    let patterns: Vec<String> = (0..64).map(|n| format!("a*{n}.example")).collect();
+    let list = format!("b.example,{},!c*d.example,*,e.example", patterns.join(","));
+    let mut understood = Understood::default();
+    for rule in list.split(',') {
+        understood.add(rule.parse().unwrap());
+    }
+    assert_eq!(understood.bypass.to_string(), "");
+    let lost: Vec<&str> = understood.notes.iter().map(|n| n.entry.as_str()).collect();
+    assert_eq!(lost, ["!c*d.example", "*", "e.example"]);
+}
+
+#[test]
 fn a_note_names_the_list_the_entry_and_what_became_of_it() {
     let written = Dialect::Go.write(&"=one.example".parse().unwrap());
     let problem = written.notes[0].problem(&"Docker daemon");

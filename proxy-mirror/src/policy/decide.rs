@@ -28,6 +28,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         _ => &[],
     };
     let mut bypass = Bypass(source_bypass.to_vec());
+    let mut bypass_of_source = source_bypass.len();
     for rule in &facts.settings.bypass.0 {
         if let Err(error) = bypass.add(rule.clone()) {
             let what = format!("`{rule}` is not followed: {error}");
@@ -35,7 +36,8 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
             notices.push(lost.problem(&"settings.toml: bypass"));
             if rule.is_except() {
                 // What it leaves out must not go directly because there is no room to say so.
-                bypass = Bypass::default();
+                (bypass, bypass_of_source) = (Bypass::default(), 0);
+                break;
             }
         }
     }
@@ -48,7 +50,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         origin: follows.origin,
         cause: follows.cause,
         pac: follows.pac,
-        bypass_of_source: source_bypass.len(),
+        bypass_of_source,
         bypass_origin: Said::verbatim("settings.toml: bypass"),
         notices,
         policy,

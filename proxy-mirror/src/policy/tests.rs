@@ -335,3 +335,29 @@ fn rules_hold_in_every_mode_but_off_and_get_no_password_of_the_source() {
         assert_eq!(decision.wanted.len(), if followed { 2 } else { 0 });
     }
 }
+
+#[test]
+fn an_exception_without_room_takes_every_entry_with_it_and_those_behind_it_too() {
+    let patterns: Vec<String> = (0..64).map(|n| format!("a*{n}.example")).collect();
+    let list = format!(
+        "{},!secret*.corp.example,*,.corp.example",
+        patterns.join(",")
+    );
+    let rules = list.split(',').map(|rule| rule.parse().unwrap()).collect();
+    let settings = Settings {
+        bypass: proxy_engine::config::Bypass(rules),
+        ..Settings::default()
+    };
+    let sources = [source(
+        SourceId::System,
+        proxy("http://a:1", "lab.example,corp.example"),
+    )];
+    let decision = decided(&settings, &sources);
+    assert_eq!(decision.policy.bypass.to_string(), "");
+    assert_eq!(decision.bypass_of_source, 0);
+    assert!(
+        decision.notices[0]
+            .message
+            .contains("!secret*.corp.example")
+    );
+}
