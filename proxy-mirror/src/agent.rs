@@ -19,6 +19,7 @@ pub mod connections;
 mod core;
 mod credentials;
 mod engine_link;
+mod heard;
 pub mod instance;
 mod known;
 mod logins;

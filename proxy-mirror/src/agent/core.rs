@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::credentials::Passwords;
 use super::engine_link::{self, Report, Told, Wanted};
-use super::known::{Known, Scripts};
+use super::known::{Known, Scripts, Surroundings};
 use super::{logins, targets, view};
 use crate::change::Asking;
 use crate::control::{
@@ -37,6 +37,7 @@ pub struct Core {
     keychain: Keychain,
     passwords: Passwords,
     scripts: Keeper,
+    around: Surroundings,
     known: RwLock<Option<Arc<Known>>>,
     /// One look at a time, so that an older one never overwrites a newer.
     looking: Mutex<()>,
@@ -112,6 +113,7 @@ impl Core {
             keychain: Keychain::new(),
             passwords: Passwords::default(),
             scripts: Keeper::default(),
+            around: Surroundings::new(),
             known: RwLock::new(None),
             looking: Mutex::new(()),
             changing: Mutex::new(()),
@@ -135,8 +137,18 @@ impl Core {
     }
 
     /// The keychain may hold other passwords now.
-    pub(super) async fn keychain_changed(&self) {
-        self.passwords.look_again().await;
+    pub(super) fn keychain_changed(&self) {
+        self.passwords.look_again();
+    }
+
+    /// Returns when the keychain has said something new.
+    pub(super) async fn keychain_answered(&self) {
+        self.passwords.answered().await;
+    }
+
+    /// Returns when Docker or WSL has said something new that no look has seen.
+    pub(super) async fn heard_late(&self) {
+        self.around.heard_late().await;
     }
 
     /// Publishes the picture of what is known, every target asked.
@@ -204,7 +216,7 @@ impl Core {
             },
         };
         let sources = Arc::clone(&self.sources);
-        let known = Known::look(&self.places, sources, scripts, before).await;
+        let known = Known::look(&self.places, sources, scripts, &self.around, before).await;
         let known = Arc::new(known);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         known
@@ -275,7 +287,7 @@ impl Core {
         };
         let targets = targets::ask(&self.places, known, &report).await;
         let mut status = view::status(known, &report, targets, self.pid());
-        status.notices.extend(self.passwords.notices().await);
+        status.notices.extend(self.passwords.notices());
         status
     }
 
@@ -412,7 +424,7 @@ impl Door for Core {
                 .store(user, &upstream.authority(), password)
                 .await
                 .map_err(|error| error.problem())?;
-            self.passwords.forget(&upstream.authority()).await;
+            self.passwords.forget(&upstream.authority());
         }
         settings::save(file, &changed.settings).map_err(|error| error.problem())?;
         self.follow_settings().await;
@@ -429,7 +441,7 @@ impl Door for Core {
             .store(&user, &authority, password.into())
             .await
             .map_err(|error| error.problem())?;
-        self.passwords.forget(&authority).await;
+        self.passwords.forget(&authority);
         let named = self
             .known()
             .map_or_else(Vec::new, |known| known.upstreams());
@@ -446,7 +458,7 @@ impl Door for Core {
                 .await
                 .map_err(|error| error.problem())?;
         }
-        self.passwords.forget(authority).await;
+        self.passwords.forget(authority);
         self.edit_settings(|settings| logins::forget(settings, authority))?;
         self.follow_settings().await;
         Ok(())

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_engine::config::Upstream;
+use tokio::sync::Notify;
 
+use super::heard::Heard;
 use super::targets;
 use crate::control::Problem;
 use crate::pac::Keeper;
@@ -27,6 +29,31 @@ const BEING_WRITTEN: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_millis(400);
 /// Before anything is known of them there is nothing else to go by.
 const FIRST_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What Docker and WSL say of themselves, however long they take.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    networks: Heard<Vec<Network>>,
+    distros: Heard<Vec<IpAddr>>,
+    late: Arc<Notify>,
+}
+
+impl Surroundings {
+    /// Nothing is heard yet.
+    pub(super) fn new() -> Self {
+        let late = Arc::new(Notify::new());
+        Self {
+            networks: Heard::new(Arc::clone(&late)),
+            distros: Heard::new(Arc::clone(&late)),
+            late,
+        }
+    }
+
+    /// Returns when one of them has said something new that no look has seen.
+    pub(super) async fn heard_late(&self) {
+        self.late.notified().await;
+    }
+}
 
 /// One look at everything.
 #[derive(Debug, Clone)]
@@ -61,6 +88,7 @@ impl Known {
         places: &Places,
         sources: Arc<Vec<Box<dyn Source>>>,
         scripts: Scripts<'_>,
+        around: &Surroundings,
         before: Option<Arc<Self>>,
     ) -> Self {
         // Docker restarts now and then, and its bridges and containers outlive that: what was heard
@@ -70,17 +98,12 @@ impl Known {
             None => FIRST_PATIENCE,
         };
         let (networks, distros) = tokio::join!(
-            tokio::time::timeout(patience, targets::networks()),
-            tokio::time::timeout(patience, target::distro_addresses()),
+            around.networks.ask(patience, targets::networks),
+            around.distros.ask(patience, || async {
+                Some(target::distro_addresses().await)
+            }),
         );
-        let networks = networks.ok().flatten().unwrap_or_else(|| {
-            let before = before.as_ref();
-            before.map_or_else(Vec::new, |before| before.networks.clone())
-        });
-        let distros = distros.unwrap_or_else(|_elapsed| {
-            let before = before.as_ref();
-            before.map_or_else(Vec::new, |before| before.distros.clone())
-        });
+        let (networks, distros) = (networks.unwrap_or_default(), distros.unwrap_or_default());
         let file = places.settings.clone();
         let earlier = before.clone();
         let read = tokio::task::spawn_blocking(move || {

@@ -58,7 +58,9 @@ async fn listen(core: &Core, changed: &Notify) {
             // changed by hand are seen then.
             Some(()) = sources.next() => {}
             Some(()) = networks.next() => {}
-            Some(()) = keychain.next() => core.keychain_changed().await,
+            Some(()) = keychain.next() => core.keychain_changed(),
+            () = core.keychain_answered() => {}
+            () = core.heard_late() => {}
             () = core.scripts().changed() => {}
             // What was had in the last network may not hold in this one.
             () = network.changed() => core.scripts().renew(),
