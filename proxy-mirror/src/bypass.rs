@@ -17,6 +17,7 @@ mod go;
 mod kde;
 mod macos;
 mod note;
+mod overlap;
 mod windows;
 
 use std::fmt;
@@ -249,6 +250,11 @@ impl Understood {
         self.take(&entry, Meaning::Is(rule));
     }
 
+    /// The same in KDE's reversed list: what does go to the proxy.
+    pub(crate) fn add_reversed(&mut self, rule: BypassRule) {
+        self.add(kde::left_out_by_its_end(rule));
+    }
+
     /// An entry that such a program did not understand.
     pub(crate) fn add_unknown(&mut self, entry: &str) {
         self.take(entry, Meaning::Nothing(Why::Unknown));
@@ -260,8 +266,24 @@ impl Understood {
     }
 }
 
+impl Saying {
+    /// Whether a reader of what is said may take it for something that is left out.
+    fn may_name_any_of(&self, grammar: &dyn Grammar, except: &[&BypassRule]) -> bool {
+        let (Self::Same(said) | Self::Wider(said, _) | Self::Narrower(said, _)) = self else {
+            return false;
+        };
+        said.iter().any(|entry| match grammar.read(entry) {
+            Meaning::Is(rule) | Meaning::Partly(rule, _) => except
+                .iter()
+                .any(|except| overlap::may_overlap(&rule, except)),
+            Meaning::Nothing(_) => !except.is_empty(),
+        })
+    }
+}
+
 /// `*` without exceptions says all that the rest could; with exceptions, which no dialect has but
-/// KDE's reversed list, it is not said at all, lest what it leaves out goes directly.
+/// KDE's reversed list, it is not said at all, lest what it leaves out goes directly; nor is an entry
+/// that names some of what is left out.
 fn written(grammar: &dyn Grammar, bypass: &Bypass) -> Written {
     let (except, named): (Vec<&BypassRule>, Vec<&BypassRule>) =
         bypass.0.iter().partition(|rule| rule.is_except());
@@ -292,10 +314,14 @@ fn written(grammar: &dyn Grammar, bypass: &Bypass) -> Written {
             }
         }
     }
-    let mut any = false;
     for rule in named.into_iter().filter(|rule| **rule != BypassRule::All) {
         let entry = rule.to_string();
-        let (said, note) = match grammar.write(rule) {
+        let saying = grammar.write(rule);
+        if saying.may_name_any_of(grammar, &except) {
+            notes.push(Note::new(Fate::Lost, Why::Except, &entry, ""));
+            continue;
+        }
+        let (said, note) = match saying {
             Saying::Same(said) => (said, None),
             Saying::Wider(said, why) => (said, Some((Fate::Widened, why))),
             Saying::Narrower(said, why) => (said, Some((Fate::Narrowed, why))),
@@ -304,12 +330,7 @@ fn written(grammar: &dyn Grammar, bypass: &Bypass) -> Written {
         if let Some((fate, why)) = note {
             notes.push(Note::new(fate, why, &entry, &said.join(" ")));
         }
-        any |= !said.is_empty();
         put(said);
-    }
-    if any {
-        let left_out = except.iter().map(ToString::to_string);
-        notes.extend(left_out.map(|entry| Note::new(Fate::Widened, Why::Except, &entry, "")));
     }
     Written {
         text: grammar.join(&entries),

@@ -1,6 +1,7 @@
 //! `network.proxy.no_proxies_on` of Firefox: entries with commas or blanks between them. A name is
-//! that host and what is below it, with a dot or `*.` before it what is below alone; networks are
-//! written with `/`; `<local>` is every name without a dot. A `*` elsewhere names nothing.
+//! that host and what is below it, with a dot before it what is below alone; networks are written
+//! with `/`; `<local>` is every name without a dot. One `*` at the beginning is passed over; a `*`
+//! elsewhere names nothing.
 
 use proxy_engine::config::BypassRule;
 
@@ -16,10 +17,11 @@ impl Grammar for Firefox {
     }
 
     fn read(&self, entry: &str) -> Meaning {
-        if entry.strip_prefix("*.").unwrap_or(entry).contains('*') {
+        let name = entry.strip_prefix('*').unwrap_or(entry);
+        if name.is_empty() || name.contains('*') {
             return Meaning::Nothing(Why::Dead);
         }
-        parsed(entry).map_or_else(Meaning::Nothing, Meaning::Is)
+        parsed(name).map_or_else(Meaning::Nothing, Meaning::Is)
     }
 
     fn write(&self, rule: &BypassRule) -> Saying {

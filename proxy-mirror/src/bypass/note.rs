@@ -44,7 +44,7 @@ pub(super) enum Why {
     All,
     /// There is no way to say "everything but".
     AllBut,
-    /// There is no way to leave something out.
+    /// Part of it is left out, and there is no way to say so.
     Except,
     /// There is no way to name a host alone.
     Host,

@@ -215,7 +215,7 @@ fn translate(rules: &BypassRules) -> Understood {
     }
     for pattern in &rules.patterns {
         match rule(pattern) {
-            Some(rule) if reversed => read.add(BypassRule::Except(Box::new(rule))),
+            Some(rule) if reversed => read.add_reversed(rule),
             Some(rule) => read.add(rule),
             None if *pattern == HostPattern::SubtractImplicit => {
                 read.add_loopback(&pattern.to_string());

@@ -100,7 +100,7 @@ fn a_reversed_list_leaves_out_what_it_names() {
     let mut rules = parse::no_proxy("corp.example,10.0.0.0/8");
     rules.reversed_exceptions = true;
     let read = translate(&rules);
-    assert_eq!(read.bypass.to_string(), "*,!corp.example,!10.0.0.0/8");
+    assert_eq!(read.bypass.to_string(), "*,!*corp.example,!10.0.0.0/8");
 }
 
 #[test]
