@@ -4,6 +4,6 @@ mod explain;
 mod given;
 mod try_out;
 
-pub use explain::{ExplainError, ask_script, destination, explain};
+pub use explain::{ExplainError, ask_script, asked, explain};
 pub use given::{Given, GivenError};
 pub use try_out::try_out;

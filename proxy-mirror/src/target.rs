@@ -13,7 +13,6 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, join_all};
 use proxy_engine::config::Policy;
 use proxy_engine::control::InterceptionState;
-use proxy_engine::route::Destination;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +39,7 @@ pub use daemon::{Daemon, DaemonError, DaemonSays};
 pub use desired::Proxies;
 pub use docker_cli::DockerCli;
 pub use docker_daemon::{DockerDaemon, Overruled};
-pub use way::{Told, ways};
+pub use way::{Asked, Told, ways};
 
 /// Stable name of a target: `docker-daemon`, `docker-cli`, `clusters`, `wsl:Ubuntu/docker-daemon`.
 #[derive(
@@ -169,7 +168,7 @@ pub trait Target: Send + Sync {
     }
 
     /// What its programs would do with a destination.
-    fn way<'a>(&'a self, now: &'a Here, to: &'a Destination) -> BoxFuture<'a, (WayKind, Said)>;
+    fn way<'a>(&'a self, now: &'a Here, to: &'a Asked) -> BoxFuture<'a, (WayKind, Said)>;
 
     /// The changes from now to desired. Those that are in the files already fall out later.
     fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change>;

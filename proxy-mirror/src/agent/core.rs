@@ -398,7 +398,7 @@ impl Door for Core {
         let decision = &known.decision;
         let explanation = doctor::explain(url, decision).map_err(|error| error.problem())?;
         let mut explanation = doctor::ask_script(url, decision, explanation).await;
-        let to = doctor::destination(url).map_err(|error| error.problem())?;
+        let to = doctor::asked(url).map_err(|error| error.problem())?;
         let report = self.report().await;
         explanation.worlds = targets::ways(&self.places, &known, &report, &to).await;
         Ok(explanation)

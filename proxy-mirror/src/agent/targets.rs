@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use proxy_engine::control::{GuestNames, InterceptionState};
-use proxy_engine::route::Destination;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +15,7 @@ use crate::change::{self, Asking, ChangeError, Desks, PlannedChanges, Step};
 use crate::control::{PlanStep, Problem, TargetView, Undone, WorldWay};
 use crate::engine_service;
 use crate::places::Places;
-use crate::target::{self, Context, Daemon, Target, clusters, guests};
+use crate::target::{self, Asked, Context, Daemon, Target, clusters, guests};
 use crate::world::Relay;
 
 /// The container networks; `None` where Docker cannot be asked.
@@ -68,7 +67,7 @@ pub(super) async fn ways(
     places: &Places,
     known: &Known,
     report: &Report,
-    to: &Destination,
+    to: &Asked,
 ) -> Vec<WorldWay> {
     let (_context, targets) = all(places, known, report).await;
     target::ways(&targets, to).await

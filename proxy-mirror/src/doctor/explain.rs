@@ -10,6 +10,7 @@ pub use self::script::ask_script;
 use self::url::Target;
 use crate::control::{Explanation, Problem, RouteKind, Said};
 use crate::policy::Decision;
+use crate::target::Asked;
 
 /// Why a URL cannot be explained.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,12 +65,16 @@ pub fn explain(url: &str, decision: &Decision) -> Result<Explanation, ExplainErr
     })
 }
 
-/// Where `url` leads.
+/// What a program asks for that is given `url`.
 ///
 /// # Errors
 /// As [`explain`].
-pub fn destination(url: &str) -> Result<Destination, ExplainError> {
-    Ok(Target::parse(url)?.to)
+pub fn asked(url: &str) -> Result<Asked, ExplainError> {
+    let target = Target::parse(url)?;
+    Ok(Asked {
+        in_clear: target.is_plain(),
+        to: target.to,
+    })
 }
 
 /// What decided, and where that was said.

@@ -11,6 +11,8 @@ use crate::policy::Decision;
 pub struct Given {
     /// Proxies, in their order; empty: no proxy.
     pub upstreams: Vec<Upstream>,
+    /// Why everything that no exception names is refused, where it is; then there is no proxy.
+    pub refused: Option<String>,
     /// Where they were said.
     pub origin: Said,
     /// The list of exceptions, and how it is written.
@@ -38,9 +40,10 @@ impl Given {
         let read = self.bypass.map(|(list, dialect)| dialect.read(&list));
         let read = read.unwrap_or_default();
         let policy = Policy {
-            default: match &self.upstreams[..] {
-                [] => DefaultRoute::Direct,
-                upstreams => DefaultRoute::Upstreams {
+            default: match (self.refused, &self.upstreams[..]) {
+                (Some(reason), _) => DefaultRoute::Refused { reason },
+                (None, []) => DefaultRoute::Direct,
+                (None, upstreams) => DefaultRoute::Upstreams {
                     upstreams: upstreams.to_vec(),
                 },
             },
@@ -50,7 +53,9 @@ impl Given {
         let view = PolicyView {
             kind: match &policy.default {
                 DefaultRoute::Upstreams { .. } => PolicyKind::Upstreams,
-                _ => PolicyKind::Direct,
+                DefaultRoute::Refused { .. } => PolicyKind::Refused,
+                DefaultRoute::Pac { .. } => PolicyKind::Pac,
+                DefaultRoute::Direct => PolicyKind::Direct,
             },
             upstreams: self.upstreams.iter().map(ToString::to_string).collect(),
             bypass: policy.bypass.0.iter().map(ToString::to_string).collect(),
@@ -70,5 +75,25 @@ impl Given {
             notices: Vec::new(),
         };
         Ok((decision, read.notes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::RouteKind;
+
+    #[test]
+    fn what_is_refused_stays_refused_but_for_the_exceptions_that_are_given() {
+        let given = Given {
+            refused: Some("the PAC file is not evaluated".into()),
+            bypass: Some(("corp.example".into(), Dialect::Go)),
+            ..Given::default()
+        };
+        let (decision, _) = given.decision().unwrap();
+        assert_eq!(decision.view.kind, PolicyKind::Refused);
+        let route = |url: &str| crate::doctor::explain(url, &decision).unwrap().route;
+        assert_eq!(route("https://far.example/"), RouteKind::Refused);
+        assert_eq!(route("https://git.corp.example/"), RouteKind::Direct);
     }
 }

@@ -60,10 +60,18 @@ async fn ask(relay: SocketAddr, target: &Target, tried: &mut Tried) -> std::io::
         parsed(&line).ok_or_else(|| std::io::Error::other("what answers does not speak HTTP"))?;
     tried.status = Some(status);
     let ours = reason.strip_prefix("Gangway: ");
-    tried.reached = ours.is_none() && (target.is_plain() || (200..300).contains(&status));
+    // In clear, a proxy's own page looks like the destination's: these are what proxies say of what
+    // they could not, or would not, get.
+    let got = if target.is_plain() {
+        status < 500 && status != 403 && status != 407
+    } else {
+        (200..300).contains(&status)
+    };
+    tried.reached = ours.is_none() && got;
     let key = match (tried.reached, target.is_plain()) {
         (true, true) => "said_tried_answered",
         (true, false) => "said_tried_tunnel",
+        (false, true) if ours.is_none() => "said_tried_proxy_answered",
         (false, _) => "said_tried_refused",
     };
     Ok(Said::new(
@@ -105,4 +113,83 @@ fn parsed(line: &str) -> Option<(u16, &str)> {
 
 fn milliseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn tried(url: &str, answer: &'static str) -> Tried {
+        let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = relay.local_addr().unwrap();
+        let serve = async {
+            let (mut stream, _) = relay.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            let answer = format!("HTTP/1.1 {answer}\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        };
+        tokio::join!(try_out(address, url), serve).0.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_page_of_the_proxy_is_not_the_destination() {
+        for (url, answer, reached, key) in [
+            ("http://a.test/", "200 OK", true, "said_tried_answered"),
+            (
+                "http://a.test/",
+                "404 Not Found",
+                true,
+                "said_tried_answered",
+            ),
+            (
+                "http://a.test/",
+                "403 Forbidden",
+                false,
+                "said_tried_proxy_answered",
+            ),
+            (
+                "http://a.test/",
+                "407 Who",
+                false,
+                "said_tried_proxy_answered",
+            ),
+            (
+                "http://a.test/",
+                "502 Bad Gateway",
+                false,
+                "said_tried_proxy_answered",
+            ),
+            (
+                "http://a.test/",
+                "503 Busy",
+                false,
+                "said_tried_proxy_answered",
+            ),
+            (
+                "http://a.test/",
+                "502 Gangway: no",
+                false,
+                "said_tried_refused",
+            ),
+            ("https://a.test/", "200 OK", true, "said_tried_tunnel"),
+            (
+                "https://a.test/",
+                "403 Forbidden",
+                false,
+                "said_tried_refused",
+            ),
+        ] {
+            let tried = tried(url, answer).await;
+            assert_eq!(
+                (tried.reached, tried.says.key.as_str()),
+                (reached, key),
+                "{answer}"
+            );
+        }
+    }
 }

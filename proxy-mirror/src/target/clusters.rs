@@ -11,11 +11,11 @@ use futures_util::stream::Stream;
 use ipnet::IpNet;
 use proxy_engine::control::InterceptionState;
 use proxy_engine::intercept::InterfacePattern;
-use proxy_engine::route::{Destination, Host, is_private};
+use proxy_engine::route::{Host, is_private};
 
 use super::{
-    Change, Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState,
-    docker_events,
+    Asked, Change, Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId,
+    TargetState, docker_events,
 };
 use crate::control::{Problem, Said, WayKind};
 use crate::settings::Style;
@@ -227,13 +227,13 @@ impl Target for Clusters {
         Vec::new()
     }
 
-    fn way<'a>(&'a self, _: &'a Here, to: &'a Destination) -> BoxFuture<'a, (WayKind, Said)> {
-        let private = matches!(to.host, Host::Ip(ip) if is_private(ip));
+    fn way<'a>(&'a self, _: &'a Here, to: &'a Asked) -> BoxFuture<'a, (WayKind, Said)> {
+        let private = matches!(to.to.host, Host::Ip(ip) if is_private(ip));
         let way = match &self.context.interception {
             InterceptionState::On { .. } if private => {
                 (WayKind::Direct, Said::new("said_private_network", &[]))
             }
-            InterceptionState::On { interception } if interception.ports.contains(to.port) => {
+            InterceptionState::On { interception } if interception.ports.contains(to.to.port) => {
                 let names = interception.interfaces.iter().map(ToString::to_string);
                 let interfaces = names.collect::<Vec<_>>().join(", ");
                 let says = Said::new("said_way_intercepted", &[("interfaces", &interfaces)]);
@@ -241,7 +241,7 @@ impl Target for Clusters {
             }
             InterceptionState::On { interception } => {
                 let args: [(&str, &dyn std::fmt::Display); 2] =
-                    [("port", &to.port), ("ports", &interception.ports)];
+                    [("port", &to.to.port), ("ports", &interception.ports)];
                 (WayKind::Direct, Said::new("said_way_other_port", &args))
             }
             InterceptionState::Off | InterceptionState::Failed { .. } => {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use proxy_engine::route::Destination;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::desired::World;
-use super::{Context, Detected, Here, Proxies, Target, TargetId, TargetState, Told, files_say};
+use super::{
+    Asked, Context, Detected, Here, Proxies, Target, TargetId, TargetState, Told, files_say,
+};
 use crate::change::host::{Host, Machine};
 use crate::change::{Change, FileId};
 use crate::control::{Problem, Said, WayKind};
@@ -95,8 +96,8 @@ struct Given {
 }
 
 impl DockerCli {
-    /// What its file gives to new containers, whoever wrote it.
-    async fn in_file(&self) -> Told {
+    /// What its file gives to new containers for such URLs, whoever wrote it.
+    async fn in_file(&self, in_clear: bool) -> Told {
         let file = self.file.clone();
         let read = super::off_thread(move || match std::fs::read(&file) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| error.to_string()),
@@ -107,14 +108,14 @@ impl DockerCli {
             Ok(mut config) => config.proxies.remove("default").unwrap_or_default(),
             Err(error) => return Told::NotKnown(Said::verbatim(error)),
         };
-        let both = [given.https, given.http];
-        match both.into_iter().find(|proxy| !proxy.is_empty()) {
-            Some(proxy) => Told::Proxies(Proxies {
-                proxy,
-                no_proxy: given.exceptions,
-            }),
-            None => Told::Nothing,
+        let proxy = if in_clear { given.http } else { given.https };
+        if proxy.is_empty() {
+            return Told::Nothing;
         }
+        Told::Proxies(Proxies {
+            proxy,
+            no_proxy: given.exceptions,
+        })
     }
 }
 
@@ -155,20 +156,15 @@ impl Target for DockerCli {
         self.context.notes(self.dialect(), &self.title)
     }
 
-    fn told<'a>(&'a self, now: &'a Here) -> BoxFuture<'a, Told> {
+    fn way<'a>(&'a self, now: &'a Here, to: &'a Asked) -> BoxFuture<'a, (WayKind, Said)> {
         Box::pin(async move {
-            match self.machine {
-                Machine::Local => self.in_file().await,
+            let told = match self.machine {
+                Machine::Local => self.in_file(to.in_clear).await,
                 Machine::Wsl(_) => super::way::told(self, now).await,
-            }
-        })
-    }
-
-    fn way<'a>(&'a self, now: &'a Here, to: &'a Destination) -> BoxFuture<'a, (WayKind, Said)> {
-        Box::pin(async move {
-            let told = self.told(now).await;
+            };
             let ours = self.desired().ok();
-            self.context.way(told, ours.as_ref(), self.dialect(), to)
+            self.context
+                .way(told, ours.as_ref(), self.dialect(), &to.to)
         })
     }
 

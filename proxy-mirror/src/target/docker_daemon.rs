@@ -9,13 +9,12 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use proxy_engine::route::Destination;
 use serde_json::Value;
 
 use super::desired::World;
 use super::{
-    Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState, Told,
-    files_say,
+    Asked, Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState,
+    Told, files_say,
 };
 use crate::bypass::Dialect;
 use crate::change::host::{Command, Host, Machine, Output};
@@ -152,11 +151,12 @@ impl Target for DockerDaemon {
         Box::pin(async { told })
     }
 
-    fn way<'a>(&'a self, now: &'a Here, to: &'a Destination) -> BoxFuture<'a, (WayKind, Said)> {
+    fn way<'a>(&'a self, now: &'a Here, to: &'a Asked) -> BoxFuture<'a, (WayKind, Said)> {
         Box::pin(async move {
             let told = self.told(now).await;
             let ours = self.desired().ok();
-            self.context.way(told, ours.as_ref(), self.dialect(), to)
+            self.context
+                .way(told, ours.as_ref(), self.dialect(), &to.to)
         })
     }
 

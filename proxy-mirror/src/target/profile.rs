@@ -4,10 +4,9 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use proxy_engine::route::Destination;
 
 use super::desired::World;
-use super::{Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say};
+use super::{Asked, Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say};
 use crate::change::host::{Host, Machine};
 use crate::change::{Change, FileId};
 use crate::control::{Problem, Said, WayKind};
@@ -67,11 +66,12 @@ impl Target for Profile {
         self.context.notes(self.dialect(), &self.title())
     }
 
-    fn way<'a>(&'a self, now: &'a Here, to: &'a Destination) -> BoxFuture<'a, (WayKind, Said)> {
+    fn way<'a>(&'a self, now: &'a Here, to: &'a Asked) -> BoxFuture<'a, (WayKind, Said)> {
         Box::pin(async move {
             let told = self.told(now).await;
             let ours = self.desired().ok();
-            self.context.way(told, ours.as_ref(), self.dialect(), to)
+            self.context
+                .way(told, ours.as_ref(), self.dialect(), &to.to)
         })
     }
 

@@ -18,12 +18,21 @@ pub enum Told {
     NotKnown(Said),
 }
 
+/// What a program asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Where that is.
+    pub to: Destination,
+    /// Its URL is `http://`: programs have a proxy of its own for these.
+    pub in_clear: bool,
+}
+
 /// Every target of this machine and of the distros that run on it.
-pub async fn ways(targets: &[Box<dyn Target>], to: &Destination) -> Vec<WorldWay> {
+pub async fn ways(targets: &[Box<dyn Target>], to: &Asked) -> Vec<WorldWay> {
     join_all(targets.iter().map(|target| way(target.as_ref(), to))).await
 }
 
-async fn way(target: &dyn Target, to: &Destination) -> WorldWay {
+async fn way(target: &dyn Target, to: &Asked) -> WorldWay {
     let (way, says) = match target.detect().await {
         Detected::Here(here) => target.way(&here, to).await,
         Detected::Not(TargetState::NotInstalled) => {

@@ -43,6 +43,14 @@ fn what_each_world_would_do_follows_from_what_it_is_told() {
         said.out
     );
 
+    // Only what is asked for in clear has a proxy here.
+    let config = json!({"proxies": {"default": {"httpProxy": "http://proxy.corp:3128"}}});
+    std::fs::write(house.docker_config(), config.to_string()).unwrap();
+    for (url, way) in [("http://a.example/", "other"), (url, "direct")] {
+        let explained = house.json(&["explain", url], 0, "explain");
+        assert_eq!(world(&explained, "docker-cli")["way"], way, "{url}");
+    }
+
     container_is_told(&house, "http://ann:canary@proxy.corp:3128");
     let explained = house.json(&["explain", url], 0, "explain");
     let container = world(&explained, "docker-cli");

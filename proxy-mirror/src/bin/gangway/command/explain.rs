@@ -1,7 +1,9 @@
 //! `gangway explain URL`: how it would go, and why; or how it would go if something else were set.
 
 use proxy_mirror::agent::Reached;
-use proxy_mirror::control::{Door, Explanation, Problem, RouteKind, Said, Tried, WayKind};
+use proxy_mirror::control::{
+    Door, Explanation, PolicyKind, Problem, RouteKind, Said, Tried, WayKind,
+};
 use proxy_mirror::doctor::{self, ExplainError, Given};
 use proxy_mirror::settings;
 
@@ -47,6 +49,9 @@ async fn by_what_is_given(
     };
     let urls = if asked.upstream.is_empty() {
         let policy = reach().await?.status().await?.policy;
+        if policy.kind == PolicyKind::Refused {
+            given.refused = Some(policy.cause.english.clone());
+        }
         given.origin = policy.cause;
         policy.upstreams
     } else {
