@@ -72,7 +72,7 @@ fn reading(store: ProxyConfigSource, mode: ProxyMode) -> Result<Reading, SourceE
         },
         ProxyMode::PacInline { .. } => Says::Unusable {
             proxy: "PAC script in the settings".to_owned(),
-            reason: "this version does not evaluate PAC scripts".to_owned(),
+            reason: "a script in the settings themselves is not read: put it into a file, and `gangway set pac FILE`".to_owned(),
         },
         ProxyMode::Manual { .. } => {
             let (says, found) = manual(&mode).map_err(failed)?;
