@@ -155,7 +155,7 @@ async fn what_is_malformed_is_refused_and_changes_nothing() {
     let service = service().await;
     let before = service.engine.policy();
     // A good one, but for its length.
-    let long = "y".repeat(2 * 1024 * 1024);
+    let long = "y".repeat(9 * 1024 * 1024);
     let long = format!("{{\"default\":{{\"kind\":\"direct\"}},\"cause\":\"{long}\"}}");
     for (method, path, body, status) in [
         ("PUT", "/v1/policy", "{", "422"),
