@@ -114,14 +114,10 @@ pub(crate) fn run(flags: RunFlags, beginning: Beginning) -> Result<(), RunError>
             rustix::process::geteuid().as_raw(),
         );
     }
-    let runtime = match threads {
-        // No other could take work over: what that costs is spared.
-        1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
-    }
-    .worker_threads(threads)
-    .enable_all()
-    .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()?;
     let ended = runtime.block_on(serve(config, credentials, beginning, drain));
     // A name that is still being resolved keeps nobody here.
     runtime.shutdown_background();
