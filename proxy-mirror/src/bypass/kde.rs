@@ -131,6 +131,7 @@ pub(super) fn write_reversed(bypass: &Bypass) -> Written {
             | BypassRule::Address {
                 ip: IpAddr::V4(_), ..
             } => Saying::Wider(vec![rule.to_string()], Why::Host),
+            BypassRule::All => Saying::Same(everything()),
             BypassRule::Pattern { glob, port } => match glob.as_str().strip_prefix('*') {
                 Some(end) if !end.contains('*') => Saying::Same(vec![with_port(end, *port)]),
                 _ => Saying::Not(Why::Pattern),

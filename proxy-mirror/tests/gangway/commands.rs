@@ -73,7 +73,7 @@ fn a_wrong_value_is_wrong_usage_whoever_finds_it() {
     let settings = || std::fs::read(house.settings_file()).unwrap();
     let before = settings();
     for arguments in [
-        &["set", "upstream", "socks5://proxy.test:1080"][..],
+        &["set", "upstream", "gopher://proxy.test:70"][..],
         &["set", "pac", "ftp://wpad.test/proxy.pac"],
         &["set", "pac", "http://ann:hunter2@wpad.test/proxy.pac"],
         &["set", "mode", "manual"],

@@ -160,6 +160,7 @@ fn host_name(text: &str) -> Option<String> {
 
 /// `192.168.*` (and `192.168.*.*`) is the network 192.168.0.0/16.
 fn octets_and_star(text: &str) -> Option<Ipv4Net> {
+    let text = text.strip_suffix('.').unwrap_or(text);
     let octets = text.strip_suffix(".*")?.trim_end_matches(".*");
     let octets: Vec<u8> = octets
         .split('.')
