@@ -411,8 +411,8 @@ fn an_exception_without_room_takes_every_entry_with_it_and_those_behind_it_too()
         understood.add(rule.parse().unwrap());
     }
     assert_eq!(understood.bypass.to_string(), "");
-    let lost: Vec<&str> = understood.notes.iter().map(|n| n.entry.as_str()).collect();
-    assert_eq!(lost, ["!c*d.example", "*", "e.example"]);
+    let left_out: Vec<&str> = understood.notes.iter().map(|n| n.entry.as_str()).collect();
+    assert_eq!(left_out, ["!c*d.example", "*", "e.example"]);
 }
 
 #[test]
