@@ -35,8 +35,9 @@ async fn a_password_typed_in_the_window_is_found_nowhere_but_in_the_keychain() {
         upstreams.map(|view| view.credentials).eq([lent])
     })
     .await;
-    let heads = desk.heads_after_a_request();
     let sent = format!("Basic {ENCODED}");
+    desk.wants(&sent);
+    let heads = desk.heads_after_a_request();
     assert!(heads.iter().any(|head| head.contains(&sent)), "{heads:?}");
 
     let found = places(desk.session.root());

@@ -64,6 +64,11 @@ impl Desk {
         assert_eq!(self.status_of_a_request(), "403");
     }
 
+    /// The upstream asks everybody for this from now on. One that never asks is sent nothing.
+    pub(crate) fn wants(&self, authorization: &str) {
+        self.proxy.behave(Behaviour::Login(authorization.into()));
+    }
+
     /// What the upstream has been asked so far, after another request.
     pub(crate) fn heads_after_a_request(&self) -> Vec<String> {
         self.status_of_a_request();
