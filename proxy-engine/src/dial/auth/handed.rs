@@ -49,6 +49,7 @@ impl Credentials {
             standing: match *lent.standing.borrow() {
                 // The verdict of a try that is under way stays here.
                 Standing::Untried | Standing::Trying => Standing::Untried,
+                Standing::Doubtful | Standing::TryingAgain => Standing::Doubtful,
                 known @ (Standing::Accepted | Standing::Refused) => known,
             },
         });

@@ -232,7 +232,10 @@ impl Login {
                 self.attempt = Some(attempt);
                 Err(NoToken::Error(self.refused()))
             }
-            Err(GssError::Unusable(why)) => Err(NoToken::Unusable(why)),
+            Err(GssError::Unusable(why)) => {
+                attempt.unsaid();
+                Err(NoToken::Unusable(why))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is known of a password, and the right to try it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,10 @@ use crate::observe::Changes;
 pub(super) enum Standing {
     Untried,
     Trying,
+    /// It was said once, and nobody heard what came of it.
+    Doubtful,
+    /// The same, and it is being said once more.
+    TryingAgain,
     Accepted,
     Refused,
 }
@@ -35,10 +40,13 @@ pub enum Permit {
 }
 
 /// One request's use of credentials. Dropped without a verdict (the connection broke), the next
-/// request tries.
+/// request tries. Where the password was said, that is done once: a proxy that closes instead of
+/// saying no would else lock the user's account. After the second time they count as refused.
 #[derive(Debug)]
 pub struct Attempt {
     lent: Arc<Lent>,
+    /// Whether the password left this process, as it is or as a proof.
+    said: AtomicBool,
     changes: Changes,
 }
 
@@ -55,16 +63,19 @@ impl Lent {
     ) -> Result<Attempt, DialError> {
         let attempt = || Attempt {
             lent: Arc::clone(self),
+            said: AtomicBool::new(false),
             changes: changes.clone(),
         };
         let mut standing = self.standing.subscribe();
         loop {
             let claimed = self.standing.send_if_modified(|standing| {
-                let free = *standing == Standing::Untried;
-                if free {
-                    *standing = Standing::Trying;
-                }
-                free
+                let trying = match *standing {
+                    Standing::Untried => Standing::Trying,
+                    Standing::Doubtful => Standing::TryingAgain,
+                    _ => return false,
+                };
+                *standing = trying;
+                true
             });
             let now = *standing.borrow_and_update();
             match now {
@@ -76,7 +87,10 @@ impl Lent {
                     });
                 }
                 // An attempt always ends in a change: a verdict, or its drop.
-                Standing::Untried | Standing::Trying => {
+                Standing::Untried
+                | Standing::Trying
+                | Standing::Doubtful
+                | Standing::TryingAgain => {
                     let _ = standing.changed().await;
                 }
             }
@@ -88,7 +102,8 @@ impl Lent {
     pub(super) async fn is_refused(&self) -> bool {
         let mut standing = self.standing.subscribe();
         // The sender lives as long as `self`.
-        let settled = standing.wait_for(|standing| *standing != Standing::Trying);
+        let settled = standing
+            .wait_for(|standing| !matches!(standing, Standing::Trying | Standing::TryingAgain));
         settled.await.is_ok_and(|now| *now == Standing::Refused)
     }
 }
@@ -101,12 +116,13 @@ impl Attempt {
 
     /// The password. It goes to the upstream and nowhere else.
     pub(super) fn password(&self) -> &SecretString {
+        self.said.store(true, Relaxed);
         &self.lent.password
     }
 
     /// Gives user and password, as they were lent, to `then`.
     pub fn with_user_and_password<T>(&self, then: impl FnOnce(&str, &str) -> T) -> T {
-        then(&self.lent.user, self.lent.password.expose_secret())
+        then(&self.lent.user, self.password().expose_secret())
     }
 
     /// What the KDC gave for the password.
@@ -117,7 +133,12 @@ impl Attempt {
     /// The value of `Proxy-Authorization` for Basic. A secret: it goes to the upstream and nowhere
     /// else.
     pub(super) fn basic(&self) -> SecretString {
-        basic::header(&self.lent.user, &self.lent.password)
+        basic::header(&self.lent.user, self.password())
+    }
+
+    /// Nobody was there to judge the password.
+    pub(super) fn unsaid(&self) {
+        self.said.store(false, Relaxed);
     }
 
     /// The upstream took them.
@@ -145,14 +166,22 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        // Only the one attempt that set `Trying` can find it here.
+        let said = self.said.load(Relaxed);
+        let mut given_up = false;
+        // Only the one attempt that set `Trying` or `TryingAgain` can find it here.
         self.lent.standing.send_if_modified(|standing| {
-            let unjudged = *standing == Standing::Trying;
-            if unjudged {
-                *standing = Standing::Untried;
-            }
-            unjudged
+            *standing = match (*standing, said) {
+                (Standing::Trying, false) => Standing::Untried,
+                (Standing::Trying, true) | (Standing::TryingAgain, false) => Standing::Doubtful,
+                (Standing::TryingAgain, true) => Standing::Refused,
+                _ => return false,
+            };
+            given_up = *standing == Standing::Refused;
+            true
         });
+        if given_up {
+            self.changes.ring();
+        }
     }
 }
 

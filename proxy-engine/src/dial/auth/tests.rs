@@ -84,6 +84,26 @@ async fn an_attempt_without_a_verdict_lets_the_next_one_try() {
 }
 
 #[tokio::test]
+async fn a_password_that_was_said_twice_without_a_verdict_is_not_said_again() {
+    let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
+    credentials.lend(&lent("l", "alice", "pw"), 0);
+    for _ in 0..2 {
+        let attempt = attempt(&credentials).await;
+        attempt.with_user_and_password(|_, _| ());
+    }
+    let refused = credentials.permit(&upstream(), &guest()).await;
+    assert!(matches!(refused, Err(DialError::CredentialsRefused { .. })));
+    // Once accepted, a connection that breaks says nothing about it.
+    credentials.lend(&lent("l", "alice", "another"), 0);
+    attempt(&credentials).await.accepted();
+    for _ in 0..3 {
+        let attempt = attempt(&credentials).await;
+        attempt.with_user_and_password(|_, _| ());
+    }
+    attempt(&credentials).await.accepted();
+}
+
+#[tokio::test]
 async fn a_refused_password_is_tried_again_only_when_another_is_lent() {
     let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
     credentials.lend(&lent("l", "alice", "wrong"), 0);

@@ -190,21 +190,40 @@ async fn ntlm_says_its_three_messages_on_one_connection_or_none() {
     assert!(stranger.bound().is_none());
 }
 
+/// An upstream that wants it in another way each time, so that none of them was refused: how often
+/// something was said to it, and how that ended.
+async fn asked_without_end(credentials: &Credentials) -> (usize, DialError) {
+    let mut login = login(credentials).await;
+    let mut words = 0;
+    for asked in 0.. {
+        match login.say(b"CONNECT", b"a.test:443").await {
+            Ok(said) => words += usize::from(said.is_some()),
+            Err(error) => return (words, error),
+        }
+        let offers = [[DIGEST], ["Basic realm=x"]];
+        if let Err(error) = asks(&mut login, &offers[asked % 2]) {
+            return (words, error);
+        }
+    }
+    unreachable!("it is given up")
+}
+
 #[tokio::test]
 async fn an_upstream_that_asks_without_end_is_given_up() {
-    let mut login = login(&lent("pw")).await;
-    let mut asked = 0;
-    let error = loop {
-        said(&mut login).await;
-        let offers = [[DIGEST], ["Basic realm=x"]];
-        // Each time another way: none of them was refused.
-        match asks(&mut login, &offers[asked % 2]) {
-            Ok(_) => asked += 1,
-            Err(error) => break error,
-        }
-    };
+    let (words, error) = asked_without_end(&lent("pw")).await;
     assert!(
-        asked < 10 && matches!(error, DialError::UpstreamAnswer { .. }),
+        words == 2 && matches!(error, DialError::CredentialsRefused { .. }),
+        "a password that nobody ever took, {words} times: {error}"
+    );
+    let credentials = lent("pw");
+    let mut first = login(&credentials).await;
+    said(&mut first).await;
+    asks(&mut first, &["Basic realm=x"]).expect("heard");
+    said(&mut first).await;
+    first.hear(&answer(200, &[])).expect("passed");
+    let (words, error) = asked_without_end(&credentials).await;
+    assert!(
+        words < 10 && matches!(error, DialError::UpstreamAnswer { .. }),
         "{error}"
     );
 }
