@@ -1,5 +1,8 @@
 //! The flags of `proxy-engine run`; a configuration file has the same names.
 
+mod bypass_text;
+mod error;
+
 use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroU32};
 use std::path::{Path, PathBuf};
@@ -8,10 +11,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{
-    Access, Authority, Bypass, Chain, ChainTo, ConfigFileError, CredentialUsers, DefaultRoute,
+    Access, Authority, Chain, ChainTo, ConfigFileError, CredentialUsers, DefaultRoute,
     EngineAddress, EngineConfig, InterceptBy, Interception, Limits, LogFormat, Netns, Policy,
     Ports, Rule, RuleError, Unavailable, Upstream, UpstreamError,
 };
+use bypass_text::BypassText;
+pub use error::FlagsError;
+
 use crate::intercept::InterfacePattern;
 use crate::pac::worker::Program;
 use crate::pac::{self, Script};
@@ -196,100 +202,6 @@ pub struct RunFlags {
     #[arg(long, value_name = "FILE", exclusive = true)]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-}
-
-/// Why flags that can each be read are none together. The message never holds an upstream's URL.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FlagsError {
-    /// An upstream that is none.
-    #[error("--upstream: {0}")]
-    Upstream(UpstreamError),
-    /// A password on a command line, which every process of the machine can read, or in a file.
-    #[error(
-        "--upstream: {}; write http://USER@HOST:PORT and pass the password with --credentials-fd or --credentials-file",
-        UpstreamError::Password
-    )]
-    Password,
-    /// A rule that is none.
-    #[error("--rule: {0}")]
-    Rule(RuleError),
-    /// A file that holds no PAC script.
-    #[error("--pac {}: {what}", path.display())]
-    Pac {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// What the script would have to answer.
-    #[error("--upstream beside --pac says who you are there: write http://USER@HOST:PORT")]
-    NoUser,
-    /// Ports of nothing.
-    #[error(
-        "--ports says which ports to intercept, and nothing is: add --intercept IFACE, or leave --ports out"
-    )]
-    PortsAlone,
-    /// Traffic would be brought to a listener that there is none of.
-    #[error(
-        "--intercept brings traffic to a transparent listener, and there is none: add --transparent 0.0.0.0:{}",
-        crate::engine::TRANSPARENT_PORT
-    )]
-    NoTransparentListener,
-    /// Two flags that need each other, and one of them is missing.
-    #[error("{0} needs {1}")]
-    Alone(&'static str, &'static str),
-    /// What only the engine that decides can do.
-    #[error("{0} does nothing beside --chain: the engine there decides, and is the one to tell")]
-    DecidesNothing(&'static str),
-}
-
-impl From<UpstreamError> for FlagsError {
-    fn from(error: UpstreamError) -> Self {
-        match error {
-            UpstreamError::Password => Self::Password,
-            error => Self::Upstream(error),
-        }
-    }
-}
-
-impl From<RuleError> for FlagsError {
-    fn from(error: RuleError) -> Self {
-        match error {
-            RuleError::Way(UpstreamError::Password) => Self::Password,
-            error => Self::Rule(error),
-        }
-    }
-}
-
-/// A bypass list as it is typed: one string with commas.
-#[derive(Debug, Clone, serde::Deserialize)]
-#[serde(try_from = "BypassForm")]
-pub struct BypassText(pub Bypass);
-
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum BypassForm {
-    Text(String),
-    List(Vec<String>),
-}
-
-impl TryFrom<BypassForm> for BypassText {
-    type Error = super::BypassError;
-
-    fn try_from(form: BypassForm) -> Result<Self, super::BypassError> {
-        match form {
-            BypassForm::Text(text) => text.parse(),
-            BypassForm::List(entries) => entries.join(",").parse(),
-        }
-    }
-}
-
-impl std::str::FromStr for BypassText {
-    type Err = super::BypassError;
-
-    fn from_str(text: &str) -> Result<Self, super::BypassError> {
-        text.parse().map(Self)
-    }
 }
 
 impl RunFlags {

@@ -1,0 +1,129 @@
+//! The questions of the API, answered.
+
+use super::Core;
+use crate::agent::{logins, targets};
+use crate::control::{
+    Applied, ApplyRequest, Door, Explanation, Plan, Problem, SettingsChange, SettingsView, Status,
+    StoreCredentials, TargetView, Undone,
+};
+use crate::settings::Settings;
+use crate::{doctor, settings};
+
+impl Door for Core {
+    async fn status(&self) -> Result<Status, Problem> {
+        Ok((*self.refresh().await).clone())
+    }
+
+    async fn plan(&self) -> Result<Plan, Problem> {
+        let known = self.look().await;
+        let report = self.report().await;
+        Ok(targets::plan(&self.places, &known, &report).await.view)
+    }
+
+    async fn apply(&self, request: ApplyRequest) -> Result<Applied, Problem> {
+        let _turn = self.changing.lock().await;
+        self.follow().await;
+        self.heard().await;
+        let known = self.look().await;
+        let planned = targets::plan(&self.places, &known, &self.report().await).await;
+        if planned.view.id != request.plan {
+            return Err(Problem::new(
+                "plan_stale",
+                "the machine has changed since the plan was shown: look at `gangway plan` again",
+            ));
+        }
+        let refused = planned.view.refused.clone();
+        let done = targets::execute(&self.places, planned, self.asking()).await?;
+        let status = self.refresh().await;
+        let targets: Vec<TargetView> = status.targets.clone();
+        Ok(Applied {
+            done,
+            refused,
+            targets,
+        })
+    }
+
+    async fn undo(&self) -> Result<Undone, Problem> {
+        let _turn = self.changing.lock().await;
+        let undone = targets::undo(&self.places, self.asking()).await?;
+        self.refresh().await;
+        Ok(undone)
+    }
+
+    async fn explain(&self, url: &str) -> Result<Explanation, Problem> {
+        let known = self.look().await;
+        // Settings that cannot be read, and none from before: any route would be a guess.
+        if let Some(problem) = &known.settings_problem
+            && known.settings == Settings::default()
+        {
+            return Err(problem.clone());
+        }
+        let decision = &known.decision;
+        let explanation = doctor::explain(url, decision).map_err(|error| error.problem())?;
+        let mut explanation = doctor::ask_script(url, decision, explanation).await;
+        let to = doctor::asked(url).map_err(|error| error.problem())?;
+        let report = self.report().await;
+        explanation.worlds = targets::ways(&self.places, &known, &report, &to).await;
+        Ok(explanation)
+    }
+
+    async fn settings(&self) -> Result<SettingsView, Problem> {
+        let settings = settings::load(&self.places.settings).map_err(|error| error.problem())?;
+        Ok(self.settings_view(&settings).await)
+    }
+
+    async fn change_settings(&self, mut change: SettingsChange) -> Result<SettingsView, Problem> {
+        let _turn = self.changing.lock().await;
+        if let Some(text) = change.pac_text.take() {
+            let kept = settings::keep_script(&self.places.settings, &text);
+            change.pac = Some(kept.map_err(|error| error.problem())?);
+        }
+        let file = &self.places.settings;
+        let current = settings::load(file).map_err(|error| error.problem())?;
+        let changed = settings::change(&current, &change).map_err(|error| error.problem())?;
+        if let (Some(password), Some(upstream)) = (changed.password, &changed.settings.upstream) {
+            let user = upstream.user().unwrap_or_default();
+            self.keychain
+                .store(user, &upstream.authority(), password)
+                .await
+                .map_err(|error| error.problem())?;
+            self.passwords.forget(&upstream.authority());
+        }
+        settings::save(file, &changed.settings).map_err(|error| error.problem())?;
+        self.follow_settings().await;
+        Ok(self.settings_view(&changed.settings).await)
+    }
+
+    async fn store_credentials(&self, credentials: StoreCredentials) -> Result<(), Problem> {
+        let StoreCredentials {
+            authority,
+            user,
+            password,
+        } = credentials;
+        self.keychain
+            .store(&user, &authority, password.into())
+            .await
+            .map_err(|error| error.problem())?;
+        self.passwords.forget(&authority);
+        let named = self
+            .known()
+            .map_or_else(Vec::new, |known| known.upstreams());
+        self.edit_settings(|settings| logins::remember(settings, &named, &authority, &user))?;
+        self.follow_settings().await;
+        Ok(())
+    }
+
+    async fn forget_credentials(&self, authority: &str) -> Result<(), Problem> {
+        let known = self.look().await;
+        for user in logins::users(&known.settings, &known.decision.wanted, authority) {
+            self.keychain
+                .remove(&user, authority)
+                .await
+                .map_err(|error| error.problem())?;
+        }
+        self.passwords.forget(authority);
+        self.edit_settings(|settings| logins::forget(settings, authority))?;
+        self.follow_settings().await;
+        Ok(())
+    }
+}
