@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { editOf, fieldOf, formOf } from "../src/pages/settings";
 import { SETTINGS } from "./fake-agent";
 
-const page = { ...SETTINGS, mode: "manual", style: "relay" } as const;
+const page = { ...SETTINGS, mode: "manual", style: "relay", pac_unavailable: "block" } as const;
 
 describe("between the agent's settings and the fields", () => {
   test("a page that nobody touched is saved as it was", () => {
