@@ -156,15 +156,20 @@ install_rust() {
   fi
   if ! command -v rustup >/dev/null; then
     say "Rust $rust_version is missing; installing rustup"
-    # Not `apt-cache show`: it finds a package that others only mention, as Debian 12's do.
-    if LC_ALL=C apt-cache policy rustup | grep -q 'Candidate: [0-9]'; then
+    # Not `apt-cache show`: it finds a package that others only mention, as Debian 12's do. Not in a
+    # pipe: a reader that stops at its line kills the writer, and with pipefail that is a failure
+    # (Ubuntu 24.04 prints enough for it).
+    local policy
+    policy=$(LC_ALL=C apt-cache policy rustup)
+    if [[ $policy == *"Candidate: "[0-9]* ]]; then
       "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustup
     else
       curl --proto '=https' --tlsv1.2 -fsSL https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain none ||
         fail "rustup could not be had; install Rust $rust_version or later by hand (https://rustup.rs)"
     fi
   fi
-  rustup toolchain install "$rust_version" --profile minimal --component clippy,rustfmt ||
+  # A distribution's rustup cannot update itself, and 1.26 of Ubuntu 24.04 calls that a failure.
+  rustup toolchain install "$rust_version" --no-self-update --profile minimal --component clippy,rustfmt ||
     fail "rustup could not install Rust $rust_version"
   rustup default "$rust_version"
 }
