@@ -74,8 +74,10 @@ impl Desk {
             Change::RestartUnit { unit } => {
                 validate(change)?;
                 self.remember(*unit)?;
+                self.accepted(*unit)
+                    .map_err(|error| self.without_ours(error, Restarts::None))?;
                 self.restart(*unit)
-                    .map_err(|error| self.without_ours(error))
+                    .map_err(|error| self.without_ours(error, Restarts::All))
             }
             _ => match change.file() {
                 Some(file) => self.write(change, file, restarts),
@@ -181,9 +183,26 @@ impl Desk {
         Ok(record)
     }
 
+    /// Asks dockerd, before it is stopped, whether it would start with its file: what somebody else
+    /// wrote there since it started last counts, too.
+    fn accepted(&self, unit: UnitId) -> Result<(), ChangeError> {
+        let ours = |record: &Record| {
+            record.machine == *self.host.machine() && record.file == FileId::DockerDaemonJson
+        };
+        if unit != UnitId::Docker || !self.journal.records()?.iter().any(ours) {
+            return Ok(());
+        }
+        let output = self.host.run(Command::ValidateDocker)?;
+        // Before 23.0 it knows no `--validate`, and its file is not ours to write.
+        if output.not_found() || output.stderr.contains("unknown flag") {
+            return Ok(());
+        }
+        output.checked(Command::ValidateDocker).map(drop)
+    }
+
     /// A daemon that does not start with what was written starts with what was there before.
-    fn without_ours(&self, error: ChangeError) -> ChangeError {
-        let outcome = match self.give_everything_back(Restarts::All) {
+    fn without_ours(&self, error: ChangeError, restarts: Restarts) -> ChangeError {
+        let outcome = match self.give_everything_back(restarts) {
             Ok(_) => "everything is again what it was, and it runs".to_owned(),
             Err(second) => format!("and without what was written: {second}"),
         };

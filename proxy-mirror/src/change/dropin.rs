@@ -6,7 +6,7 @@ use super::ChangeError;
 use super::render::plain_value;
 
 /// First line of every file that is wholly ours: nobody else's is ever overwritten.
-pub(super) const HEADER: &str = "# Written by Gangway; `gangway undo` takes it away.";
+pub(crate) const HEADER: &str = "# Written by Gangway; `gangway undo` takes it away.";
 
 /// The text of the drop-in.
 ///

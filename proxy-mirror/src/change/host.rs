@@ -1,5 +1,6 @@
 //! A machine whose files may be changed: this one, or a WSL distro.
 
+mod attributes;
 mod local;
 mod process;
 mod wsl;
@@ -148,6 +149,12 @@ pub enum Command<'a> {
         /// As they stand in the unit: split at white space.
         flags: &'a str,
     },
+    /// `systemctl show-environment`: what the machine's manager gives to every service.
+    ManagerEnvironment,
+    /// `systemctl --user show-environment`: the same of the user's.
+    UserManagerEnvironment,
+    /// `dockerd --validate --config-file=/etc/docker/daemon.json`: whether it would start with it.
+    ValidateDocker,
     /// `docker info --format '{{json .}}'`
     DockerInfo,
     /// `systemd-sysusers /etc/sysusers.d/gangway.conf`
@@ -207,6 +214,13 @@ impl<'a> Command<'a> {
                     .chain(["--help"])
                     .collect()
             }
+            Self::ManagerEnvironment => vec!["systemctl", "show-environment"],
+            Self::UserManagerEnvironment => vec!["systemctl", "--user", "show-environment"],
+            Self::ValidateDocker => vec![
+                "dockerd",
+                "--validate",
+                "--config-file=/etc/docker/daemon.json",
+            ],
             Self::DockerInfo => vec!["docker", "info", "--format", "{{json .}}"],
             Self::MakeUser => vec!["systemd-sysusers", "/etc/sysusers.d/gangway.conf"],
             Self::AddUser => vec![
@@ -289,6 +303,9 @@ pub trait Host: Send + Sync {
 
     /// Removes the file; one that is not there is no error.
     fn remove(&self, place: Place<'_>) -> Result<(), ChangeError>;
+
+    /// Takes away what a killed [`Host::replace`] had begun beside the file; nothing is no error.
+    fn discard_begun(&self, place: Place<'_>) -> Result<(), ChangeError>;
 
     /// The folders above the file that are not there, the outermost first.
     fn missing_folders(&self, place: Place<'_>) -> Result<Vec<PathBuf>, ChangeError>;

@@ -15,6 +15,9 @@ use super::host::{FileImage, Machine};
 use super::render::Inverse;
 use super::{ChangeError, FileId, Fingerprint, UnitId};
 
+/// How the name of a record begins while it is being written.
+const BEGUN: &str = ".begun-";
+
 /// What one file was before Gangway, and how it is recognised again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,7 +185,9 @@ impl Journal {
         })?;
         let written = || -> std::io::Result<()> {
             // 0600 from the start: tempfile(3) semantics.
-            let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+            let mut file = tempfile::Builder::new()
+                .prefix(BEGUN)
+                .tempfile_in(&self.folder)?;
             file.write_all(&text)?;
             file.as_file().sync_all()?;
             file.persist(&path)?;
@@ -191,14 +196,37 @@ impl Journal {
         written().map_err(ChangeError::io("write", &path))
     }
 
-    /// Forgets a record, and the folder with the last one.
+    /// Forgets a record.
     ///
     /// # Errors
     /// [`ChangeError::Io`].
     pub fn forget(&self, record: &Record) -> Result<(), ChangeError> {
         let path = self.folder.join(record.name());
-        std::fs::remove_file(&path).map_err(ChangeError::io("remove", &path))?;
-        // Not empty: other records stay. Anything else is no loss either.
+        std::fs::remove_file(&path).map_err(ChangeError::io("remove", &path))
+    }
+
+    /// Takes away the records that a killed process had begun to write (what it was about to change
+    /// is as it was, and an image may hold the user's secrets), and the folder where no record is
+    /// left.
+    ///
+    /// # Errors
+    /// [`ChangeError::Io`].
+    pub fn tidy(&self) -> Result<(), ChangeError> {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else {
+            // None was ever made, or it cannot be read: that is said where records are.
+            return Ok(());
+        };
+        for entry in entries.flatten() {
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(BEGUN.as_bytes())
+            {
+                let path = entry.path();
+                std::fs::remove_file(&path).map_err(ChangeError::io("remove", &path))?;
+            }
+        }
+        // Not empty: records stay. Anything else is no loss either.
         let _ = std::fs::remove_dir(&self.folder);
         Ok(())
     }

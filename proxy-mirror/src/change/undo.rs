@@ -132,6 +132,8 @@ pub(super) enum Restarts {
     WhatRuns,
     /// All: they ran until a moment ago.
     All,
+    /// None: nothing was restarted yet, and what runs never read what is taken back.
+    None,
 }
 
 enum GivenBack {
@@ -173,6 +175,9 @@ impl Desk {
         }
         units.sort_unstable();
         units.dedup();
+        if restarts == Restarts::None {
+            units.clear();
+        }
         for unit in units {
             let name = unit.name().to_owned();
             if restarts == Restarts::WhatRuns && !self.runs(unit)? {
@@ -186,6 +191,7 @@ impl Desk {
         for record in &given {
             self.journal.forget(record)?;
         }
+        self.journal.tidy()?;
         first_error.map_or(Ok(undone), Err)
     }
 
@@ -218,7 +224,9 @@ impl Desk {
         };
         let how = match (ours, before, current) {
             (true, Some(before), current) => {
-                if current.as_ref() != Some(&before) {
+                if current.as_ref() == Some(&before) {
+                    self.host.discard_begun(place)?;
+                } else {
                     self.host.replace(place, &before)?;
                 }
                 GivenBack::Restored

@@ -56,6 +56,9 @@ impl Host for Failing {
     fn remove(&self, place: Place<'_>) -> Result<(), ChangeError> {
         self.step(|| self.inner.remove(place))
     }
+    fn discard_begun(&self, place: Place<'_>) -> Result<(), ChangeError> {
+        self.step(|| self.inner.discard_begun(place))
+    }
     fn missing_folders(&self, place: Place<'_>) -> Result<Vec<PathBuf>, ChangeError> {
         self.step(|| self.inner.missing_folders(place))
     }

@@ -4,6 +4,7 @@
 mod crash;
 mod failing;
 mod journal;
+mod killed;
 mod plan;
 mod refused;
 mod restart;

@@ -101,6 +101,43 @@ fn a_users_file_behind_a_link_is_changed_where_it_is() {
     assert_eq!(machine.picture(), before);
 }
 
+/// A file mounted over another one; unmounted when dropped.
+struct Mounted<'a>(&'a std::path::Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_users_file_that_is_mounted_is_changed_in_its_place_and_a_system_file_is_not() {
+    let machine = Sandbox::new();
+    let outside = machine.write("outside/config.json", "{\"auths\": {\"a\": {}}}");
+    let file = machine.write("home/config.json", "");
+    let system = machine.write("etc/docker/daemon.json", "{}");
+    let mount = |over| {
+        let mut mount = std::process::Command::new("mount");
+        let mounted = mount.arg("--bind").arg(&outside).arg(over).status();
+        assert!(mounted.unwrap().success());
+        Mounted(over)
+    };
+    let over_users = mount(&file);
+    let before = machine.picture();
+    machine.apply(&[cli_config(&file)]).unwrap();
+    let text = std::fs::read_to_string(&outside).unwrap();
+    assert!(text.contains("httpProxy"), "{text}");
+    undo(&machine.desks).unwrap();
+    assert_eq!(machine.picture(), before);
+    drop(over_users);
+
+    let _over_systems = mount(&system);
+    let before = machine.picture();
+    let error = machine.apply(&[daemon_json()]).unwrap_err();
+    assert!(error.to_string().contains("daemon.json"), "{error}");
+    assert_eq!(machine.picture(), before);
+}
+
 #[test]
 fn somebody_elses_file_is_refused() {
     let machine = Sandbox::new();

@@ -64,6 +64,37 @@ fn a_daemon_that_does_not_start_with_ours_starts_without() {
 }
 
 #[test]
+fn a_file_that_dockerd_would_not_start_with_is_found_before_it_is_stopped() {
+    let machine = Sandbox::new();
+    machine.stand_in_for_systemctl();
+    // Somebody wrote a key that dockerd does not know, and did not restart it since.
+    machine.write("etc/docker/daemon.json", "{\"nonsense\": 1}");
+    let before = machine.picture();
+    machine.stand_in_for_dockerd(
+        "[ \"$*\" = \"--validate --config-file=/etc/docker/daemon.json\" ] && \
+         echo \"unable to configure the Docker daemon with file /etc/docker/daemon.json: \
+         the following directives don't match any configuration option: nonsense\" >&2 && exit 1",
+    );
+    let restart = Change::RestartUnit {
+        unit: UnitId::Docker,
+    };
+    let error = machine
+        .apply(&[daemon_json(), restart])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("nonsense") && error.contains("everything is again what it was"),
+        "{error}"
+    );
+    assert!(
+        !machine.root().join("told").exists(),
+        "systemd was told nothing"
+    );
+    machine.without_dockerd();
+    assert_eq!(machine.picture(), before);
+}
+
+#[test]
 fn a_restart_that_fails_in_undo_is_tried_again_by_the_next() {
     let machine = Sandbox::new();
     machine.stand_in_for_systemctl();

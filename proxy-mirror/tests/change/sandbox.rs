@@ -63,6 +63,18 @@ impl Sandbox {
         std::fs::set_permissions(&systemctl, mode).unwrap();
     }
 
+    /// A `dockerd` that runs these lines of a shell: none is installed below this root.
+    pub(crate) fn stand_in_for_dockerd(&self, lines: &str) {
+        let dockerd = self.root().join("bin/dockerd");
+        std::fs::write(&dockerd, format!("#!/bin/sh\n{lines}\n")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&dockerd, mode).unwrap();
+    }
+
+    pub(crate) fn without_dockerd(&self) {
+        std::fs::remove_file(self.root().join("bin/dockerd")).unwrap();
+    }
+
     /// What it was told since this was last asked.
     pub(crate) fn systemctl_was_told(&self) -> String {
         let told = self.root().join("told");

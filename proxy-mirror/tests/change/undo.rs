@@ -36,6 +36,51 @@ fn undo_gives_back_bytes_mode_and_owner() {
 }
 
 #[test]
+fn attributes_and_access_lists_are_kept_by_the_change_and_by_undo() {
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+    let machine = Sandbox::new();
+    let file = machine.write("etc/docker/daemon.json", DAEMON_JSON);
+    // u::rw- u:7:r-- g::r-- m::r-- o::--- (linux/posix_acl_xattr.h, version 2).
+    let entry = |tag: u16, perm: u16, id: u32| {
+        [
+            &tag.to_le_bytes()[..],
+            &perm.to_le_bytes(),
+            &id.to_le_bytes(),
+        ]
+        .concat()
+    };
+    let nobody = u32::MAX;
+    let list = [
+        2u32.to_le_bytes().to_vec(),
+        entry(0x01, 6, nobody),
+        entry(0x02, 4, 7),
+        entry(0x04, 4, nobody),
+        entry(0x10, 4, nobody),
+        entry(0x20, 0, nobody),
+    ]
+    .concat();
+    let attributes = [
+        ("system.posix_acl_access", &list[..]),
+        ("user.origin", b"corp"),
+    ];
+    for (name, value) in attributes {
+        setxattr(&file, name, value, XattrFlags::empty()).unwrap();
+    }
+    let kept = || {
+        attributes.iter().all(|(name, value)| {
+            let mut read = [0; 256];
+            getxattr(&file, *name, &mut read[..]).is_ok_and(|length| read[..length] == **value)
+        })
+    };
+    let before = machine.picture();
+    machine.apply(&[daemon_json()]).unwrap();
+    assert!(kept(), "by the change");
+    undo(&machine.desks).unwrap();
+    assert!(kept(), "by undo");
+    assert_eq!(machine.picture(), before);
+}
+
+#[test]
 fn what_was_not_there_is_gone_with_the_folders_that_were_made_for_it() {
     let machine = Sandbox::new();
     let before = machine.picture();

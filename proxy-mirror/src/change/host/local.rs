@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::{Command, FileImage, Host, Machine, Output, Place};
+use super::{Command, FileImage, Host, Machine, Output, Place, attributes};
 use crate::change::{ChangeError, Owner};
 
 /// This machine, or a root of another system below a folder (an image that is being built, a test).
@@ -149,6 +149,26 @@ fn unlink(folder: impl AsFd, name: &std::ffi::OsStr) -> Result<(), Errno> {
     }
 }
 
+/// The file that is there now; `None` where there is none.
+fn current(folder: impl AsFd, name: &std::ffi::OsStr) -> std::io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Not atomic: what was there is in the journal, and the next start gives it back.
+fn write_in_place(folder: impl AsFd, name: &std::ffi::OsStr, bytes: &[u8]) -> std::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty())?);
+    // Cut only when the new bytes are in it: it is never empty.
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync_all()
+}
+
 impl Host for Local {
     fn machine(&self) -> &Machine {
         &self.machine
@@ -253,8 +273,18 @@ impl Host for Local {
             }
             // After the owner: chown takes set-id bits away.
             rustix::fs::fchmod(&file, Mode::from_raw_mode(image.mode))?;
+            if let Some(current) = current(&folder, name)? {
+                attributes::carry_over(&current, &file)?;
+            }
             file.sync_all()?;
-            rustix::fs::renameat(&folder, &fresh, &folder, name)?;
+            match rustix::fs::renameat(&folder, &fresh, &folder, name) {
+                // A file that is mounted there (into a container, say) cannot be exchanged.
+                Err(Errno::BUSY) if place.owner == Owner::User => {
+                    write_in_place(&folder, name, &image.bytes)?;
+                    unlink(&folder, &fresh)?;
+                }
+                renamed => renamed?,
+            }
             rustix::fs::fsync(&folder)?;
             Ok(())
         }();
@@ -274,6 +304,14 @@ impl Host for Local {
             .and_then(|()| unlink(&folder, name))
             .and_then(|()| rustix::fs::fsync(&folder))
             .map_err(|error| ChangeError::io("remove", place.path)(error.into()))
+    }
+
+    fn discard_begun(&self, place: Place<'_>) -> Result<(), ChangeError> {
+        let Some(folder) = self.folder(place)? else {
+            return Ok(());
+        };
+        unlink(&folder, &fresh_name(place.path)?)
+            .map_err(|error| ChangeError::io("remove what was begun of", place.path)(error.into()))
     }
 
     fn missing_folders(&self, place: Place<'_>) -> Result<Vec<PathBuf>, ChangeError> {

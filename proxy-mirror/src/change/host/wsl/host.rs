@@ -85,6 +85,11 @@ impl Host for Wsl {
             .map(drop)
     }
 
+    fn discard_begun(&self, place: Place<'_>) -> Result<(), ChangeError> {
+        self.on_file("remove", script::DISCARD_BEGUN, place.path, &[], &[])
+            .map(drop)
+    }
+
     fn missing_folders(&self, place: Place<'_>) -> Result<Vec<PathBuf>, ChangeError> {
         let ended = self.on_file("look at", script::MISSING_FOLDERS, place.path, &[], &[])?;
         let mut folders: Vec<PathBuf> = text(&ended.stdout).lines().map(PathBuf::from).collect();

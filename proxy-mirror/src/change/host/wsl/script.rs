@@ -45,6 +45,9 @@ fi";
 pub(super) const REMOVE: &str = "set -f; IFS=; [ -d $(dirname $1) ] || exit 0
 rm -f $(dirname $1)/.$(basename $1).gangway-new $1";
 
+pub(super) const DISCARD_BEGUN: &str = "set -f; IFS=; [ -d $(dirname $1) ] || exit 0
+rm -f $(dirname $1)/.$(basename $1).gangway-new";
+
 /// The folders above `$1` that are not there, the innermost first.
 pub(super) const MISSING_FOLDERS: &str = "set -f; IFS=; d=$(dirname $1)
 while [ ! -d $d ] && [ $d != / ]; do echo $d; d=$(dirname $d); done";
