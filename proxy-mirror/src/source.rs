@@ -1,11 +1,14 @@
 //! Where proxy settings are read: kept apart, ranked, never blended.
 
+mod chromium;
 mod env;
+mod env_files;
 mod file;
 mod firefox;
 mod lost;
 mod manual;
 mod system;
+mod variables;
 mod watch;
 
 use proxy_engine::config::{Bypass, Upstream};
@@ -15,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::control::Said;
 use crate::places::Places;
 
+pub use chromium::Chromium;
 pub use env::Environment;
+pub use env_files::EnvironmentFiles;
 pub use firefox::Firefox;
 pub use lost::Lost;
 pub use manual::Manual;
@@ -33,8 +38,19 @@ pub enum SourceId {
     System,
     /// `https_proxy` and friends of the agent's own environment.
     Environment,
+    /// Files that set the same variables for sessions: `environment.d`, `/etc/environment`,
+    /// `/etc/sysconfig/proxy`.
+    EnvironmentFiles,
     /// The default profile of Firefox and its policies.
     Firefox,
+    /// Google Chrome's profile and its policies.
+    Chrome,
+    /// Microsoft Edge's profile and its policies.
+    Edge,
+    /// Brave's profile and its policies.
+    Brave,
+    /// Chromium's profile and its policies.
+    Chromium,
     /// What the user wrote into the settings.
     Manual,
 }
@@ -151,12 +167,30 @@ pub trait Source: Send + Sync {
 /// Every source of this machine, in rank order: in mode `system` the first one that says something
 /// is followed. The user's own entry ([`Manual`]) stands last; it is followed in mode `manual` alone.
 pub fn all(places: &Places) -> Vec<Box<dyn Source>> {
-    vec![
+    let mut all: Vec<Box<dyn Source>> = vec![
         Box::new(System::default()),
         Box::new(Environment::of_this_process()),
+        Box::new(EnvironmentFiles::new(places)),
         Box::new(Firefox::new(places)),
-        Box::new(Manual::new(&places.settings)),
-    ]
+    ];
+    all.extend(Chromium::family(places).map(|browser| Box::new(browser) as Box<dyn Source>));
+    all.push(Box::new(Manual::new(&places.settings)));
+    all
+}
+
+/// An address without user and password, whether or not it is one.
+fn without_userinfo(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at(end);
+            let host = authority
+                .rsplit_once('@')
+                .map_or(authority, |(_, host)| host);
+            format!("{scheme}://{host}{path}")
+        }
+        None => url.to_owned(),
+    }
 }
 
 impl SourceError {

@@ -238,8 +238,18 @@ export type SourceId =
 "system" | 
 /**  Environment variables. */
 "environment" | 
+/**  Files that set the variables for sessions. */
+"environment_files" | 
 /**  Firefox. */
 "firefox" | 
+/**  Google Chrome. */
+"chrome" | 
+/**  Microsoft Edge. */
+"edge" | 
+/**  Brave. */
+"brave" | 
+/**  Chromium. */
+"chromium" | 
 /**  What the user wrote. */
 "manual";
 

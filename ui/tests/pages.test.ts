@@ -26,6 +26,21 @@ describe("the status page", () => {
     expect(whole).toEqual(["environment"]);
   });
 
+  test("browsers that are not there share one box, and one that says something has its own", async () => {
+    const absent = { chosen: false, says: verbatim("nothing"), origin: verbatim("not installed"), error: "" };
+    const sources = [
+      ...STATUS.sources,
+      { id: "chrome" as const, ...absent },
+      { id: "edge" as const, ...absent },
+      { id: "brave" as const, ...absent, says: verbatim("http://b:1") },
+      { id: "chromium" as const, ...absent },
+    ];
+    fakeAgent({ status: { ...STATUS, sources } });
+    render(App);
+    expect(await screen.findByRole("heading", { name: "Chrome, Edge" })).toBeTruthy();
+    for (const name of ["Brave", "Chromium"]) expect(screen.getByRole("heading", { name })).toBeTruthy();
+  });
+
   test("follows what the agent says later", async () => {
     const { tell } = fakeAgent();
     render(App);

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use proxy_engine::config::{Bypass, Scheme, Upstream};
 
 use self::prefs::Prefs;
-use super::{Lost, Reading, Says, Source, SourceError, SourceId};
+use super::{Lost, Reading, Says, Source, SourceError, SourceId, without_userinfo};
 use crate::bypass::Dialect;
 use crate::control::Said;
 use crate::places::Places;
@@ -186,12 +186,12 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
     let chosen = match (https, http) {
         (Some(https), http) => {
             if http.is_some_and(|http| http.0 != https.0) {
-                lost.push("the proxy for HTTP is another one; that for HTTPS is followed".into());
+                lost.push(Lost::other_for_http());
             }
             https
         }
         (None, Some(http)) => {
-            lost.push("no proxy is set for HTTPS; that for HTTP serves both".into());
+            lost.push(Lost::none_for_https());
             http
         }
         (None, None) => match endpoint(prefs, "socks", socks(prefs)?)? {
@@ -265,20 +265,6 @@ fn endpoint(
         .parse()
         .map(|upstream| Some((upstream, origin.clone())))
         .map_err(|error: proxy_engine::config::UpstreamError| failed(origin, error.to_string()))
-}
-
-fn without_userinfo(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            let (authority, path) = rest.split_at(end);
-            let host = authority
-                .rsplit_once('@')
-                .map_or(authority, |(_, host)| host);
-            format!("{scheme}://{host}{path}")
-        }
-        None => url.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,16 @@ pub enum Lost {
 }
 
 impl Lost {
+    /// Two proxies are set, and one engine follows one of them for everything.
+    pub(super) fn other_for_http() -> Self {
+        "the proxy for HTTP is another one; that for HTTPS is followed".into()
+    }
+
+    /// Only one of the two is set.
+    pub(super) fn none_for_https() -> Self {
+        "no proxy is set for HTTPS; that for HTTP serves both".into()
+    }
+
     /// For people; `origin` is where the source says it.
     pub fn problem(&self, origin: &dyn fmt::Display) -> Problem {
         match self {

@@ -124,12 +124,12 @@ fn manual(mode: &ProxyMode) -> Result<(Says, Option<secrecy::SecretString>), Str
     let (spoken, endpoint) = match (https, http, socks) {
         (Some(https), http, _) => {
             if http.is_some_and(|http| http.authority() != https.authority()) {
-                lost.push("the proxy for HTTP is another one; that for HTTPS is followed".into());
+                lost.push(Lost::other_for_http());
             }
             (Speaks::Http, https)
         }
         (None, Some(http), _) => {
-            lost.push("no proxy is set for HTTPS; that for HTTP serves both".into());
+            lost.push(Lost::none_for_https());
             (Speaks::Http, http)
         }
         // Browsers speak version 5 where none is named.

@@ -127,7 +127,8 @@ impl<'a> Files<'a> {
     }
 }
 
-/// Whether the event is one of these files, or of a folder that they lie in.
+/// Whether the event is one of these files, of a folder that they lie in, or of a file in one of
+/// them, where that is a folder.
 fn concerns(event: &notify::Result<notify::Event>, files: &[PathBuf]) -> bool {
     match event {
         Ok(event) if event.kind.is_access() => false,
@@ -135,15 +136,19 @@ fn concerns(event: &notify::Result<notify::Event>, files: &[PathBuf]) -> bool {
         Ok(event) => event
             .paths
             .iter()
-            .any(|path| files.iter().any(|file| file.starts_with(path))),
+            .any(|path| files.iter().any(|file| touches(path, file))),
         // An overflow, or a folder that is gone: read again.
         Err(_) => true,
     }
 }
 
+fn touches(path: &Path, wanted: &Path) -> bool {
+    wanted.starts_with(path) || path.parent() == Some(wanted)
+}
+
+/// The file itself, where it is a folder, else the nearest one above it.
 fn nearest_folder(file: &Path) -> Option<PathBuf> {
     file.ancestors()
-        .skip(1)
         .find(|folder| folder.is_dir())
         .map(Path::to_owned)
 }

@@ -92,8 +92,18 @@ pub enum SourceId {
     System,
     /// Environment variables.
     Environment,
+    /// Files that set the variables for sessions.
+    EnvironmentFiles,
     /// Firefox.
     Firefox,
+    /// Google Chrome.
+    Chrome,
+    /// Microsoft Edge.
+    Edge,
+    /// Brave.
+    Brave,
+    /// Chromium.
+    Chromium,
     /// What the user wrote.
     Manual,
 }
@@ -220,7 +230,7 @@ pub enum TargetState {
     Blocked,
 }
 
-same_cases!(SourceId, source::SourceId: System, Environment, Firefox, Manual);
+same_cases!(SourceId, source::SourceId: System, Environment, EnvironmentFiles, Firefox, Chrome, Edge, Brave, Chromium, Manual);
 same_cases!(PolicyKind, control::PolicyKind: Direct, Upstreams, Pac, Refused);
 same_cases!(EngineRuns, control::EngineRuns: Service, Embedded, Stopped, Absent);
 same_cases!(Credentials, control::CredentialsState: NotNeeded, Lent, Missing);

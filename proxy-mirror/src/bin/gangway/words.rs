@@ -63,7 +63,12 @@ impl Words {
         self.text(match source {
             SourceId::System => "cli_source_system",
             SourceId::Environment => "cli_source_environment",
+            SourceId::EnvironmentFiles => "cli_source_environment_files",
             SourceId::Firefox => "cli_source_firefox",
+            SourceId::Chrome => "cli_source_chrome",
+            SourceId::Edge => "cli_source_edge",
+            SourceId::Brave => "cli_source_brave",
+            SourceId::Chromium => "cli_source_chromium",
             SourceId::Manual => "cli_source_manual",
         })
     }

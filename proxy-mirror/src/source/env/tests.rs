@@ -1,6 +1,7 @@
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::source::{Lost, Says};
 
 fn read(vars: &[(&str, &str)]) -> Result<Reading, SourceError> {
     Environment::of(|name| {

@@ -42,8 +42,8 @@ pub(super) fn lines(status: &Status, output: Output, words: Words) -> Vec<String
     lines.extend(
         status
             .sources
-            .iter()
-            .map(|source| source_line(source, output, words)),
+            .chunk_by(alike)
+            .map(|alike| source_line(alike, output, words)),
     );
     lines.push(heading("cli_heading_policy"));
     lines.extend(policy_lines(&status.policy, words));
@@ -68,9 +68,20 @@ pub(super) fn lines(status: &Status, output: Output, words: Words) -> Vec<String
     lines
 }
 
-fn source_line(source: &SourceView, output: Output, words: Words) -> String {
+/// Neighbours that are silent for the same reason: browsers that are not there say it in one line.
+fn alike(one: &SourceView, other: &SourceView) -> bool {
+    let silent = |source: &SourceView| !source.chosen && source.error.is_none();
+    silent(one) && silent(other) && one.says == other.says && one.origin == other.origin
+}
+
+/// One source, or several that are [`alike`]; never none.
+fn source_line(alike: &[SourceView], output: Output, words: Words) -> String {
+    let source = &alike[0];
     let mark = if source.chosen { "→" } else { " " };
-    let name = words.source(source.source);
+    let names: Vec<String> = { alike.iter() }
+        .map(|source| words.source(source.source))
+        .collect();
+    let name = names.join(", ");
     let mut parts = vec![format!(
         "  {mark} {name}: {}",
         plain(&words.said(&source.says))
