@@ -8,6 +8,7 @@
 //! | `POST /v1/apply` | body [`ApplyRequest`]; [`Applied`] |
 //! | `POST /v1/undo` | [`Undone`] |
 //! | `GET /v1/explain?url=…` | [`Explanation`] |
+//! | `GET /v1/doctor` | [`Examination`] |
 //! | `GET /v1/settings` | [`SettingsView`] |
 //! | `PUT /v1/settings` | body [`SettingsChange`]; [`SettingsView`] |
 //! | `PUT /v1/credentials` | body [`StoreCredentials`]; 204 |
@@ -19,6 +20,7 @@ mod api;
 pub mod client;
 mod connections;
 mod door;
+mod examination;
 mod explanation;
 mod login;
 mod peer;
@@ -30,5 +32,6 @@ mod verdict;
 pub use api::*;
 pub use connections::*;
 pub use door::Door;
+pub use examination::{Examination, Finding, Fix, Verdict};
 pub use explanation::{Explanation, RouteKind, Tried, WayKind, WorldWay};
 pub use login::LoginWanted;

@@ -4,8 +4,8 @@ use super::{AgentError, AgentHandle, Core, engine_link, on_terminal, run, target
 use crate::agent::instance::InstanceError;
 use crate::control::client::{Client, ConnectError};
 use crate::control::{
-    Applied, ApplyRequest, Door, EngineRuns, Explanation, Plan, Problem, Service, ServiceView,
-    SettingsChange, SettingsView, Status, StoreCredentials, Undone,
+    Applied, ApplyRequest, Door, EngineRuns, Examination, Explanation, Plan, Problem, Service,
+    ServiceView, SettingsChange, SettingsView, Status, StoreCredentials, Undone,
 };
 use crate::places::Places;
 
@@ -138,6 +138,10 @@ impl Door for Reached {
 
     async fn explain(&self, url: &str) -> Result<Explanation, Problem> {
         ask!(self, explain(url))
+    }
+
+    async fn examine(&self) -> Result<Examination, Problem> {
+        ask!(self, examine())
     }
 
     async fn settings(&self) -> Result<SettingsView, Problem> {

@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::{
-    Applied, ApplyRequest, Door, Explanation, Plan, Problem, SettingsChange, SettingsView, Status,
-    StoreCredentials, Undone, peer,
+    Applied, ApplyRequest, Door, Examination, Explanation, Plan, Problem, SettingsChange,
+    SettingsView, Status, StoreCredentials, Undone, peer,
 };
 
 mod events;
@@ -187,6 +187,10 @@ impl Door for Client {
     async fn explain(&self, url: &str) -> Result<Explanation, Problem> {
         let url = utf8_percent_encode(url, NON_ALPHANUMERIC);
         self.get(&format!("/v1/explain?url={url}")).await
+    }
+
+    async fn examine(&self) -> Result<Examination, Problem> {
+        self.get("/v1/doctor").await
     }
 
     async fn settings(&self) -> Result<SettingsView, Problem> {

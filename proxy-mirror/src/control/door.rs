@@ -1,8 +1,8 @@
 //! What an agent answers, whoever is asked.
 
 use super::{
-    Applied, ApplyRequest, Explanation, Plan, Problem, SettingsChange, SettingsView, Status,
-    StoreCredentials, Undone,
+    Applied, ApplyRequest, Examination, Explanation, Plan, Problem, SettingsChange, SettingsView,
+    Status, StoreCredentials, Undone,
 };
 
 /// The questions of the API. [`crate::agent::Core`] answers them itself, [`super::client::Client`]
@@ -23,6 +23,9 @@ pub trait Door: Send + Sync {
 
     /// What would happen to one URL.
     fn explain(&self, url: &str) -> impl Future<Output = Result<Explanation, Problem>> + Send;
+
+    /// What is in force at every layer, and what to do where it disagrees.
+    fn examine(&self) -> impl Future<Output = Result<Examination, Problem>> + Send;
 
     /// The settings as they are.
     fn settings(&self) -> impl Future<Output = Result<SettingsView, Problem>> + Send;

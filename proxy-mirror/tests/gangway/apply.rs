@@ -29,7 +29,7 @@ fn apply_then_undo_gives_the_file_back_byte_for_byte() {
     let house = mirroring();
     let file = with_config(&house);
     let _agent = house.agent();
-    let plan = house.json(&["plan"], 0, "plan");
+    let plan = house.json(&["plan"], 2, "plan");
     assert!(
         plan["diff"].as_str().unwrap().contains("httpProxy"),
         "{plan:#}"
@@ -174,7 +174,7 @@ fn what_a_target_cannot_say_as_it_is_meant_is_told_with_the_plan() {
         let code = |note: &serde_json::Value| note["code"].as_str().unwrap().to_owned();
         notes.map(code).collect()
     };
-    let plan = house.json(&["plan"], 0, "plan");
+    let plan = house.json(&["plan"], 2, "plan");
     assert_eq!(told(&plan["notes"]), codes, "{plan:#}");
     let diff = plan["diff"].as_str().unwrap();
     assert!(diff.contains(",one.example,.below.example\""), "{diff}");

@@ -11,6 +11,7 @@ mod apply;
 mod commands;
 mod connections;
 mod demo;
+mod doctor;
 mod explain;
 mod house;
 mod live;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use proxy_mirror::control::{
-    Applied, ConnectionHappening, ConnectionList, Demonstration, Explanation, Plan, Problem,
-    ServiceView, SettingsView, Status, Undone,
+    Applied, ConnectionHappening, ConnectionList, Demonstration, Examination, Explanation, Plan,
+    Problem, ServiceView, SettingsView, Status, Undone,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -30,6 +30,7 @@ fn all() -> Vec<(&'static str, Value)> {
         ("apply", schema::<Applied>()),
         ("undo", schema::<Undone>()),
         ("explain", schema::<Explanation>()),
+        ("doctor", schema::<Examination>()),
         ("settings", schema::<SettingsView>()),
         ("connections", schema::<ConnectionList>()),
         ("connection-event", schema::<ConnectionHappening>()),

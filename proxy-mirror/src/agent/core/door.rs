@@ -3,10 +3,11 @@
 use super::Core;
 use crate::agent::{logins, targets};
 use crate::control::{
-    Applied, ApplyRequest, Door, Explanation, Plan, Problem, SettingsChange, SettingsView, Status,
-    StoreCredentials, TargetView, Undone,
+    Applied, ApplyRequest, Door, Examination, Explanation, Plan, Problem, SettingsChange,
+    SettingsView, Status, StoreCredentials, TargetView, Undone,
 };
 use crate::settings::Settings;
+use crate::target::Daemon;
 use crate::{doctor, settings};
 
 impl Door for Core {
@@ -65,6 +66,18 @@ impl Door for Core {
         let report = self.report().await;
         explanation.worlds = targets::ways(&self.places, &known, &report, &to).await;
         Ok(explanation)
+    }
+
+    async fn examine(&self) -> Result<Examination, Problem> {
+        let status = self.refresh().await;
+        let desks = targets::desks(&self.places);
+        let ground = doctor::Ground {
+            status: &status,
+            places: &self.places,
+            desks: &desks,
+            docker: &Daemon::local(),
+        };
+        Ok(doctor::examine(&ground).await)
     }
 
     async fn settings(&self) -> Result<SettingsView, Problem> {

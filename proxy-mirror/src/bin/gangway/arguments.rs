@@ -26,13 +26,14 @@ Examples:
   gangway apply                   show the diff, ask, then do it
   gangway undo                    give every file back, byte for byte
   gangway explain https://example.com/
+  gangway doctor                  what disagrees anywhere, and what to do
   gangway connections             who is connected, which way, and why
   gangway set upstream http://proxy.corp:3128
   gangway login                   store the proxy's password in the keychain
   gangway off                     everything direct, at once; `gangway on` goes back
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 another agent runs, 4 something is not in force
-(status), 130 interrupted.";
+Exit codes: 0 done, 1 failed, 2 wrong usage (of plan also: there is something to do), 3 another agent
+runs, 4 something is not in force (status) or broken (doctor), 130 interrupted.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
@@ -53,6 +54,16 @@ pub(crate) struct Explain {
     pub(crate) dialect: Dialect,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Carry out what Gangway itself can mend, then look again
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// With --fix: do not ask
+    #[arg(short, long, requires = "fix")]
+    pub(crate) yes: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Be the agent: watch the sources, tell the engine, lend it the passwords; until Ctrl-C
@@ -68,6 +79,7 @@ Ends with 4 when something that should be in force is not.
     Status,
     /// Show what `apply` would change, as a diff
     #[command(after_help = "\
+Ends with 0 when there is nothing to do, with 2 when there is.
 The diff is what `patch -p1 -d /` accepts:
   gangway plan --json | jq -r .diff")]
     Plan,
@@ -104,6 +116,15 @@ Examples:
   gangway explain https://a.example.com/ --bypass '*.example.com;<local>' --dialect windows
 The schema of --json is schemas/explain.json; fields are added, never renamed or removed.")]
     Explain(Explain),
+    /// Look at every layer: what is in force there, what disagrees, and what to do
+    #[command(after_help = "\
+One line a check: source, engine, upstream, targets, containers that run, builders, systemd, files
+of shells, other tools. Each that is not as it should be says what to do. Nothing is changed without
+--fix, and nothing is sent anywhere but to the proxies themselves. Ends with 4 when something is
+broken.
+  gangway doctor --fix              mend what Gangway itself can, after a yes
+  gangway doctor --json | jq '.findings[] | select(.verdict != \"good\")'")]
+    Doctor(Doctor),
     /// Show who is connected, whereto, which way and why
     #[command(after_help = "\
 Asks the engine: whose each connection is (a process, a container), the name and the address, the

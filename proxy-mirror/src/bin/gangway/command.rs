@@ -12,6 +12,7 @@ use crate::words::Words;
 mod apply;
 mod connections;
 mod demo;
+mod doctor;
 mod engine;
 mod explain;
 mod helper;
@@ -35,6 +36,7 @@ pub(crate) async fn carry_out(
         Command::Apply { yes } => apply::apply(yes, output, words).await,
         Command::Undo { yes } => undo::undo(yes, output, words).await,
         Command::Explain(asked) => explain::explain(asked, output, words).await,
+        Command::Doctor(asked) => doctor::doctor(asked, output, words).await,
         Command::Connections { all, watch } => {
             connections::connections(all, watch, output, words).await
         }

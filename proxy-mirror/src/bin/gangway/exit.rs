@@ -9,22 +9,32 @@ use proxy_mirror::control::Problem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Done.
-    Ok = 0,
+    Ok,
     /// It failed, and said why.
-    Failed = 1,
+    Failed,
     /// The command line is wrong, a value of it too, or it needs an answer that nobody can give.
-    Usage = 2,
+    Usage,
+    /// `plan`: there is something to do, and `apply` would do it.
+    SomethingToDo,
     /// Another agent runs.
-    OtherAgent = 3,
+    OtherAgent,
     /// `status`: something is not in force.
-    NotInForce = 4,
+    NotInForce,
     /// Ended by a signal from the keyboard.
-    Interrupted = 130,
+    Interrupted,
 }
 
 impl Termination for Exit {
     fn report(self) -> ExitCode {
-        ExitCode::from(self as u8)
+        ExitCode::from(match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            // A wrong command line prints no plan: the two cannot be mixed up.
+            Self::Usage | Self::SomethingToDo => 2,
+            Self::OtherAgent => 3,
+            Self::NotInForce => 4,
+            Self::Interrupted => 130,
+        })
     }
 }
 

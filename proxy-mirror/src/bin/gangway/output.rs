@@ -11,6 +11,7 @@ use serde::Serialize;
 pub(crate) enum Tone {
     Heading,
     Good,
+    Warn,
     Bad,
     Quiet,
 }
@@ -20,6 +21,7 @@ pub(crate) enum Tone {
 pub(crate) struct Output {
     colours: bool,
     json: bool,
+    muted: bool,
 }
 
 impl Output {
@@ -30,6 +32,15 @@ impl Output {
         Self {
             colours: io::stdout().is_terminal() && !unwanted,
             json,
+            muted: false,
+        }
+    }
+
+    /// For a step of a command that prints its own JSON: one document is printed, not two.
+    pub(crate) fn beside_json(self) -> Self {
+        Self {
+            muted: self.json,
+            ..self
         }
     }
 
@@ -47,6 +58,7 @@ impl Output {
         let code = match tone {
             Tone::Heading => "1",
             Tone::Good => "32",
+            Tone::Warn => "33",
             Tone::Bad => "31",
             Tone::Quiet => "2",
         };
@@ -67,7 +79,7 @@ impl Output {
 
     /// Prints a value as indented JSON, where that was asked for.
     pub(crate) fn json(self, value: &impl Serialize) {
-        if self.json {
+        if self.json && !self.muted {
             // Our own types: every map's keys are strings.
             print(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
         }

@@ -44,6 +44,7 @@ async fn answer<D: Door>(
         (&Method::POST, "/v1/apply") => ok(&door.apply(body(request).await?).await?),
         (&Method::POST, "/v1/undo") => ok(&door.undo().await?),
         (&Method::GET, "/v1/explain") => ok(&door.explain(&parameter(&request, "url")?).await?),
+        (&Method::GET, "/v1/doctor") => ok(&door.examine().await?),
         (&Method::GET, "/v1/settings") => ok(&door.settings().await?),
         (&Method::PUT, "/v1/settings") => ok(&door.change_settings(body(request).await?).await?),
         (&Method::PUT, "/v1/credentials") => {

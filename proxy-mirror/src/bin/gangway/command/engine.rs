@@ -23,15 +23,7 @@ pub(super) async fn engine(
     words: Words,
 ) -> Result<Exit, Failure> {
     match command {
-        EngineCommand::Install { yes } => {
-            if !yes && !ask::confirm(&words.text("cli_engine_install_question")).await? {
-                return Ok(Exit::Failed);
-            }
-            let view = install().await?;
-            output.json(&view);
-            output.line(&words.text("cli_engine_installed"));
-            Ok(Exit::Ok)
-        }
+        EngineCommand::Install { yes } => install_asking(yes, output, words).await,
         EngineCommand::Remove { yes } => {
             if !yes && !ask::confirm(&words.text("cli_engine_remove_question")).await? {
                 return Ok(Exit::Failed);
@@ -51,6 +43,21 @@ pub(super) async fn engine(
             })
         }
     }
+}
+
+/// Installs it, after a yes.
+pub(super) async fn install_asking(
+    yes: bool,
+    output: Output,
+    words: Words,
+) -> Result<Exit, Failure> {
+    if !yes && !ask::confirm(&words.text("cli_engine_install_question")).await? {
+        return Ok(Exit::Failed);
+    }
+    let view = install().await?;
+    output.json(&view);
+    output.line(&words.text("cli_engine_installed"));
+    Ok(Exit::Ok)
 }
 
 /// Whether a service could be installed here at all: systemd runs this machine (`sd_booted(3)`).

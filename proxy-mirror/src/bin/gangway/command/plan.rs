@@ -12,7 +12,10 @@ pub(super) async fn plan(output: Output, words: Words) -> Result<Exit, Failure> 
     let plan = reach().await?.plan().await?;
     output.json(&plan);
     show(&plan, output, words);
-    Ok(exit(&plan.refused))
+    Ok(match exit(&plan.refused) {
+        Exit::Ok if !plan.steps.is_empty() => Exit::SomethingToDo,
+        exit => exit,
+    })
 }
 
 /// Something that should be planned or done and is not has failed, whatever went well beside it.
