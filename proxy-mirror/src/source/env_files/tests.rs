@@ -92,24 +92,24 @@ fn suses_switch_turns_its_file_off() {
 
 #[test]
 fn later_files_replace_and_the_users_hides_the_machines_of_the_same_name() {
-    let machine = Machine::with(&[
+    let mut files = vec![
         (
             "etc/environment.d/50-proxy.conf",
             "http_proxy=http://hidden:1\n",
         ),
-        (
-            "etc/environment.d/60-site.conf",
-            "https_proxy=http://site:1\n",
-        ),
-        (USER, "https_proxy=http://user:1\n"),
-        ("etc/environment.d/70.txt", "https_proxy=http://no:1\n"),
-    ]);
+        (USER, "http_proxy=http://user:1\n"),
+        ("etc/environment.d/70.txt", "http_proxy=http://no:1\n"),
+    ];
+    let said = |files: &[(&str, &str)]| Machine::with(files).said();
     assert_eq!(
-        machine.said(),
-        (
-            "http://site:1".to_owned(),
-            "etc/environment.d/60-site.conf: https_proxy".to_owned()
-        )
+        said(&files),
+        ("http://user:1".to_owned(), format!("{USER}: http_proxy"))
+    );
+    let site = "etc/environment.d/60-site.conf";
+    files.push((site, "http_proxy=http://site:1\n"));
+    assert_eq!(
+        said(&files),
+        ("http://site:1".to_owned(), format!("{site}: http_proxy"))
     );
 }
 
