@@ -72,3 +72,20 @@ async fn what_happens_to_other_files_of_the_folder_is_not_told() {
     let told = tokio::time::timeout(Duration::from_secs(1), changes.next()).await;
     assert!(told.is_err(), "a file that no source reads");
 }
+
+#[tokio::test]
+async fn a_file_that_comes_into_a_folder_of_files_is_noticed() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/environment.d");
+    fs::create_dir_all(&folder).unwrap();
+    let places = crate::places::Places::from_vars(|name| {
+        (name == "HOME").then(|| home.path().as_os_str().to_owned())
+    });
+    let files = crate::source::EnvironmentFiles::new(&places.unwrap());
+    let sources: Vec<Box<dyn Source>> = vec![Box::new(files)];
+    let mut changes = pin!(watch(&sources));
+    for name in ["50-proxy.conf", "60-proxy.conf"] {
+        fs::write(folder.join(name), "https_proxy=http://a:1\n").unwrap();
+        next(&mut changes).await;
+    }
+}
