@@ -70,6 +70,7 @@ file:/usr/share/glib-2.0/schemas/org.gnome.system.proxy.gschema.xml gsettings-de
 import                          imagemagick
 xwininfo                        x11-utils
 patch                           patch
+strace                          strace
 busybox                         busybox-static
 openssl                         openssl
 python3                         python3
