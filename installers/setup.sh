@@ -86,6 +86,11 @@ squid                           squid
 tinyproxy                       tinyproxy
 strace                          strace
 perf                            linux-perf
+debootstrap                     debootstrap
+file:/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+dnsmasq                         dnsmasq-base
+nsenter                         util-linux
+unshare                         util-linux
 "
 soak_needs="
 ip                              iproute2

@@ -49,7 +49,8 @@ start() {
 # With the names of functions left in the engine, for the profile of a goal that is missed.
 bench() {
   export CARGO_PROFILE_RELEASE_STRIP=debuginfo
-  stage "the engine and the bench" cargo build --locked --release --package proxy-engine --package benches
+  stage "the programs and the bench" cargo build --locked --release \
+    --package proxy-engine --package proxy-mirror --package benches
   local root=() long=()
   # Namespaces need root; cargo does not.
   [ "$(id -u)" -eq 0 ] || root=(sudo)

@@ -1,11 +1,12 @@
 //! `make bench`: the engine beside its peers, on one path and in one run, into `results.md`.
 //!
 //! With names of stages as arguments (`transparent`, `memory`, `explicit`, `routing`, `pac`,
-//! `pace`) only
+//! `agent`, `pace`) only
 //! these are run, and the table is only printed. With `--long` the steady paces take five minutes.
 //!
 //! `make soak` is `soak MINUTES`: nothing is measured, and nothing may go wrong.
 
+mod agent;
 mod error;
 mod goals;
 mod hello;

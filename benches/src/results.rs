@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::agent::Agent;
 use crate::goals::Goal;
 use crate::load::pace::Paced;
 use crate::measure::{Figures, Measure};
@@ -29,6 +30,8 @@ pub(crate) struct Results {
     pub(crate) decisions: [Vec<Decision>; 2],
     /// Decisions by a PAC script, of every kind.
     pub(crate) by_script: Vec<ByScript>,
+    /// The agent at rest, and its plans.
+    pub(crate) agent: Option<Agent>,
     /// Steady paces: how many a second, of which way, for how long, and what became of them.
     pub(crate) paces: Vec<(u32, Way, Duration, Paced)>,
     /// The goals, judged.
@@ -114,6 +117,7 @@ impl Results {
         }
         self.routing(text)?;
         self.by_script(text)?;
+        self.agent(text)?;
         self.steady(text)
     }
 
@@ -171,6 +175,25 @@ impl Results {
         }
         text.push('\n');
         Ok(())
+    }
+
+    fn agent(&self, text: &mut String) -> std::fmt::Result {
+        let Some(agent) = &self.agent else {
+            return Ok(());
+        };
+        let (low, high) = statistics::spread(&agent.plans);
+        write!(
+            text,
+            "## The agent, on a workstation with systemd, Docker and the engine's service\n\n\
+             | measure | |\n|---|---:|\n\
+             | resident memory at rest (MiB) | **{:.1}** |\n\
+             | processor time at rest, of one core (%) | **{:.2}** |\n\
+             | `gangway plan` of {} steps, start to end (ms) | **{:.0}** ({low:.0}–{high:.0}) |\n\n",
+            agent.resident,
+            agent.busy,
+            agent.steps,
+            statistics::median(&agent.plans),
+        )
     }
 
     fn steady(&self, text: &mut String) -> std::fmt::Result {

@@ -13,7 +13,7 @@ use crate::results::Results;
 use crate::rig::Rig;
 use crate::sessions::{self, Extent};
 use crate::way::{Style, Way};
-use crate::{goals, machine, pac, peer, routing};
+use crate::{agent, goals, machine, pac, peer, routing};
 
 /// An odd number, so that a median is one of them.
 const ROUNDS: usize = 5;
@@ -29,12 +29,13 @@ const STEADY: Duration = Duration::from_secs(75);
 const STEADY_LONG: Duration = Duration::from_mins(5);
 /// Bypass rules of the routing decision, few and many: names, and networks.
 const RULES: [(u32, u32); 2] = [(9, 1), (10_000, 1_000)];
-const STAGES: [&str; 6] = [
+const STAGES: [&str; 7] = [
     "transparent",
     "memory",
     "explicit",
     "routing",
     "pac",
+    "agent",
     "pace",
 ];
 
@@ -93,6 +94,14 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS} …", round + 1);
         one_round(plan, round, &mut results);
+    }
+    if plan.has("agent") {
+        eprintln!("the agent on a workstation …");
+        machine::settle();
+        match agent::measure() {
+            Ok(seen) => results.agent = Some(seen),
+            Err(error) => results.problems.push(error.to_string()),
+        }
     }
     if plan.has("pace") {
         for (rate, must) in PACES {
@@ -181,6 +190,7 @@ fn judge(plan: &Plan, results: &mut Results) {
     if plan.has("pac") {
         goals.extend(goals::judge_by_script(&results.by_script));
     }
+    goals.extend(results.agent.iter().flat_map(agent::judge));
     goals.append(&mut results.goals);
     goals.retain(|goal| plan.is_whole() || goal.measured != "NaN");
     let subjects: BTreeSet<Subject> = goals
