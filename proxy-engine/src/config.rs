@@ -3,6 +3,7 @@
 mod access;
 mod authority;
 mod bypass;
+mod certificates;
 mod chain;
 mod credential_users;
 mod credentials;
@@ -19,6 +20,7 @@ mod way;
 pub use access::Access;
 pub use authority::{Authority, AuthorityError};
 pub use bypass::{Bypass, BypassError, BypassRule, Glob};
+pub use certificates::{Certificates, CertificatesError};
 pub use chain::{Chain, ChainTo, EngineAddress, EngineAddressError};
 pub use credential_users::{CredentialUsers, CredentialUsersError};
 pub use credentials::{

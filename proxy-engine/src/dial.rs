@@ -29,7 +29,7 @@ pub use journey::Journey;
 pub use tls::CaError;
 
 use crate::accept::Asker;
-use crate::config::{EngineConfig, Limits, Scheme, Upstream, Way};
+use crate::config::{Certificates, EngineConfig, Limits, Scheme, Upstream, Way};
 use crate::observe::{Changes, UpstreamHealth};
 use crate::relay::Stream;
 use auth::{Credentials, Login};
@@ -98,6 +98,11 @@ impl Dialer {
             limits: config.limits,
             tls: Tls::new(config.upstream_ca.as_deref())?,
         })
+    }
+
+    /// Upstreams may prove themselves by these certificates, too, from now on.
+    pub fn trust(&self, named: Option<Certificates>) {
+        self.tls.trust(named);
     }
 
     /// Connects by the first way that can be had: to an upstream whose credentials, where it needs

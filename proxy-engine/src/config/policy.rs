@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Authority, Bypass, EngineAddress, Ports, Rule, Upstream, Way};
+use super::{Authority, Bypass, Certificates, EngineAddress, Ports, Rule, Upstream, Way};
 use crate::intercept::InterfacePattern;
 use crate::pac::Script;
 
@@ -25,6 +25,9 @@ pub struct Policy {
     /// ask for one: those that the user named, whoever else names an upstream.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tickets: Vec<Authority>,
+    /// Certificates that upstreams may prove themselves by, beside those that the system trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Certificates>,
     /// Destinations that are dialled directly, beside the private ranges.
     #[serde(default)]
     pub bypass: Bypass,
@@ -114,6 +117,7 @@ impl Policy {
             default: DefaultRoute::Direct,
             rules: Vec::new(),
             tickets: Vec::new(),
+            certificates: None,
             bypass: Bypass::default(),
             listen: Vec::new(),
             clients: Vec::new(),

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{ANSWER_TIMEOUT, DialError};
-use crate::config::Upstream;
+use crate::config::{Certificates, Upstream};
 use crate::relay::{Shared, Stream};
 
 /// Why the user's own certificates cannot be had.
@@ -39,6 +39,8 @@ pub enum CaError {
 pub(super) struct Tls {
     /// A file of certificates beside those of the system.
     ca: Option<PathBuf>,
+    /// Those that the policy names, beside them.
+    named: ArcSwapOption<Certificates>,
     /// Made at the first need, and anew after a proxy that nobody vouched for: whom the system
     /// trusts may change. It remembers sessions, so that they are resumed.
     config: ArcSwapOption<ClientConfig>,
@@ -53,8 +55,17 @@ impl Tls {
         ca.map(read).transpose()?;
         Ok(Self {
             ca: ca.map(Path::to_owned),
+            named: ArcSwapOption::empty(),
             config: ArcSwapOption::empty(),
         })
+    }
+
+    /// From now on these are trusted, too, and those that were named before are not.
+    pub(super) fn trust(&self, named: Option<Certificates>) {
+        if self.named.load().as_deref() != named.as_ref() {
+            self.named.store(named.map(Arc::new));
+            self.config.store(None);
+        }
     }
 
     /// Speaks TLS on the stream, to the host that the upstream is known by.
@@ -98,15 +109,20 @@ impl Tls {
             return Ok(Arc::clone(config));
         }
         let ca = self.ca.clone();
+        let named = self.named.load_full();
+        let of = named.clone();
         // Some hundred files.
-        let made = tokio::task::spawn_blocking(move || make(ca.as_deref()));
+        let made = tokio::task::spawn_blocking(move || make(ca.as_deref(), of.as_deref()));
         let config = made.await.map_err(|error| error.to_string())??;
-        self.config.store(Some(Arc::clone(&config)));
+        // Not kept where others were named meanwhile: this connection alone began before that.
+        if self.named.load().as_deref() == named.as_deref() {
+            self.config.store(Some(Arc::clone(&config)));
+        }
         Ok(config)
     }
 }
 
-fn make(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+fn make(ca: Option<&Path>, named: Option<&Certificates>) -> Result<Arc<ClientConfig>, String> {
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
         tracing::warn!(%error, "a certificate of this system cannot be read");
@@ -116,7 +132,9 @@ fn make(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
         .transpose()
         .map_err(|error| error.to_string())?;
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(system.certs.into_iter().chain(own.into_iter().flatten()));
+    let own = own.into_iter().flatten();
+    let named = named.into_iter().flat_map(Certificates::iter);
+    roots.add_parsable_certificates(system.certs.into_iter().chain(own).chain(named));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -65,6 +65,7 @@ impl Core {
         let keys = keys.map(|path| Kept::read(path, Keys::read)).transpose()?;
         let dialer = Dialer::new(&changes, id.as_str().into(), config)?;
         dialer.credentials.use_tickets(&policy.tickets);
+        dialer.trust(policy.certificates.clone());
         Ok(Self {
             chain,
             keys,
@@ -95,6 +96,7 @@ impl Core {
         };
         let mut authorities = authorities_of(&policy);
         self.dialer.credentials.use_tickets(&policy.tickets);
+        self.dialer.trust(policy.certificates.clone());
         // The same script goes on in the same worker; what it answered may follow from something
         // that has changed with the policy.
         let former = self.router();
