@@ -1,6 +1,7 @@
 //! A policy that was given on the command line, to be explained and nothing else.
 
-use proxy_engine::config::{DefaultRoute, Policy, Upstream};
+use proxy_engine::config::{DefaultRoute, Policy, Unavailable, Upstream};
+use proxy_engine::pac::Script;
 
 use crate::bypass::{Dialect, Note};
 use crate::control::{PolicyKind, PolicyView, Said};
@@ -11,6 +12,8 @@ use crate::policy::Decision;
 pub struct Given {
     /// Proxies, in their order; empty: no proxy.
     pub upstreams: Vec<Upstream>,
+    /// A PAC script, which decides what no exception names; then `upstreams` is not asked.
+    pub script: Option<Script>,
     /// Why everything that no exception names is refused, where it is; then there is no proxy.
     pub refused: Option<String>,
     /// Where they were said.
@@ -34,16 +37,22 @@ impl Given {
     /// # Errors
     /// [`GivenError`].
     pub fn decision(self) -> Result<(Decision, Vec<Note>), GivenError> {
-        if self.upstreams.is_empty() && self.bypass.is_none() {
+        if self.upstreams.is_empty() && self.bypass.is_none() && self.script.is_none() {
             return Err(GivenError::Nothing);
         }
         let read = self.bypass.map(|(list, dialect)| dialect.read(&list));
         let read = read.unwrap_or_default();
         let policy = Policy {
-            default: match (self.refused, &self.upstreams[..]) {
-                (Some(reason), _) => DefaultRoute::Refused { reason },
-                (None, []) => DefaultRoute::Direct,
-                (None, upstreams) => DefaultRoute::Upstreams {
+            default: match (self.script, self.refused, &self.upstreams[..]) {
+                (Some(script), ..) => DefaultRoute::Pac {
+                    script,
+                    // A script that fails shall be seen to fail.
+                    unavailable: Unavailable::Block,
+                    logins: Vec::new(),
+                },
+                (None, Some(reason), _) => DefaultRoute::Refused { reason },
+                (None, None, []) => DefaultRoute::Direct,
+                (None, None, upstreams) => DefaultRoute::Upstreams {
                     upstreams: upstreams.to_vec(),
                 },
             },

@@ -222,3 +222,68 @@ fn an_explanation_is_given_in_japanese() {
     let said = house.run(&["explain", "https://example.test/"]);
     assert!(said.out.contains("それぞれの環境での動作"), "{}", said.out);
 }
+
+#[test]
+fn a_script_of_the_command_line_is_asked_as_the_engine_would_ask_it() {
+    let house = House::new();
+    let file = house.home().join("proxy.pac");
+    let write = |body: &str| {
+        let text = format!("function FindProxyForURL(url, host) {{ {body} }}");
+        std::fs::write(&file, text).unwrap();
+    };
+    let pac = file.display().to_string();
+    write(
+        "if (dnsDomainIs(host, '.corp.example')) return 'DIRECT';\n\
+         if (shExpMatch(host, 'r*.example')) return 'PROXY a:1; SOCKS5 b:2; DIRECT';\n\
+         return 'HTTPS c:3';",
+    );
+    for (url, route, ways) in [
+        ("https://git.corp.example/", "direct", json!(["direct"])),
+        (
+            "https://registry.example/",
+            "upstream",
+            json!(["http://a:1", "socks5h://b:2", "direct"]),
+        ),
+        ("http://other.example/", "upstream", json!(["https://c:3"])),
+    ] {
+        let explained = house.json(&["explain", url, "--pac", &pac], 0, "explain");
+        assert_eq!(explained["route"], route, "{explained:#}");
+        assert_eq!(explained["ways"], ways, "{explained:#}");
+        let source = explained["source"]["english"].as_str().unwrap();
+        assert!(source.contains("proxy.pac"), "{source}");
+    }
+    let url = "https://other.example/";
+    let excepted = ["explain", url, "--pac", &pac, "--bypass", "other.example"];
+    assert_eq!(house.json(&excepted, 0, "explain")["route"], "direct");
+    // One that fails is seen to fail, and lets nothing out.
+    write("throw new Error('not today');");
+    let failed = house.json(&["explain", url, "--pac", &pac], 0, "explain");
+    assert_eq!(failed["route"], "refused");
+    let reason = failed["reason"]["english"].as_str().unwrap();
+    assert!(reason.contains("not today"), "{reason}");
+    std::fs::write(&file, "<html>log in</html>").unwrap();
+    let wrong = house.run(&["explain", url, "--pac", &pac]);
+    assert_eq!(wrong.code, 2, "{}", wrong.err);
+    assert!(wrong.err.contains("FindProxyForURL"), "{}", wrong.err);
+}
+
+#[test]
+fn a_list_beside_a_script_that_is_set_answers_for_what_it_names_and_says_what_is_missing() {
+    let house = House::new();
+    let file = house.home().join("proxy.pac");
+    let script = "function FindProxyForURL(url, host) { return 'PROXY a:1'; }";
+    std::fs::write(&file, script).unwrap();
+    house.write_settings(&format!(
+        "mode = \"pac\"\npac = \"file://{}\"",
+        file.display()
+    ));
+    let mut agent = house.agent();
+    agent.until("the script is had", |status| {
+        status["policy"]["kind"] == "pac"
+    });
+    let given = |url: &'static str| ["explain", url, "--bypass", "corp.example"];
+    let named = house.json(&given("https://corp.example/"), 0, "explain");
+    assert_eq!(named["route"], "direct");
+    let other = house.json(&given("https://other.example/"), 1, "problem");
+    assert_eq!(other["code"], "explain_needs_script");
+}

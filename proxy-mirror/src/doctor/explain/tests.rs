@@ -29,6 +29,7 @@ fn decision(settings: &Settings) -> Decision {
             containers: None,
         },
         pac: None,
+        certificates: None,
     })
 }
 

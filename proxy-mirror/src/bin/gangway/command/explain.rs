@@ -1,5 +1,8 @@
 //! `gangway explain URL`: how it would go, and why; or how it would go if something else were set.
 
+use std::path::Path;
+
+use proxy_engine::pac::{self, Script};
 use proxy_mirror::agent::Reached;
 use proxy_mirror::control::{
     Door, Explanation, PolicyKind, Problem, RouteKind, Said, Tried, WayKind,
@@ -17,7 +20,8 @@ use crate::words::Words;
 /// Prints the route of one URL; ends with 1 when it was tried and not reached.
 pub(super) async fn explain(asked: Explain, output: Output, words: Words) -> Result<Exit, Failure> {
     let mut notes = Vec::new();
-    let explanation = if asked.upstream.is_empty() && asked.bypass.is_none() {
+    let in_force = asked.upstream.is_empty() && asked.pac.is_none() && asked.bypass.is_none();
+    let explanation = if in_force {
         let door = reach().await?;
         let mut explanation = door.explain(&asked.url).await?;
         if asked.try_out {
@@ -47,9 +51,15 @@ async fn by_what_is_given(
         bypass: asked.bypass.clone().map(|list| (list, asked.dialect)),
         ..Given::default()
     };
-    let urls = if asked.upstream.is_empty() {
+    let mut by_a_script_elsewhere = false;
+    let urls = if let Some(file) = &asked.pac {
+        given.origin = Said::verbatim(format!("--pac {}", file.display()));
+        given.script = Some(script(file)?);
+        Vec::new()
+    } else if asked.upstream.is_empty() {
         let policy = reach().await?.status().await?.policy;
-        if policy.kind == PolicyKind::Refused {
+        by_a_script_elsewhere = policy.kind == PolicyKind::Pac;
+        if policy.kind == PolicyKind::Refused || by_a_script_elsewhere {
             given.refused = Some(policy.cause.english.clone());
         }
         given.origin = policy.cause;
@@ -65,7 +75,25 @@ async fn by_what_is_given(
         .decision()
         .map_err(|error| invalid("explain", error))?;
     notes.extend(lost.iter().map(|note| note.problem(&"--bypass")));
-    doctor::explain(&asked.url, &decision).map_err(|error| refused(&error))
+    let explanation = doctor::explain(&asked.url, &decision).map_err(|error| refused(&error))?;
+    if by_a_script_elsewhere && explanation.route == RouteKind::Refused {
+        return Err(Problem::new(
+            "explain_needs_script",
+            "no exception of the list names it, and what is set leaves it to a PAC script: give the \
+             script, too (--pac FILE), or a proxy (--upstream URL)",
+        )
+        .into());
+    }
+    Ok(doctor::ask_script(&asked.url, &decision, explanation).await)
+}
+
+/// The script in a file.
+fn script(file: &Path) -> Result<Script, Failure> {
+    let invalid =
+        |error: &dyn std::fmt::Display| invalid("--pac", format!("{}: {error}", file.display()));
+    let bytes = pac::read(file).map_err(|error| invalid(&error))?;
+    let text = pac::decode(&bytes, None).map_err(|error| invalid(&error))?;
+    Script::new(&text).map_err(|error| invalid(&error))
 }
 
 /// Asks the engine, where one listens.
