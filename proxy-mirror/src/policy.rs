@@ -15,7 +15,7 @@ mod pac;
 
 use std::net::IpAddr;
 
-use proxy_engine::config::{Policy, Upstream};
+use proxy_engine::config::{Certificates, Policy, Upstream};
 use secrecy::SecretString;
 
 use crate::control::{PolicyView, Problem, Said, SourceView};
@@ -43,6 +43,9 @@ pub struct Facts<'a> {
     /// The script that was had from the address that [`Decision::pac`] named; `None` before it was
     /// asked for.
     pub pac: Option<&'a PacFacts>,
+    /// The certificates of the file that the settings name, or why there are none; `None` where
+    /// they name none.
+    pub certificates: Option<&'a Result<Certificates, String>>,
 }
 
 /// What is known of one source.

@@ -1,5 +1,6 @@
 //! What the user chose: `settings.toml`.
 
+mod certificates;
 mod change;
 mod error;
 mod file;
@@ -8,11 +9,14 @@ mod rules;
 mod upstream;
 mod word;
 
+use std::path::PathBuf;
+
 use ipnet::IpNet;
-use proxy_engine::config::{Bypass, Ports, Rule, Unavailable, Upstream};
+use proxy_engine::config::{Authority, Bypass, Ports, Rule, Unavailable, Upstream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use certificates::certificates;
 pub use change::{Changed, change, view};
 pub use error::SettingsError;
 pub use file::{keep_script, load, save};
@@ -35,6 +39,15 @@ pub struct Settings {
     /// The upstream of mode `manual`.
     #[serde(deserialize_with = "upstream::one")]
     pub upstream: Option<Upstream>,
+    /// The upstreams after it, in order: each serves while those before it cannot be had.
+    #[serde(deserialize_with = "upstream::many")]
+    pub fallbacks: Vec<Upstream>,
+    /// A file of certificates (PEM) that upstreams may prove themselves by, beside those that the
+    /// system trusts.
+    pub upstream_ca: Option<PathBuf>,
+    /// Upstreams (`host:port`) that are shown the Kerberos ticket of the user that the engine runs
+    /// as, where they ask for one.
+    pub tickets: Vec<Authority>,
     /// The address of mode `pac`: http, https or file.
     #[serde(deserialize_with = "pac_address")]
     pub pac: Option<String>,

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use proxy_mirror::control::{
-    Applied, ApplyRequest, CredentialsState, Door, EngineRuns, EngineView, Explanation, Plan,
-    PolicyKind, PolicyView, Problem, Said, SettingsChange, SettingsView, Status, StoreCredentials,
-    Undone, UpstreamView,
+    Applied, ApplyRequest, CredentialsState, Door, EngineRuns, EngineView, Examination,
+    Explanation, Plan, PolicyKind, PolicyView, Problem, Said, SettingsChange, SettingsView, Status,
+    StoreCredentials, Undone, UpstreamView,
 };
 use proxy_mirror::settings::{Mode, Style};
 
@@ -90,11 +90,19 @@ impl Door for FakeAgent {
             mode: Mode::System,
             style: Style::Relay,
             upstream: String::new(),
+            fallbacks: Vec::new(),
+            upstream_ca: String::new(),
+            tickets: Vec::new(),
+            rules: Vec::new(),
             pac: String::new(),
             pac_unavailable: proxy_mirror::settings::PacUnavailable::default(),
             bypass: Vec::new(),
             password_stored: false,
         })
+    }
+
+    async fn examine(&self) -> Result<Examination, Problem> {
+        Err(not_asked())
     }
 
     async fn plan(&self) -> Result<Plan, Problem> {

@@ -190,8 +190,18 @@ export type SettingsEdit = {
 	style: Style,
 	/**  The manual upstream; a password in it goes to the keychain. Empty: as it was. */
 	upstream: string,
+	/**  The upstreams after it, all of them, in order. */
+	fallbacks: string[],
+	/**  The file of certificates for proxies over TLS; empty: none. */
+	upstream_ca: string,
+	/**  Proxies that are shown the user's Kerberos ticket, all of them. */
+	tickets: string[],
+	/**  Destinations that go a way of their own, all of them, in order. */
+	rules: string[],
 	/**  The PAC file's address. Empty: as it was. */
 	pac: string,
+	/**  A PAC script itself, which is kept beside the settings. Empty: none was pasted. */
+	pac_text: string,
 	/**  What holds where no PAC script can be had, or it gives no answer. */
 	pac_unavailable: PacUnavailable,
 	/**  The user's bypass entries, all of them. */
@@ -208,6 +218,14 @@ export type SettingsPage = {
 	style: Style,
 	/**  The manual upstream, without password; empty when none was written. */
 	upstream: string,
+	/**  The upstreams after it, in order. */
+	fallbacks: string[],
+	/**  The file of certificates for proxies over TLS; empty when none was written. */
+	upstream_ca: string,
+	/**  Proxies that are shown the user's Kerberos ticket. */
+	tickets: string[],
+	/**  Destinations that go a way of their own. */
+	rules: string[],
 	/**  The PAC file's address; empty when none was written. */
 	pac: string,
 	/**  What holds where no PAC script can be had, or it gives no answer. */

@@ -158,7 +158,12 @@ describe("the settings page", () => {
     expect(asked(calls, "save_settings")).toEqual([
       {
         name: "save_settings",
-        args: { edit: { mode: "off", style: "relay", upstream: "http://ada@proxy.corp.example:3128", pac: "", pac_unavailable: "block", bypass: [".corp.example"] } },
+        args: { edit: { mode: "off", style: "relay", upstream: "http://ada@proxy.corp.example:3128", fallbacks: ["socks5h://two.corp.example:1080"],
+            upstream_ca: "/etc/corp/ca.pem",
+            tickets: ["proxy.corp.example:3128"],
+            rules: ["a.example,b.example=direct"],
+            pac: "",
+            pac_text: "", pac_unavailable: "block", bypass: [".corp.example"] } },
       },
     ]);
   });

@@ -6,7 +6,20 @@ const page = { ...SETTINGS, mode: "manual", style: "relay", pac_unavailable: "bl
 
 describe("between the agent's settings and the fields", () => {
   test("a page that nobody touched is saved as it was", () => {
-    expect(editOf(formOf({ ...page, bypass: [...page.bypass] })).upstream).toBe(page.upstream);
+    const edit = editOf(formOf({ ...page, bypass: [...page.bypass] }));
+    const { file: _file, password_stored: _stored, ...fields } = page;
+    expect(edit).toEqual({ ...fields, pac_text: "" });
+  });
+
+  test("rules stand one a line and may hold commas, upstreams in their order", () => {
+    const form = { ...formOf({ ...page, bypass: [] }), rules: "a,b=direct\n\n c=http://d:1 ", fallbacks: "http://b:2\n http://a:1\n" };
+    expect(editOf(form).rules).toEqual(["a,b=direct", "c=http://d:1"]);
+    expect(editOf(form).fallbacks).toEqual(["http://b:2", "http://a:1"]);
+  });
+
+  test("a problem stands beside its own field, not beside one whose name it holds", () => {
+    for (const field of ["upstream_ca", "upstream", "tickets", "rules", "pac", "bypass"])
+      expect(fieldOf({ code: "setting_refused", message: "", args: { field } })).toBe(field);
   });
 
   test("a password travels encoded, whatever stands in it", () => {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_engine::config::Upstream;
+use proxy_engine::config::{Certificates, Upstream};
 use tokio::sync::Notify;
 
 use super::heard::Heard;
@@ -154,6 +154,7 @@ impl Known {
     ) -> Self {
         log_in(&mut sources, &settings);
         let relay = targets::relay(settings.relay.port, &networks);
+        let certificates = certificates(&settings).await;
         let facts = Facts {
             settings: &settings,
             sources: &sources,
@@ -161,6 +162,7 @@ impl Known {
             distros: &distros,
             relay,
             pac: None,
+            certificates: certificates.as_ref(),
         };
         let mut decision = policy::decide(&facts);
         if let Some(address) = decision.pac.clone() {
@@ -247,6 +249,15 @@ fn log_in(sources: &mut [SourceFacts], settings: &Settings) {
             *upstream = upstream.clone().with_user(login.user().map(str::to_owned));
         }
     }
+}
+
+/// Those of the file that the settings name.
+async fn certificates(settings: &Settings) -> Option<Result<Certificates, String>> {
+    let file = settings.upstream_ca.clone()?;
+    let read = move || settings::certificates(&file).map_err(|error| error.what());
+    // A read that panics has read nothing.
+    let read = tokio::task::spawn_blocking(read).await;
+    Some(read.unwrap_or_else(|error| Err(error.to_string())))
 }
 
 #[cfg(test)]

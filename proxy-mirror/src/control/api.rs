@@ -278,6 +278,14 @@ pub struct SettingsView {
     pub style: Style,
     /// The manual upstream as a URL without password; empty when none was written.
     pub upstream: String,
+    /// The upstreams after it, in order.
+    pub fallbacks: Vec<String>,
+    /// The file of certificates that upstreams may prove themselves by; empty when none was written.
+    pub upstream_ca: String,
+    /// Upstreams (`host:port`) that are shown the user's Kerberos ticket.
+    pub tickets: Vec<String>,
+    /// Destinations that go a way of their own, the first that names one decides.
+    pub rules: Vec<String>,
     /// The PAC file's address; empty when none was written.
     pub pac: String,
     /// What holds where no PAC script can be had, or it gives no answer.
@@ -300,6 +308,14 @@ pub struct SettingsChange {
     pub style: Option<Style>,
     /// The manual upstream; a password in it goes to the keychain.
     pub upstream: Option<String>,
+    /// The upstreams after it, all of them; none may hold a password.
+    pub fallbacks: Option<Vec<String>>,
+    /// The file of certificates (PEM) that upstreams may prove themselves by; empty: none.
+    pub upstream_ca: Option<String>,
+    /// Upstreams (`host:port`) that are shown the user's Kerberos ticket, all of them.
+    pub tickets: Option<Vec<String>>,
+    /// Destinations that go a way of their own, all of them, in order.
+    pub rules: Option<Vec<String>>,
     /// The PAC file's address.
     pub pac: Option<String>,
     /// A PAC script itself: it is kept beside the settings, and its address is that of mode `pac`.

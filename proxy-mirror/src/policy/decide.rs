@@ -23,6 +23,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     if let Some(refused) = &follows.refused {
         notices.insert(0, refused.clone());
     }
+    notices.extend(of_settings_alone(facts, &follows));
     let source_bypass = match follows.reading.map(|reading| &reading.says) {
         Some(Says::Proxy { bypass, .. }) => bypass.0.as_slice(),
         _ => &[],
@@ -217,9 +218,13 @@ fn of_reading<'a>(facts: &Facts<'_>, reading: &'a Reading) -> Follows<'a> {
     };
     match &reading.says {
         Says::Nothing | Says::Direct => followed(DefaultRoute::Direct),
-        Says::Proxy { upstream, .. } => followed(DefaultRoute::Upstreams {
-            upstreams: vec![upstream.clone()],
-        }),
+        Says::Proxy { upstream, .. } => {
+            let mut upstreams = vec![upstream.clone()];
+            if reading.source == SourceId::Manual {
+                upstreams.extend(facts.settings.fallbacks.iter().cloned());
+            }
+            followed(DefaultRoute::Upstreams { upstreams })
+        }
         Says::Pac { url } => Follows::by_script(facts, url.as_deref(), origin).because_of(reading),
         Says::Unusable { proxy, reason } => Follows::refused(
             Problem::new(
@@ -271,7 +276,11 @@ fn policy(facts: &Facts<'_>, follows: &Follows<'_>, bypass: Bypass) -> Policy {
     Policy {
         default: follows.default.clone(),
         rules,
-        tickets: Vec::new(),
+        tickets: settings.tickets.clone(),
+        certificates: match facts.certificates {
+            Some(Ok(certificates)) => Some(certificates.clone()),
+            Some(Err(_)) | None => None,
+        },
         bypass,
         listen: if relay {
             let containers = facts.relay.containers.into_iter();
@@ -340,6 +349,35 @@ fn shown(source: &SourceFacts, chosen: Option<SourceId>) -> SourceView {
         says,
         error: source.error.as_ref().map(ToString::to_string),
     }
+}
+
+/// What the settings say and cannot hold.
+fn of_settings_alone(facts: &Facts<'_>, follows: &Follows<'_>) -> Vec<Problem> {
+    let settings = facts.settings;
+    let mut notices = Vec::new();
+    if let Some(Err(reason)) = facts.certificates {
+        notices.push(
+            Problem::new(
+                "upstream_ca_unread",
+                format!(
+                    "settings.toml: upstream_ca: {reason}: proxies over TLS must prove themselves to the system's certificates alone"
+                ),
+            )
+            .with("reason", reason),
+        );
+    }
+    let several = matches!(
+        &follows.default,
+        DefaultRoute::Upstreams { upstreams } if upstreams.len() > 1
+    );
+    let more = several || !settings.rules.is_empty();
+    if settings.style == Style::Mirror && settings.mode != Mode::Off && more {
+        notices.push(Problem::new(
+            "mirror_tells_one",
+            "style mirror tells targets one proxy: further upstreams and rules hold in style relay alone (`gangway set style relay`)",
+        ));
+    }
+    notices
 }
 
 fn notices(sources: &[SourceFacts], followed: Option<&Reading>, mode: Mode) -> Vec<Problem> {

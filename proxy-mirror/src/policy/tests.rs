@@ -60,6 +60,7 @@ fn decided(settings: &Settings, sources: &[SourceFacts]) -> Decision {
         distros: &[],
         relay: RELAY,
         pac: None,
+        certificates: None,
     })
 }
 
@@ -69,6 +70,50 @@ fn manual(url: &str) -> Settings {
         upstream: Some(url.parse().unwrap()),
         ..Settings::default()
     }
+}
+
+#[test]
+fn the_upstreams_of_the_settings_stand_in_their_order_and_beside_no_source() {
+    let mut settings = manual("http://a:1");
+    settings.fallbacks = vec![
+        "https://b:2".parse().unwrap(),
+        "socks5h://c:3".parse().unwrap(),
+    ];
+    settings.tickets = vec!["a:1".parse().unwrap()];
+    let own = crate::source::of_settings(&settings);
+    let own = [source(SourceId::Manual, own.says)];
+    let decision = decided(&settings, &own);
+    assert_eq!(
+        decision.view.upstreams,
+        ["http://a:1", "https://b:2", "socks5h://c:3"]
+    );
+    assert_eq!(decision.policy.tickets, settings.tickets);
+    settings.mode = Mode::System;
+    let sources = [source(SourceId::Environment, proxy("http://d:4", ""))];
+    let decision = decided(&settings, &sources);
+    assert_eq!(decision.view.upstreams, ["http://d:4"]);
+}
+
+#[test]
+fn what_style_mirror_cannot_tell_targets_is_noticed() {
+    let codes = |settings: &Settings| -> Vec<String> {
+        let own = [source(
+            SourceId::Manual,
+            crate::source::of_settings(settings).says,
+        )];
+        let notices = decided(settings, &own).notices.into_iter();
+        notices.map(|notice| notice.code).collect()
+    };
+    let mut settings = manual("http://a:1");
+    settings.style = Style::Mirror;
+    assert_eq!(codes(&settings), Vec::<String>::new());
+    settings.rules = vec!["x.test=http://b:2".parse().unwrap()];
+    assert_eq!(codes(&settings), ["mirror_tells_one"]);
+    settings.rules.clear();
+    settings.fallbacks = vec!["http://b:2".parse().unwrap()];
+    assert_eq!(codes(&settings), ["mirror_tells_one"]);
+    settings.style = Style::Relay;
+    assert_eq!(codes(&settings), Vec::<String>::new());
 }
 
 #[test]
@@ -231,6 +276,7 @@ fn containers_are_served_and_their_bridges_intercepted_but_never_internal_ones()
             distros: &["172.28.80.1".parse().unwrap()],
             relay: RELAY,
             pac: None,
+            certificates: None,
         })
     };
     let decision = decided_among(&settings);

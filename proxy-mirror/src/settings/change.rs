@@ -1,6 +1,8 @@
 //! A change of settings, asked for by the window or the command line.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use proxy_engine::config::{Bypass, Upstream};
 use secrecy::SecretString;
@@ -28,6 +30,22 @@ pub fn change(current: &Settings, change: &SettingsChange) -> Result<Changed, Se
     let mut password = None;
     if let Some(url) = &change.upstream {
         (settings.upstream, password) = upstream(url)?;
+    }
+    if let Some(urls) = &change.fallbacks {
+        let urls = urls.iter().map(|url| url.trim_matches(' '));
+        settings.fallbacks = urls
+            .filter(|url| !url.is_empty())
+            .map(super::upstream)
+            .collect::<Result<_, _>>()?;
+    }
+    if let Some(file) = &change.upstream_ca {
+        settings.upstream_ca = certificates(file.trim())?;
+    }
+    if let Some(authorities) = &change.tickets {
+        settings.tickets = each(authorities, "tickets")?;
+    }
+    if let Some(lines) = &change.rules {
+        settings.rules = each(lines, "rules")?;
     }
     if let Some(address) = &change.pac {
         settings.pac = match address.trim() {
@@ -100,6 +118,37 @@ fn upstream(url: &str) -> Result<(Option<Upstream>, Option<SecretString>), Setti
     Ok((Some(upstream), password.map(Into::into)))
 }
 
+/// The file, which must be one: a slip is told now, not when a proxy is not trusted.
+fn certificates(file: &str) -> Result<Option<PathBuf>, SettingsError> {
+    if file.is_empty() {
+        return Ok(None);
+    }
+    let file = PathBuf::from(file);
+    if !file.is_absolute() {
+        return Err(refused(
+            "upstream_ca",
+            "the certificates' file needs an absolute path: write /PATH/FILE.pem",
+        ));
+    }
+    super::certificates(&file)?;
+    Ok(Some(file))
+}
+
+/// Each of the entries that is not empty.
+fn each<T: FromStr<Err: Display>>(
+    entries: &[String],
+    field: &'static str,
+) -> Result<Vec<T>, SettingsError> {
+    let entries = entries.iter().map(|entry| entry.trim());
+    entries
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| {
+            let parsed = entry.parse();
+            parsed.map_err(|error: T::Err| refused(field, error.to_string()))
+        })
+        .collect()
+}
+
 fn bypass(entries: &[String]) -> Result<Bypass, SettingsError> {
     let mut bypass = Bypass::default();
     for entry in entries.iter().flat_map(|entry| entry.split(',')) {
@@ -135,6 +184,17 @@ pub fn view(settings: &Settings, file: &Path, password_stored: bool) -> Settings
             .upstream
             .as_ref()
             .map_or_else(String::new, ToString::to_string),
+        fallbacks: settings.fallbacks.iter().map(ToString::to_string).collect(),
+        upstream_ca: settings
+            .upstream_ca
+            .as_ref()
+            .map_or_else(String::new, |file| file.display().to_string()),
+        tickets: settings
+            .tickets
+            .iter()
+            .map(|authority| authority.as_str().to_owned())
+            .collect(),
+        rules: settings.rules.iter().map(ToString::to_string).collect(),
         pac: settings.pac.clone().unwrap_or_default(),
         pac_unavailable: settings.pac_unavailable,
         bypass: settings.bypass.0.iter().map(ToString::to_string).collect(),

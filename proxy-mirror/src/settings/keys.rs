@@ -5,11 +5,14 @@ use std::ops::Range;
 use toml_edit::TableLike;
 
 /// Every key. A test holds this list against what [`super::Settings`] reads.
-pub(super) const KNOWN: [&str; 15] = [
+pub(super) const KNOWN: [&str; 18] = [
     "mode",
     "resume",
     "style",
     "upstream",
+    "fallbacks",
+    "upstream_ca",
+    "tickets",
     "pac",
     "pac_unavailable",
     "bypass",

@@ -34,6 +34,7 @@ fn without_a_file_the_defaults_hold() {
 fn every_known_key_is_read_and_every_key_read_is_known() {
     let full = Settings {
         upstream: Some("http://ann@proxy.corp:3128".parse().unwrap()),
+        upstream_ca: Some("/etc/corp/ca.pem".into()),
         pac: Some("http://wpad.corp/proxy.pac".to_owned()),
         ..Settings::default()
     };
@@ -312,6 +313,11 @@ fn settings() -> impl Strategy<Value = Settings> {
                             .unwrap()
                             .with_user(user)
                     }),
+                    fallbacks: logins.iter().map(|url| url.parse().unwrap()).collect(),
+                    upstream_ca: pac.as_ref().map(|_| "/etc/corp/ca.pem".into()),
+                    tickets: { leave_alone.iter() }
+                        .map(|_| format!("proxy.test:{port}").parse().unwrap())
+                        .collect(),
                     pac,
                     pac_unavailable: PacUnavailable::Direct,
                     bypass: Bypass(bypass.iter().map(|rule| rule.parse().unwrap()).collect()),

@@ -63,6 +63,13 @@ impl Source for Manual {
             Ok(Address::File(path)) => Some(path),
             Ok(Address::Server { .. }) | Err(_) => None,
         });
-        [self.file.clone()].into_iter().chain(script).collect()
+        let certificates = settings::load(&self.file)
+            .ok()
+            .and_then(|settings| settings.upstream_ca);
+        [self.file.clone()]
+            .into_iter()
+            .chain(script)
+            .chain(certificates)
+            .collect()
     }
 }

@@ -20,3 +20,4 @@ mod origin;
 mod pac;
 mod schemas;
 mod service;
+mod upstreams;

@@ -17,6 +17,14 @@ pub struct SettingsPage {
     pub style: Style,
     /// The manual upstream, without password; empty when none was written.
     pub upstream: String,
+    /// The upstreams after it, in order.
+    pub fallbacks: Vec<String>,
+    /// The file of certificates for proxies over TLS; empty when none was written.
+    pub upstream_ca: String,
+    /// Proxies that are shown the user's Kerberos ticket.
+    pub tickets: Vec<String>,
+    /// Destinations that go a way of their own.
+    pub rules: Vec<String>,
     /// The PAC file's address; empty when none was written.
     pub pac: String,
     /// What holds where no PAC script can be had, or it gives no answer.
@@ -37,8 +45,18 @@ pub struct SettingsEdit {
     pub style: Style,
     /// The manual upstream; a password in it goes to the keychain. Empty: as it was.
     pub upstream: String,
+    /// The upstreams after it, all of them, in order.
+    pub fallbacks: Vec<String>,
+    /// The file of certificates for proxies over TLS; empty: none.
+    pub upstream_ca: String,
+    /// Proxies that are shown the user's Kerberos ticket, all of them.
+    pub tickets: Vec<String>,
+    /// Destinations that go a way of their own, all of them, in order.
+    pub rules: Vec<String>,
     /// The PAC file's address. Empty: as it was.
     pub pac: String,
+    /// A PAC script itself, which is kept beside the settings. Empty: none was pasted.
+    pub pac_text: String,
     /// What holds where no PAC script can be had, or it gives no answer.
     pub pac_unavailable: PacUnavailable,
     /// The user's bypass entries, all of them.
@@ -52,6 +70,10 @@ impl From<control::SettingsView> for SettingsPage {
             mode: view.mode.into(),
             style: view.style.into(),
             upstream: view.upstream,
+            fallbacks: view.fallbacks,
+            upstream_ca: view.upstream_ca,
+            tickets: view.tickets,
+            rules: view.rules,
             pac: view.pac,
             pac_unavailable: view.pac_unavailable.into(),
             bypass: view.bypass,
@@ -67,7 +89,12 @@ impl From<SettingsEdit> for control::SettingsChange {
             mode: Some(edit.mode.into()),
             style: Some(edit.style.into()),
             upstream: written(edit.upstream),
+            fallbacks: Some(edit.fallbacks),
+            upstream_ca: Some(edit.upstream_ca),
+            tickets: Some(edit.tickets),
+            rules: Some(edit.rules),
             pac: written(edit.pac),
+            pac_text: Some(edit.pac_text).filter(|text| !text.trim().is_empty()),
             pac_unavailable: Some(edit.pac_unavailable.into()),
             bypass: Some(edit.bypass),
             ..Self::default()

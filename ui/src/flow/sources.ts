@@ -1,8 +1,11 @@
 import type { SourceCard } from "../bindings";
 
+/** One source, or several that are alike. */
+export type Alike = [SourceCard, ...SourceCard[]];
+
 /** Neighbours that are silent for the same reason share a box: browsers that are not there, say. */
-export function alike(sources: SourceCard[]): SourceCard[][] {
-  const groups: SourceCard[][] = [];
+export function alike(sources: SourceCard[]): Alike[] {
+  const groups: Alike[] = [];
   for (const source of sources) {
     const group = groups.at(-1);
     if (group && silent(group[0]) && silent(source) && same(group[0], source)) group.push(source);

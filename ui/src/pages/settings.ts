@@ -9,7 +9,12 @@ export type Form = {
   user: string;
   password: string;
   passwordStored: boolean;
+  fallbacks: string;
+  upstreamCa: string;
+  tickets: string;
+  rules: string;
   pac: string;
+  pacText: string;
   pacUnavailable: PacUnavailable;
   bypass: string;
 };
@@ -27,7 +32,12 @@ export function formOf(page: SettingsPage): Form {
     user: decoded(user),
     password: "",
     passwordStored: page.password_stored,
+    fallbacks: page.fallbacks.join("\n"),
+    upstreamCa: page.upstream_ca,
+    tickets: page.tickets.join(", "),
+    rules: page.rules.join("\n"),
     pac: page.pac,
+    pacText: "",
     pacUnavailable: page.pac_unavailable,
     bypass: page.bypass.join("\n"),
   };
@@ -39,16 +49,37 @@ export function editOf(form: Form): SettingsEdit {
     mode: form.mode,
     style: form.style,
     upstream: withUser(form.upstream.trim(), form.user, form.password),
+    fallbacks: lines(form.fallbacks),
+    upstream_ca: form.upstreamCa.trim(),
+    tickets: entries(form.tickets),
+    rules: lines(form.rules),
     pac: form.pac,
+    pac_text: form.pacText,
     pac_unavailable: form.pacUnavailable,
-    bypass: form.bypass.split(/[\n,]/).map((entry) => entry.trim()).filter((entry) => entry !== ""),
+    bypass: entries(form.bypass),
   };
 }
 
+const FIELDS = ["upstream_ca", "upstream", "tickets", "rules", "pac", "bypass"] as const;
+
 /** Which field a problem is about, so that it stands beside it. */
-export function fieldOf(problem: Problem): "upstream" | "pac" | "bypass" | undefined {
+export function fieldOf(problem: Problem): (typeof FIELDS)[number] | undefined {
   const named = problem.args["field"] ?? problem.code;
-  return (["upstream", "pac", "bypass"] as const).find((field) => named.includes(field));
+  return FIELDS.find((field) => named.includes(field));
+}
+
+/** One a line; a rule may hold commas. */
+function lines(text: string): string[] {
+  return split(text, /\n/);
+}
+
+/** One a line, or with commas between them. */
+function entries(text: string): string[] {
+  return split(text, /[\n,]/);
+}
+
+function split(text: string, between: RegExp): string[] {
+  return text.split(between).map((entry) => entry.trim()).filter((entry) => entry !== "");
 }
 
 function withUser(upstream: string, user: string, password: string): string {

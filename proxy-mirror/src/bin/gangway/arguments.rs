@@ -40,11 +40,14 @@ pub(crate) struct Explain {
     /// URL, or host and port
     pub(crate) url: String,
     /// Ask for it through the engine, and say what happened
-    #[arg(long = "try", conflicts_with_all = ["upstream", "bypass"])]
+    #[arg(long = "try", conflicts_with_all = ["upstream", "pac", "bypass"])]
     pub(crate) try_out: bool,
     /// Answer for this proxy, not for what is set; several are tried in order
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Vec<String>,
+    /// Answer for this PAC script, not for what is set
+    #[arg(long, value_name = "FILE", conflicts_with = "upstream")]
+    pub(crate) pac: Option<std::path::PathBuf>,
     /// Answer for this list of exceptions, not for what is set
     #[arg(long, value_name = "LIST")]
     pub(crate) bypass: Option<String>,
@@ -113,6 +116,7 @@ Examples:
   gangway explain https://registry.example.com/v2/
   gangway explain 10.1.2.3:8080
   gangway explain https://example.com/ --try
+  gangway explain https://example.com/ --pac proxy.pac
   gangway explain https://a.example.com/ --bypass '*.example.com;<local>' --dialect windows
 The schema of --json is schemas/explain.json; fields are added, never renamed or removed.")]
     Explain(Explain),
@@ -253,14 +257,44 @@ pub(crate) enum SetCommand {
         /// system: what this machine says; manual: `set upstream`; pac: `set pac`; off: direct
         mode: ModeArgument,
     },
-    /// The upstream of mode `manual`; switches to it
+    /// The upstreams of mode `manual`, in order; switches to it
     #[command(after_help = "\
-Where the proxy asks for a password, name the user here and store the password with `gangway
-login`.
-  gangway set upstream http://ann@proxy.corp:3128 && gangway login")]
+Where a proxy asks for a password, name the user here and store the password with `gangway login`.
+Of several, each serves while those before it cannot be had. They may speak http, https, socks4,
+socks4a, socks5 or socks5h.
+  gangway set upstream http://ann@proxy.corp:3128 && gangway login
+  gangway set upstream http://one.corp:3128 https://two.corp:3129 socks5h://three.corp:1080")]
     Upstream {
         /// `http://HOST:PORT` or `http://USER@HOST:PORT`
-        url: String,
+        #[arg(required = true)]
+        urls: Vec<String>,
+    },
+    /// A file of certificates that proxies over TLS may prove themselves by, beside the system's
+    #[command(after_help = "\
+  gangway set upstream-ca /etc/corp/ca.pem
+  gangway set upstream-ca ''")]
+    UpstreamCa {
+        /// Absolute path of a PEM file; '' for none
+        file: String,
+    },
+    /// Proxies that are shown your Kerberos ticket, where they ask for one
+    #[command(after_help = "\
+The ticket is that of whoever runs the engine: yours where the agent runs it, not where the service
+does (log in with a password there: it gets a ticket for it).
+  gangway set tickets proxy.corp:3128,two.corp:3129
+  gangway set tickets ''")]
+    Tickets {
+        /// HOST:PORT, with commas between them
+        list: String,
+    },
+    /// Destinations that go a way of their own; the first rule that names one decides
+    #[command(after_help = "\
+  gangway set rules 'registry.example.com=http://other.corp:8080' '.lab.example=direct'
+  gangway set rules ''")]
+    Rules {
+        /// ENTRY=WAY, as the engine's --rule has them
+        #[arg(required = true)]
+        rules: Vec<String>,
     },
     /// The PAC file of mode `pac`; switches to it
     #[command(after_help = "\

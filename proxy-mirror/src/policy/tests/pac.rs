@@ -35,6 +35,7 @@ fn with_kept(settings: &Settings, sources: &[SourceFacts], address: &str, kept: 
         distros: &[],
         relay: RELAY,
         pac: Some(&PacFacts { address, kept }),
+        certificates: None,
     })
 }
 

@@ -25,14 +25,26 @@ pub(super) async fn set(
     let change = match command {
         SetCommand::Mode { mode } => only(|change| change.mode = Some(mode.into())),
         SetCommand::Style { style } => only(|change| change.style = Some(style.into())),
-        SetCommand::Upstream { url } => {
-            let upstream = settings::upstream(&url).map_err(|error| invalid("upstream", error))?;
+        SetCommand::Upstream { urls } => {
+            let upstream = |url: &String| {
+                let upstream = settings::upstream(url);
+                let upstream = upstream.map_err(|error| invalid("upstream", error))?;
+                Ok::<_, Failure>(upstream.to_string())
+            };
+            let mut upstreams = urls.iter().map(upstream).collect::<Result<Vec<_>, _>>()?;
             SettingsChange {
                 mode: Some(Mode::Manual),
-                upstream: Some(upstream.to_string()),
+                fallbacks: Some(upstreams.split_off(1)),
+                upstream: upstreams.pop(),
                 ..SettingsChange::default()
             }
         }
+        SetCommand::UpstreamCa { file } => only(|change| change.upstream_ca = Some(file)),
+        SetCommand::Tickets { list } => {
+            let list = list.split(',').map(str::to_owned).collect();
+            only(|change| change.tickets = Some(list))
+        }
+        SetCommand::Rules { rules } => only(|change| change.rules = Some(rules)),
         SetCommand::Pac { url } if url == "-" => SettingsChange {
             mode: Some(Mode::Pac),
             pac_text: Some(typed()?),
@@ -96,6 +108,10 @@ pub(super) fn show(view: &SettingsView, output: Output, words: Words) {
     }
     for (key, value) in [
         ("cli_set_upstream", view.upstream.clone()),
+        ("cli_set_fallbacks", view.fallbacks.join(", ")),
+        ("cli_set_upstream_ca", view.upstream_ca.clone()),
+        ("cli_set_tickets", view.tickets.join(", ")),
+        ("cli_set_rules", view.rules.join(", ")),
         ("cli_set_pac", view.pac.clone()),
         ("cli_set_bypass", view.bypass.join(", ")),
         ("cli_set_file", view.file.clone()),
