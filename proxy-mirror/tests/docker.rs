@@ -68,7 +68,10 @@ async fn apply(context: &Context) {
 async fn an_old_daemon_gets_a_drop_in_which_is_in_force_only_after_its_restart() {
     let mut dockerd = Dockerd::start(&[]);
     let folder = tempfile::tempdir().unwrap();
-    let context = context(folder.path(), Daemon::Socket(dockerd.socket()));
+    let context = context(
+        folder.path(),
+        Daemon::Socket(dockerd.socket_of_an_old_one()),
+    );
     let before = view(&context, "docker-daemon").await;
     assert!(
         before.version.as_deref().unwrap().starts_with("20."),
@@ -129,7 +132,10 @@ async fn an_old_daemon_gets_a_drop_in_which_is_in_force_only_after_its_restart()
 async fn an_old_daemons_other_drop_in_that_has_the_last_word_is_named() {
     let dockerd = Dockerd::start(&[]);
     let folder = tempfile::tempdir().unwrap();
-    let context = context(folder.path(), Daemon::Socket(dockerd.socket()));
+    let context = context(
+        folder.path(),
+        Daemon::Socket(dockerd.socket_of_an_old_one()),
+    );
     let root = folder.path().join("machine");
     stand_in_for_systemd(&root);
     let drop_ins = root.join("etc/systemd/system/docker.service.d");

@@ -5,7 +5,12 @@ use crate::road::{Road, block, interception};
 /// The lines of our tables in the node.
 fn table(road: &Road) -> String {
     let list = "nft list tables | grep gangway- | while read line; do nft list $line; done";
-    road.corp.node.sh(list).expect("nft")
+    let shown = road.corp.node.sh(list).expect("nft");
+    // nft 1.0.9 names this priority by another one, earlier and later ones do not.
+    shown.replace(
+        "hook output priority dstnat - 1;",
+        "hook output priority -101;",
+    )
 }
 
 /// Whether the table has these lines, each behind the one before.

@@ -1,6 +1,8 @@
 //! A Docker daemon of the test's own, in a network namespace of its own: it makes no bridge and no
 //! rule on this machine.
 
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,8 +14,10 @@ pub(crate) struct Dockerd {
 
 impl Dockerd {
     pub(crate) fn start(environment: &[(String, String)]) -> Self {
+        let installed = ["/usr/sbin/dockerd", "/usr/bin/dockerd"];
+        let installed = installed.iter().any(|path| Path::new(path).exists());
         assert!(
-            rustix::process::geteuid().is_root() && Path::new("/usr/sbin/dockerd").exists(),
+            rustix::process::geteuid().is_root() && installed,
             "this test starts a Docker daemon: run it as root, with docker.io installed"
         );
         let folder = tempfile::tempdir().unwrap();
@@ -25,6 +29,36 @@ impl Dockerd {
 
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("sock")
+    }
+
+    /// The socket of a daemon that says it is Engine 20. Debian 12 has one; where the installed one
+    /// is newer, its own word on its version is changed on the way (a stand-in: nothing but that
+    /// differs, and an environment holds with a newer one, too).
+    pub(crate) fn socket_of_an_old_one(&self) -> PathBuf {
+        let version = self.docker(&["version", "--format", "{{.Server.Version}}"]);
+        if version.starts_with("20.") {
+            return self.socket();
+        }
+        let old = self.folder.path().join("old.sock");
+        let listener = UnixListener::bind(&old).unwrap();
+        let socket = self.socket();
+        let major: String = version.chars().take(2).collect();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                // Between two starts nobody is there: as if nobody listened here.
+                let Ok(daemon) = UnixStream::connect(&socket) else {
+                    continue;
+                };
+                let said = format!("\"ServerVersion\":\"{major}.");
+                pass(
+                    client.try_clone().unwrap(),
+                    daemon.try_clone().unwrap(),
+                    String::new(),
+                );
+                pass(daemon, client, said);
+            }
+        });
+        old
     }
 
     pub(crate) fn restart(&mut self, environment: &[(String, String)]) {
@@ -78,6 +112,29 @@ impl Dockerd {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Passes bytes on until they end; where they say `version`, they say 20 in its place.
+fn pass(mut from: UnixStream, mut to: UnixStream, version: String) {
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 256 << 10];
+        while let Ok(read) = from.read(&mut buffer)
+            && read > 0
+        {
+            let bytes = &mut buffer[..read];
+            let found = bytes
+                .windows(version.len().max(1))
+                .position(|window| window == version.as_bytes());
+            if let Some(at) = found {
+                let digits = at + version.len() - 3;
+                bytes[digits..digits + 2].copy_from_slice(b"20");
+            }
+            if to.write_all(bytes).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(std::net::Shutdown::Write);
+    });
 }
 
 fn spawn(folder: &Path, environment: &[(String, String)]) -> Child {
