@@ -142,7 +142,13 @@ fn named(text: &str, port: Option<u16>) -> Option<BypassRule> {
             Some(below) => Glob::parse(&format!("*.{below}")),
             None => Glob::parse(text),
         };
-        return glob.map(|glob| BypassRule::Pattern { glob, port });
+        let glob = glob?;
+        // Shown, it is written otherwise (`10.**` as `10.*`), and means what that means.
+        return if glob.as_str() == text {
+            Some(BypassRule::Pattern { glob, port })
+        } else {
+            BypassRule::Pattern { glob, port }.to_string().parse().ok()
+        };
     }
     let name = host_name(below.unwrap_or(text))?;
     Some(match (below, name.parse()) {
