@@ -30,6 +30,7 @@ pub use tls::CaError;
 
 use crate::accept::Asker;
 use crate::config::{Certificates, EngineConfig, Limits, Scheme, Upstream, Way};
+use crate::http::LongSections;
 use crate::observe::{Changes, UpstreamHealth};
 use crate::relay::Stream;
 use auth::{Credentials, Login};
@@ -52,6 +53,8 @@ pub struct Dialer {
     pub pseudonym: Arc<str>,
     /// How long an upstream's answer may be.
     pub limits: Limits,
+    /// The rights to long heads of answers to a CONNECT, by the upstream's address.
+    long_answers: LongSections,
     tls: Tls,
 }
 
@@ -96,6 +99,7 @@ impl Dialer {
             health: Arc::new(UpstreamHealth::new(changes.clone())),
             pseudonym,
             limits: config.limits,
+            long_answers: LongSections::default(),
             tls: Tls::new(config.upstream_ca.as_deref())?,
         })
     }

@@ -23,5 +23,6 @@ pub(crate) use drain::drain;
 pub use fields::Fields;
 pub use framing::{Framing, FramingError};
 pub use head::{HeadError, RequestHead, ResponseHead};
+pub(crate) use long::goes_on;
 pub use long::{LongSections, NoRoom};
 pub use serve::{Asked, Client, serve};

@@ -1,11 +1,13 @@
 //! `CONNECT` to an upstream (RFC 9110, section 9.3.6).
 
+use std::net::IpAddr;
+
 use bytes::BytesMut;
 
 use super::auth::{Heard, Login, Said};
 use super::{ANSWER_TIMEOUT, DialError, Dialer};
 use crate::config::{Limits, Upstream};
-use crate::http::{ResponseHead, drain, printable};
+use crate::http::{ResponseHead, drain, goes_on, printable};
 use crate::relay::Stream;
 use crate::route::Destination;
 
@@ -36,7 +38,7 @@ pub(super) async fn tunnel(
         let answer = async {
             let written = stream.send(&request).await;
             written.map_err(|e| e.to_string())?;
-            final_answer(&mut stream, &mut read, &dialer.limits).await
+            final_answer(&mut stream, &mut read, dialer).await
         };
         let answer = match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
             Err(_) => {
@@ -106,15 +108,31 @@ fn request(dialer: &Dialer, asked: &Asked<'_>, target: &str, said: Option<&Said>
     head
 }
 
+/// Reads an upstream's final answer. One with a long head needs the right to be held.
+///
+/// # Errors
+/// One line that says why there is none.
 pub(crate) async fn final_answer(
     stream: &mut Stream,
     read: &mut BytesMut,
-    limits: &Limits,
+    dialer: &Dialer,
 ) -> Result<ResponseHead, String> {
+    let limits = &dialer.limits;
+    let (mut held, mut seen) = (None, 0);
     loop {
-        if let Some(head) = reply(read, limits)? {
+        if !goes_on(read, seen, limits.head)
+            && let Some(head) = reply(read, limits)?
+        {
             return Ok(head);
         }
+        seen = read.len();
+        let from = || {
+            let peer = stream.tcp().peer_addr();
+            // One that is gone already ends with the next read.
+            peer.map_or(IpAddr::from([0; 4]), |peer| peer.ip())
+        };
+        let kept = dialer.long_answers.hold(seen, from, &mut held);
+        kept.map_err(|no_room| no_room.to_string())?;
         match stream.receive(read).await {
             Ok(0) => return Err("it closed the connection".into()),
             Ok(_) => {}

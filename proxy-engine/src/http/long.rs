@@ -10,6 +10,15 @@ use super::body::READ;
 /// goes on in, that is some 200 MiB.
 const MOST: usize = 1024;
 
+/// Whether a long head cannot be whole yet, by what came behind the first `seen` bytes alone: one that
+/// trickles in is not read from its first byte again for each that comes. Shorter ones are, which
+/// costs little.
+pub(crate) fn goes_on(read: &[u8], seen: usize, most: usize) -> bool {
+    const END: &[u8] = b"\r\n\r\n";
+    let from = seen.min(read.len()).saturating_sub(END.len() - 1);
+    seen > READ && read.len() < most && !read[from..].windows(END.len()).any(|end| end == END)
+}
+
 /// There is no room for another long head or trailer section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many messages with long heads or trailers at once; try again later")]
@@ -59,6 +68,22 @@ impl LongSections {
         }
     }
 
+    /// A section of so many bytes is held, for whom `client` says once it is a long one.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub(crate) fn hold<'a>(
+        &'a self,
+        length: usize,
+        client: impl FnOnce() -> IpAddr,
+        held: &mut Option<Right<'a>>,
+    ) -> Result<(), NoRoom> {
+        if length > READ && held.is_none() {
+            self.share(client()).hold(length, held)?;
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Taken> {
         // Two counts that are whole between two statements.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,7 +100,7 @@ pub struct Share<'a> {
 /// The right to one long section, given back when it is dropped. Few connections hold one, and all
 /// have the place for it.
 #[derive(Debug)]
-pub(super) struct Right<'a>(Box<Share<'a>>);
+pub(crate) struct Right<'a>(Box<Share<'a>>);
 
 impl<'a> Share<'a> {
     /// A section of so many bytes is held, with the right in `held` once it is a long one.

@@ -174,3 +174,95 @@ async fn long_trailers_are_bounded_in_requests_and_in_responses() {
     cut.expect("bounded");
     drop(responses);
 }
+
+/// A CONNECT to this host.
+fn connect(host: &str) -> String {
+    format!("CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n")
+}
+
+/// The answer to a CONNECT, up to the end of its head.
+async fn connected(relay: SocketAddr, host: &str) -> String {
+    let mut client = Client::connect(relay).await;
+    client.send(&connect(host)).await;
+    client.until(b"\r\n\r\n").await
+}
+
+#[tokio::test]
+async fn long_answers_to_connect_are_bounded_and_short_ones_come_through_beside_them() {
+    let url = scripted(|mut upstream| async move {
+        let head = upstream.until(b"\r\n\r\n").await;
+        if !head.contains("short.test") {
+            upstream
+                .send(format!("HTTP/1.1 200 OK\r\n{}", long()))
+                .await;
+        }
+        if !head.contains("begun.test") {
+            let answer = if head.contains("short.test") {
+                "HTTP/1.1 200 OK"
+            } else {
+                ""
+            };
+            upstream.send(format!("{answer}\r\n\r\n")).await;
+        }
+        // As above.
+        let _ = upstream.stream.read_u8().await;
+    })
+    .await;
+    let (_engine, relay) = engine(through(&[url])).await;
+    assert!(connected(relay, "whole.test").await.contains(" 200 "));
+    let waiting = waiting(relay, &connect("begun.test")).await;
+    // One more than there is room for.
+    let refused = tokio::time::timeout(crate::DEADLINE, connected(relay, "begun.test")).await;
+    let refused = refused.expect("bounded");
+    assert!(
+        refused.contains(" 502 ") && refused.contains("too many"),
+        "{refused}"
+    );
+    for host in ["short.test", "whole.test"] {
+        assert!(connected(relay, host).await.contains(" 200 "), "{host}");
+    }
+    drop(waiting);
+}
+
+#[tokio::test]
+async fn a_long_answer_is_whole_wherever_its_end_is_cut() {
+    for cuts in [
+        &["\r\n\r\n"][..],
+        &["\r", "\n\r\n"],
+        &["\r", "\n", "\r", "\n"],
+    ] {
+        let url = scripted(move |mut upstream| async move {
+            let head = upstream.until(b"\r\n\r\n").await;
+            upstream.stream.set_nodelay(true).expect("nodelay");
+            let length = if head.starts_with("GET") {
+                "Content-Length: 3\r\n"
+            } else {
+                ""
+            };
+            upstream
+                .send(format!("HTTP/1.1 200 OK\r\n{length}{}", long()))
+                .await;
+            for cut in cuts {
+                // Read by itself: the engine is on the same thread.
+                tokio::task::yield_now().await;
+                upstream.send(*cut).await;
+            }
+            upstream.send("abc").await;
+            let _ = upstream.stream.read_u8().await;
+        })
+        .await;
+        let (_engine, relay) = engine(through(&[url])).await;
+        let answer = Client::connect(relay)
+            .await
+            .ask(&get("http://a.test/"))
+            .await;
+        assert_eq!(answer.body, "abc", "{cuts:?}");
+        let mut client = Client::connect(relay).await;
+        client.send(&connect("a.test")).await;
+        assert!(
+            client.until(b"\r\n\r\n").await.contains(" 200 "),
+            "{cuts:?}"
+        );
+        assert_eq!(client.until(b"abc").await, "abc");
+    }
+}

@@ -10,7 +10,7 @@ use crate::dial::auth::{Heard, Login};
 use crate::dial::{DialError, doubt};
 use crate::http::body::{Body, Source};
 use crate::http::fields::Listed;
-use crate::http::long::Right;
+use crate::http::long::{Right, goes_on};
 use crate::http::pace::Pace;
 use crate::http::{Framing, ResponseHead, drain, forward};
 use crate::relay::WriteHalf;
@@ -94,9 +94,14 @@ impl Download<'_, '_> {
     /// The first head that is not interim; interim ones are passed on.
     async fn final_head(&mut self) -> Result<ResponseHead, Outcome> {
         let mut has_spoken = !self.source.read.is_empty();
+        let mut seen = 0;
         loop {
             let there = self.source.read.len();
-            let parsed = ResponseHead::parse(self.source.read, &self.manner.limits);
+            let parsed = if goes_on(self.source.read, seen, self.manner.limits.head) {
+                Ok(None)
+            } else {
+                ResponseHead::parse(self.source.read, &self.manner.limits)
+            };
             let left = self.source.read.len();
             let length = match &parsed {
                 Ok(Some(_)) => there - left,
@@ -112,12 +117,14 @@ impl Download<'_, '_> {
                 }
                 Ok(Some(head)) if head.status >= 200 || head.status == 101 => return Ok(head),
                 Ok(Some(interim)) => {
+                    seen = 0;
                     self.pace.is_answered(interim.status == 100);
                     if !self.manner.to.is_1_0 && !self.pass(interim, &self.manner.to).await {
                         return Err(Outcome::Broken);
                     }
                 }
                 Ok(None) => {
+                    seen = left;
                     let patience = self.manner.limits.answer_time;
                     let due = self.pace.due(patience);
                     let filled = tokio::select! {

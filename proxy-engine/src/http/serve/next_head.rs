@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Connection;
 use crate::http::body::Source;
-use crate::http::long::Share;
+use crate::http::long::{Share, goes_on};
 use crate::http::{Answer, RequestHead};
 use crate::relay::halves;
 
@@ -39,7 +39,7 @@ impl<'a> Connection<'a> {
         }
         let mut seen = 0;
         loop {
-            if !self.goes_on(seen)
+            if !goes_on(&self.client.read, seen, limits.head)
                 && let Some(head) = self.whole_head()?
             {
                 self.fresh = false;
@@ -75,17 +75,6 @@ impl<'a> Connection<'a> {
     pub(super) fn share(&self) -> Share<'a> {
         let client = self.client.asker.client();
         self.core.long_sections.share(client.ip())
-    }
-
-    /// Whether a long head is not whole yet, by what came behind the first `seen` bytes alone: it is
-    /// not read from its first byte again for each one that comes.
-    fn goes_on(&self, seen: usize) -> bool {
-        const END: &[u8] = b"\r\n\r\n";
-        let read = &self.client.read;
-        let from = seen.saturating_sub(END.len() - 1);
-        self.long.is_some()
-            && read.len() < self.core.limits.head
-            && !read[from..].windows(END.len()).any(|end| end == END)
     }
 
     /// The head that was read; `None` while it is not whole. A long one needs the right to be.

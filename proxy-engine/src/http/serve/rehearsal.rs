@@ -62,7 +62,7 @@ impl Connection<'_> {
         let answer = async {
             let written = hop.stream.send(&request).await;
             written.map_err(|error| error.to_string())?;
-            final_answer(&mut hop.stream, &mut hop.read, limits).await
+            final_answer(&mut hop.stream, &mut hop.read, dialer).await
         };
         let answer = match (
             tokio::time::timeout(ANSWER_TIMEOUT, answer).await,
