@@ -66,6 +66,14 @@ enum Command {
     ///     3< <(printf 'proxy.example.com:8080\0me\0%s\0' "$PASSWORD")
     #[command(verbatim_doc_comment)]
     Run(Box<RunFlags>),
+    /// Say whether `run` would understand these flags, all of them together, and end
+    ///
+    /// Nothing is listened on and nobody is asked. What only shows when it starts (a port that
+    /// another program has) is not looked at.
+    ///
+    ///   proxy-engine check --config /etc/gangway/engine.toml && systemctl reload gangway-engine
+    #[command(verbatim_doc_comment)]
+    Check(Box<RunFlags>),
     /// Run a new engine in the place of the one that answers at --control
     ///
     /// It asks that engine for its listening sockets, its policy (unless these flags name one) and
@@ -136,6 +144,7 @@ fn main() -> Exit {
     };
     match cli.command {
         Command::Run(flags) => ended(run::run(*flags, Beginning::New), RunError::exit),
+        Command::Check(flags) => ended(run::check(*flags), RunError::exit),
         Command::TakeOver(flags) if flags.detach => {
             ended(run::detached::begin(flags.run), RunError::exit)
         }

@@ -91,18 +91,28 @@ impl RunError {
     }
 }
 
+/// Whether these flags, or those of the file that they name, are what `run` understands.
+pub(crate) fn check(flags: RunFlags) -> Result<(), RunError> {
+    config(flags.resolve()?).map(drop)
+}
+
+/// The configuration; of a file's flags an error names the file.
+fn config(flags: RunFlags) -> Result<EngineConfig, RunError> {
+    let file = flags.config.clone();
+    flags.into_config().map_err(|source| match file {
+        None => RunError::Flags(source),
+        Some(path) => RunError::File(ConfigFileError::Flags { path, source }),
+    })
+}
+
 /// Runs an engine until it is told to end, or another has taken its place.
 pub(crate) fn run(flags: RunFlags, beginning: Beginning) -> Result<(), RunError> {
     let flags = flags.resolve()?;
     log(flags.log.unwrap_or_default());
-    let file = flags.config.clone();
     let drain = Duration::from_secs(flags.drain.unwrap_or(DRAIN).into());
     let threads = flags.threads.map_or_else(threads, |n| n.get().into());
     let credentials = credentials(&flags, beginning)?;
-    let config = flags.into_config().map_err(|source| match file {
-        None => RunError::Flags(source),
-        Some(path) => RunError::File(ConfigFileError::Flags { path, source }),
-    })?;
+    let config = config(flags)?;
     raise_descriptor_limit();
     if let InterceptBy::Broker(socket) = &config.intercept_by
         && !socket.exists()

@@ -142,7 +142,7 @@ pub enum Command<'a> {
     Cat(UnitId),
     /// `PROGRAM --version`, of the engine that is about to be installed: whether it runs here.
     Version(&'a str),
-    /// `PROGRAM run FLAGS --help`, of the same: whether it understands these flags.
+    /// `PROGRAM check FLAGS`, of the same: whether it understands these flags, all of them together.
     Understands {
         /// The program.
         program: &'a str,
@@ -208,11 +208,7 @@ impl<'a> Command<'a> {
             Self::Version(program) => vec![program, "--version"],
             Self::Understands { program, flags } => {
                 let flags = flags.split_whitespace();
-                [program, "run"]
-                    .into_iter()
-                    .chain(flags)
-                    .chain(["--help"])
-                    .collect()
+                [program, "check"].into_iter().chain(flags).collect()
             }
             Self::ManagerEnvironment => vec!["systemctl", "show-environment"],
             Self::UserManagerEnvironment => vec!["systemctl", "--user", "show-environment"],

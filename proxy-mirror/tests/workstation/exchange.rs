@@ -231,3 +231,25 @@ fn a_program_that_does_not_know_the_units_flags_is_not_installed_over_one_that_d
     assert_eq!(serving, old.parse().ok());
     assert_eq!(ws.sh(installed).unwrap(), before);
 }
+
+#[test]
+fn flags_that_clash_only_together_are_found_before_the_service_is_touched() {
+    let office = Office::open();
+    let ws = office.workstation();
+    succeed(&ws, &["engine", "install", "--yes"]);
+    let old = main_pid(&ws, "gangway-engine");
+    // Each of them is a flag; ports of nothing that is intercepted are none.
+    ws.sh("mkdir -p /etc/systemd/system/gangway-engine.service.d")
+        .unwrap();
+    ws.write(
+        "/etc/systemd/system/gangway-engine.service.d/override.conf",
+        "[Service]\nEnvironment=\"FLAGS=--listen 127.0.0.1:3182 --ports 443\"\n",
+    )
+    .unwrap();
+    ws.sh("systemctl daemon-reload").unwrap();
+    let install = gangway(&ws, &["engine", "install", "--yes"]);
+    let said = text(&install.stderr);
+    assert_eq!(install.status.code(), Some(1), "{said}");
+    assert!(said.contains("--ports") && said.contains("FLAGS"), "{said}");
+    assert_eq!(main_pid(&ws, "gangway-engine"), old);
+}
