@@ -84,7 +84,9 @@ fn a_proxy_over_tls_is_trusted_by_the_file_that_the_settings_name_and_by_no_othe
 
     // Another authority takes its place in the file: new connections know at once.
     std::fs::write(&file, testbed::Ca::new().unwrap().pem()).unwrap();
-    testbed::wait_for("the new file holds", crate::house::SOON, || {
+    // Before the sources are polled.
+    let soon = std::time::Duration::from_secs(8);
+    testbed::wait_for("the new file holds", soon, || {
         get_through(relay(&house), URL)
             .ok()
             .filter(|(status, _)| *status == 502)
