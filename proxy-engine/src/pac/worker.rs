@@ -20,6 +20,8 @@ mod other;
 mod process;
 #[cfg(target_os = "linux")]
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod soon;
 
 use std::path::PathBuf;
 

@@ -9,6 +9,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::javascript::{Engine, NotRead, Prepared};
 use super::message::{Ask, FromWorker, LONGEST, Outcome, ToWorker};
+use super::soon::soon;
 use super::{ARGUMENT, sandbox};
 use crate::pac::Script;
 
@@ -117,8 +118,11 @@ impl Parent<'_> {
 
     /// The next message; `None` once the parent is gone.
     fn hear(&self, buffer: &mut [u8]) -> io::Result<Option<ToWorker>> {
-        let (length, _) =
-            rustix::io::retry_on_intr(|| recv(self.0, &mut *buffer, RecvFlags::empty()))?;
+        let at_once = soon(|| recv(self.0, &mut *buffer, RecvFlags::DONTWAIT));
+        let (length, _) = match at_once {
+            Some(heard) => heard?,
+            None => rustix::io::retry_on_intr(|| recv(self.0, &mut *buffer, RecvFlags::empty()))?,
+        };
         match &buffer[..length] {
             [] => Ok(None),
             message => Ok(Some(serde_json::from_slice(message)?)),

@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::message::{Ask, FromWorker, LONGEST, Outcome, PIECE, ToWorker};
+use super::soon::soon;
 use super::{ARGUMENT, Program, WorkerError, inside};
 use crate::pac::names::Names;
 use crate::pac::{BUDGET, NAMES, Script};
@@ -134,8 +135,13 @@ impl Worker {
             ask: ask.clone(),
         })
         .await?;
+        let mut at_once = self.hear_at_once();
         loop {
-            match self.hear().await? {
+            let heard = match at_once.take() {
+                Some(heard) => heard,
+                None => self.hear().await,
+            };
+            match heard? {
                 FromWorker::Answer { id, outcome } if id == self.asked => {
                     return Ok(match outcome {
                         Outcome::Failed(why) => Outcome::Failed(shortened(&why)),
@@ -167,6 +173,20 @@ impl Worker {
             })
             .await
             .map_err(|error| gone(&error))?;
+        self.heard(length)
+    }
+
+    /// The answer, where it comes about as soon as one can: most scripts are quicker than it takes to
+    /// put this thread to sleep and wake it up again.
+    fn hear_at_once(&mut self) -> Option<Result<FromWorker, WorkerError>> {
+        let length = soon(|| recv(&self.socket, &mut self.buffer[..], RecvFlags::DONTWAIT))?;
+        Some(match length {
+            Ok((length, _)) => self.heard(length),
+            Err(error) => Err(gone(&error.into())),
+        })
+    }
+
+    fn heard(&self, length: usize) -> Result<FromWorker, WorkerError> {
         match &self.buffer[..length] {
             [] => Err(WorkerError::Process("it has ended".into())),
             message => serde_json::from_slice(message).map_err(|_| nonsense()),
