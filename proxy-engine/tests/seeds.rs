@@ -15,6 +15,8 @@ mod client_hello;
 mod connect_reply;
 #[path = "../fuzz/promises/ntlm_challenge.rs"]
 mod ntlm_challenge;
+#[path = "../fuzz/promises/pac_answer.rs"]
+mod pac_answer;
 #[path = "../fuzz/promises/request_head.rs"]
 mod request_head;
 #[path = "../fuzz/promises/response_head.rs"]
@@ -92,4 +94,9 @@ fn every_known_way_to_ask_for_a_log_in_is_read_within_bounds() {
 #[test]
 fn every_known_second_message_of_ntlm_is_answered_within_bounds() {
     replay("ntlm_challenge", ntlm_challenge::holds);
+}
+
+#[test]
+fn every_known_answer_of_a_script_names_ways_within_bounds() {
+    replay("pac_answer", pac_answer::holds);
 }
