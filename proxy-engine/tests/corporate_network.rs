@@ -8,6 +8,8 @@
 mod login;
 #[path = "corporate_network/moved.rs"]
 mod moved;
+#[path = "corporate_network/negotiate.rs"]
+mod negotiate;
 #[path = "corporate_network/office.rs"]
 mod office;
 #[path = "corporate_network/other_proxies.rs"]

@@ -12,6 +12,7 @@ mod ntlm;
 mod scheme;
 mod spnego;
 mod standing;
+mod tickets;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -31,6 +32,7 @@ use login::{Means, Who};
 use negotiate::Kerberos;
 use scheme::Memory;
 use standing::Standing;
+use tickets::Tickets;
 
 pub use challenge::{Challenge, challenges};
 pub use handed::Handed;
@@ -50,6 +52,8 @@ pub struct Credentials {
     tickets: ArcSwap<Vec<Authority>>,
     /// How each upstream wants them.
     memory: Arc<Memory>,
+    /// What came of the tickets that it was shown.
+    shown: Arc<Tickets>,
     changes: Changes,
 }
 
@@ -91,6 +95,7 @@ impl Credentials {
             users,
             tickets: ArcSwap::default(),
             memory: Arc::default(),
+            shown: Arc::default(),
             changes,
         }
     }
@@ -208,7 +213,13 @@ impl Credentials {
         } else {
             Who::Nobody
         };
-        Ok(Login::new(upstream, who, &self.memory, &self.changes))
+        Ok(Login::new(
+            upstream,
+            who,
+            &self.memory,
+            &self.shown,
+            &self.changes,
+        ))
     }
 
     /// From now on, this process's user logs in to these upstreams with a ticket.
@@ -223,7 +234,8 @@ impl Credentials {
 
     /// Forgets how every upstream wants them that `keep` does not name.
     pub fn retain(&self, keep: impl Fn(&str) -> bool) {
-        self.memory.retain(keep);
+        self.memory.retain(&keep);
+        self.shown.retain(keep);
     }
 
     /// Whether these credentials are for the one who asks. Who cannot be told is a stranger.

@@ -29,7 +29,7 @@ fn start_engine(office: &Office, flags: &[&str], credentials: &str) -> Child {
     office.engine(&all, credentials)
 }
 
-fn credentials(authority: &str, login: &BasicLogin) -> String {
+pub(crate) fn credentials(authority: &str, login: &BasicLogin) -> String {
     format!("{authority}\0{}\0{}\0", login.user, login.password)
 }
 
@@ -120,7 +120,12 @@ fn a_wrong_password_is_proved_to_squid_once_in_every_way() {
 }
 
 /// An engine with the realm's settings and this ticket cache, whatever is in it.
-fn kerberos_engine(office: &Office, kdc: &Kdc, flags: &[&str], credentials: &str) -> Child {
+pub(crate) fn kerberos_engine(
+    office: &Office,
+    kdc: &Kdc,
+    flags: &[&str],
+    credentials: &str,
+) -> Child {
     let cache = format!("FILE:{}", kdc.cache().display());
     let config = kdc.config().display().to_string();
     office.set_environment(&[("KRB5_CONFIG", &config), ("KRB5CCNAME", &cache)]);

@@ -1,9 +1,9 @@
 //! The machines that these tests share.
 
-use std::cell::RefCell;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use testbed::kdc::PROXY_NAME;
@@ -19,7 +19,7 @@ pub(crate) struct Office {
     pub(crate) ca: Ca,
     pub(crate) origin: Origin,
     files: tempfile::TempDir,
-    environment: RefCell<Vec<(String, String)>>,
+    environment: Mutex<Vec<(String, String)>>,
 }
 
 impl Office {
@@ -34,7 +34,7 @@ impl Office {
             ca,
             origin,
             files,
-            environment: RefCell::default(),
+            environment: Mutex::default(),
         }
     }
 
@@ -57,7 +57,7 @@ impl Office {
             &self.file("engine.sock"),
         ]);
         command.args(flags);
-        command.envs(self.environment.borrow().iter().cloned());
+        command.envs(self.environment.lock().unwrap().iter().cloned());
         command.stdin(Stdio::piped());
         let mut engine = Child::spawn(command).unwrap();
         engine.stdin().unwrap().write_all(stdin.as_bytes()).unwrap();
@@ -77,7 +77,7 @@ impl Office {
     /// What the next engine's environment has beside the usual.
     pub(crate) fn set_environment(&self, environment: &[(&str, &str)]) {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        *self.environment.borrow_mut() = environment.iter().map(owned).collect();
+        *self.environment.lock().unwrap() = environment.iter().map(owned).collect();
     }
 
     /// The node knows the company's proxy by its name.

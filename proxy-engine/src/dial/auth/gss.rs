@@ -9,8 +9,11 @@
 use std::ffi::{c_int, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use libloading::{Library, Symbol};
+
+use super::tickets::Ticket;
 
 /// The library of MIT Kerberos, as every distribution calls it.
 const LIBRARY: &str = "libgssapi_krb5.so.2";
@@ -118,6 +121,15 @@ struct Gss {
         *mut u32,
     ) -> u32,
     release_cred: Release,
+    inquire_cred: unsafe extern "C" fn(
+        *mut u32,
+        Handle,
+        *mut Handle,
+        *mut u32,
+        *mut c_int,
+        *mut *mut OidSet,
+    ) -> u32,
+    display_name: unsafe extern "C" fn(*mut u32, Handle, *mut Buffer, *mut *mut Oid) -> u32,
     init_sec_context: unsafe extern "C" fn(
         *mut u32,
         Handle,
@@ -232,6 +244,42 @@ impl Cred {
         Ok(Self(gss.owned(cred, gss.release_cred)))
     }
 
+    /// Which ticket it is; none where that is not known, or too old: a token then says why.
+    pub(super) fn ticket(&self) -> Ticket {
+        let Ok(gss) = gss() else {
+            return Ticket::default();
+        };
+        let (mut minor, mut name, mut left) = (0, null_mut(), 0);
+        // As above.
+        let major = unsafe {
+            (gss.inquire_cred)(
+                &raw mut minor,
+                self.0.handle,
+                &raw mut name,
+                &raw mut left,
+                null_mut(),
+                null_mut(),
+            )
+        };
+        let name = gss.owned(name, gss.release_name);
+        if major & ERROR != 0 || name.handle.is_null() {
+            return Ticket::default();
+        }
+        let mut text = Buffer::empty();
+        // As above; the text is the library's until it is taken.
+        let _ =
+            unsafe { (gss.display_name)(&raw mut minor, name.handle, &raw mut text, null_mut()) };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |since| since.as_secs());
+        Ticket {
+            user: String::from_utf8_lossy(&gss.take(&mut text)).into_owned(),
+            until: match left {
+                INDEFINITE => u64::MAX,
+                left => now + u64::from(left),
+            },
+        }
+    }
+
     /// A Kerberos token for the service `HTTP` on this host. It may take the KDC's time.
     ///
     /// # Errors
@@ -286,6 +334,8 @@ impl Gss {
                 acquire_cred: function!(b"gss_acquire_cred\0"),
                 acquire_cred_with_password: function!(b"gss_acquire_cred_with_password\0"),
                 release_cred: function!(b"gss_release_cred\0"),
+                inquire_cred: function!(b"gss_inquire_cred\0"),
+                display_name: function!(b"gss_display_name\0"),
                 init_sec_context: function!(b"gss_init_sec_context\0"),
                 delete_sec_context: function!(b"gss_delete_sec_context\0"),
                 release_buffer: function!(b"gss_release_buffer\0"),

@@ -17,7 +17,8 @@ use tokio::sync::watch;
 use super::digest::Session;
 use super::gss::GssError;
 use super::scheme::{Known, Memory, Scheme, Wrapped};
-use super::standing::{Attempt, Standing};
+use super::standing::{Attempt, Standing, Trial};
+use super::tickets::Tickets;
 use super::{Challenge, Lent, negotiate, ntlm};
 use crate::config::Upstream;
 use crate::dial::DialError;
@@ -33,6 +34,9 @@ pub struct Login {
     step: Step,
     /// The password's trial, once it began.
     attempt: Option<Attempt>,
+    /// The ticket's.
+    shown: Option<Trial>,
+    tickets: Arc<Tickets>,
     /// What the upstream offered last.
     offered: Vec<Challenge>,
     /// What was tried and cannot be gone.
@@ -119,6 +123,7 @@ impl Login {
         upstream: &Upstream,
         who: Who,
         memory: &Arc<Memory>,
+        tickets: &Arc<Tickets>,
         changes: &Changes,
     ) -> Self {
         let mut login = Self {
@@ -127,6 +132,8 @@ impl Login {
             memory: Arc::clone(memory),
             changes: changes.clone(),
             attempt: None,
+            shown: None,
+            tickets: Arc::clone(tickets),
             offered: Vec::new(),
             impossible: Vec::new(),
             no_token: None,
@@ -213,7 +220,7 @@ impl Login {
         let host = self.upstream.host().to_owned();
         let mut why = String::new();
         if let Who::Has(Means { ticket: true, .. }) = self.who {
-            match negotiate::of_ticket(&host).await {
+            match self.token_of_ticket(&host).await? {
                 Ok(token) => return Ok(token),
                 Err(error) => why = error.to_string(),
             }
@@ -221,8 +228,12 @@ impl Login {
         let Some(lent) = self.lent() else {
             return Err(NoToken::Unusable(why));
         };
-        let attempt = lent.claim(&self.upstream, &self.changes).await;
-        let attempt = attempt.map_err(NoToken::Error)?;
+        let lent = Arc::clone(lent);
+        // A connection that ended before it answered took no verdict with it: the trial goes on.
+        let attempt = match self.attempt.take() {
+            Some(attempt) => attempt,
+            None => { lent.claim(&self.upstream, &self.changes).await }.map_err(NoToken::Error)?,
+        };
         match negotiate::of_password(&attempt, &host).await {
             Ok(token) => {
                 self.attempt = Some(attempt);
@@ -237,6 +248,29 @@ impl Login {
                 Err(NoToken::Unusable(why))
             }
         }
+    }
+
+    /// A token of the user's ticket. While that was never accepted here, one request at a time shows
+    /// it, and once it was refused, none does.
+    async fn token_of_ticket(&mut self, host: &str) -> Result<Result<Vec<u8>, GssError>, NoToken> {
+        let (cred, ticket) = match negotiate::ticket().await {
+            Ok(had) => had,
+            Err(error) => return Ok(Err(error)),
+        };
+        if self.shown.is_none() {
+            let standing = self.tickets.standing(&self.upstream.authority(), ticket);
+            self.shown = Trial::claim(&standing, &self.changes).await;
+        }
+        if self.shown.is_none() {
+            return Err(NoToken::Error(DialError::TicketRefused {
+                upstream: self.upstream.clone(),
+            }));
+        }
+        let token = negotiate::of_ticket(cred, host).await;
+        if token.is_err() {
+            self.shown = None;
+        }
+        Ok(token)
     }
 
     /// Whether a request with a body has to wait: until an empty one was answered, its body might

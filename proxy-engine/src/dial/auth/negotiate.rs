@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::gss::{Cred, GssError};
+use super::tickets::Ticket;
 use super::{Attempt, spnego};
 
 /// A KDC that cannot be reached in this time is given up.
@@ -20,13 +21,26 @@ static ROOM: Semaphore = Semaphore::const_new(8);
 #[derive(Debug, Default)]
 pub(super) struct Kerberos(Mutex<Option<Arc<Cred>>>);
 
-/// A token of the ticket that this process's user has now.
+/// The ticket that this process's user has now, and which one it is.
 ///
 /// # Errors
 /// [`GssError::Unusable`].
-pub(super) async fn of_ticket(host: &str) -> Result<Vec<u8>, GssError> {
+pub(super) async fn ticket() -> Result<(Cred, Ticket), GssError> {
+    apart(|| {
+        let cred = Cred::of_tickets()?;
+        let ticket = cred.ticket();
+        Ok((cred, ticket))
+    })
+    .await
+}
+
+/// A token of that ticket.
+///
+/// # Errors
+/// [`GssError::Unusable`].
+pub(super) async fn of_ticket(cred: Cred, host: &str) -> Result<Vec<u8>, GssError> {
     let host = host.to_owned();
-    let made = apart(move || Cred::of_tickets()?.token(&host)).await?;
+    let made = apart(move || cred.token(&host)).await?;
     Ok(spnego::wrap(&made))
 }
 

@@ -25,6 +25,10 @@ impl Cred {
         Err(none())
     }
 
+    pub(super) fn ticket(&self) -> super::tickets::Ticket {
+        match *self {}
+    }
+
     pub(super) fn token(&self, _host: &str) -> Result<Vec<u8>, GssError> {
         match *self {}
     }

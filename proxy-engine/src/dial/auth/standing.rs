@@ -45,9 +45,99 @@ pub enum Permit {
 #[derive(Debug)]
 pub struct Attempt {
     lent: Arc<Lent>,
+    trial: Trial,
+}
+
+/// The right to try something that is never tried again once it was refused.
+#[derive(Debug)]
+pub(super) struct Trial {
+    standing: Arc<watch::Sender<Standing>>,
     /// Whether the password left this process, as it is or as a proof.
     said: AtomicBool,
     changes: Changes,
+}
+
+impl Trial {
+    /// The right to try; waits while another request tries for the first time. `None` where it was
+    /// refused.
+    pub(super) async fn claim(
+        shared: &Arc<watch::Sender<Standing>>,
+        changes: &Changes,
+    ) -> Option<Self> {
+        let trial = || Self {
+            standing: Arc::clone(shared),
+            said: AtomicBool::new(false),
+            changes: changes.clone(),
+        };
+        let mut standing = shared.subscribe();
+        loop {
+            let claimed = shared.send_if_modified(|standing| {
+                let trying = match *standing {
+                    Standing::Untried => Standing::Trying,
+                    Standing::Doubtful => Standing::TryingAgain,
+                    _ => return false,
+                };
+                *standing = trying;
+                true
+            });
+            let now = *standing.borrow_and_update();
+            match now {
+                _ if claimed => return Some(trial()),
+                Standing::Accepted => return Some(trial()),
+                Standing::Refused => return None,
+                // A trial always ends in a change: a verdict, or its drop.
+                Standing::Untried
+                | Standing::Trying
+                | Standing::Doubtful
+                | Standing::TryingAgain => {
+                    let _ = standing.changed().await;
+                }
+            }
+        }
+    }
+
+    /// It was taken.
+    pub(super) fn accepted(self) {
+        self.settle(Standing::Accepted);
+    }
+
+    /// The answer was no.
+    pub(super) fn refused(self) {
+        self.settle(Standing::Refused);
+        self.changes.ring();
+    }
+
+    fn settle(&self, verdict: Standing) {
+        self.standing.send_if_modified(|standing| {
+            // A refusal stands until there is something else to try.
+            let changed = *standing != verdict && *standing != Standing::Refused;
+            if changed {
+                *standing = verdict;
+            }
+            changed
+        });
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        let said = self.said.load(Relaxed);
+        let mut given_up = false;
+        // Only the one trial that set `Trying` or `TryingAgain` can find it here.
+        self.standing.send_if_modified(|standing| {
+            *standing = match (*standing, said) {
+                (Standing::Trying, false) => Standing::Untried,
+                (Standing::Trying, true) | (Standing::TryingAgain, false) => Standing::Doubtful,
+                (Standing::TryingAgain, true) => Standing::Refused,
+                _ => return false,
+            };
+            given_up = *standing == Standing::Refused;
+            true
+        });
+        if given_up {
+            self.changes.ring();
+        }
+    }
 }
 
 impl Lent {
@@ -61,40 +151,14 @@ impl Lent {
         upstream: &Upstream,
         changes: &Changes,
     ) -> Result<Attempt, DialError> {
-        let attempt = || Attempt {
+        let trial = Trial::claim(&self.standing, changes).await;
+        let trial = trial.ok_or_else(|| DialError::CredentialsRefused {
+            upstream: upstream.clone(),
+        })?;
+        Ok(Attempt {
             lent: Arc::clone(self),
-            said: AtomicBool::new(false),
-            changes: changes.clone(),
-        };
-        let mut standing = self.standing.subscribe();
-        loop {
-            let claimed = self.standing.send_if_modified(|standing| {
-                let trying = match *standing {
-                    Standing::Untried => Standing::Trying,
-                    Standing::Doubtful => Standing::TryingAgain,
-                    _ => return false,
-                };
-                *standing = trying;
-                true
-            });
-            let now = *standing.borrow_and_update();
-            match now {
-                _ if claimed => return Ok(attempt()),
-                Standing::Accepted => return Ok(attempt()),
-                Standing::Refused => {
-                    return Err(DialError::CredentialsRefused {
-                        upstream: upstream.clone(),
-                    });
-                }
-                // An attempt always ends in a change: a verdict, or its drop.
-                Standing::Untried
-                | Standing::Trying
-                | Standing::Doubtful
-                | Standing::TryingAgain => {
-                    let _ = standing.changed().await;
-                }
-            }
-        }
+            trial,
+        })
     }
 
     /// Waits while another request tries these credentials for the first time; then whether they
@@ -116,7 +180,7 @@ impl Attempt {
 
     /// The password. It goes to the upstream and nowhere else.
     pub(super) fn password(&self) -> &SecretString {
-        self.said.store(true, Relaxed);
+        self.trial.said.store(true, Relaxed);
         &self.lent.password
     }
 
@@ -138,50 +202,17 @@ impl Attempt {
 
     /// Nobody was there to judge the password.
     pub(super) fn unsaid(&self) {
-        self.said.store(false, Relaxed);
+        self.trial.said.store(false, Relaxed);
     }
 
     /// The upstream took them.
     pub fn accepted(self) {
-        self.settle(Standing::Accepted);
+        self.trial.accepted();
     }
 
     /// The upstream said no although they were sent.
     pub fn refused(self) {
-        self.settle(Standing::Refused);
-        self.changes.ring();
-    }
-
-    fn settle(&self, verdict: Standing) {
-        self.lent.standing.send_if_modified(|standing| {
-            // A refusal stands until other credentials are lent.
-            let changed = *standing != verdict && *standing != Standing::Refused;
-            if changed {
-                *standing = verdict;
-            }
-            changed
-        });
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        let said = self.said.load(Relaxed);
-        let mut given_up = false;
-        // Only the one attempt that set `Trying` or `TryingAgain` can find it here.
-        self.lent.standing.send_if_modified(|standing| {
-            *standing = match (*standing, said) {
-                (Standing::Trying, false) => Standing::Untried,
-                (Standing::Trying, true) | (Standing::TryingAgain, false) => Standing::Doubtful,
-                (Standing::TryingAgain, true) => Standing::Refused,
-                _ => return false,
-            };
-            given_up = *standing == Standing::Refused;
-            true
-        });
-        if given_up {
-            self.changes.ring();
-        }
+        self.trial.refused();
     }
 }
 

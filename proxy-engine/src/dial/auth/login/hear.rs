@@ -67,7 +67,7 @@ impl Login {
         if self.offered.is_empty() || said.is_offered(&self.offered) {
             return Err(self.refused());
         }
-        self.attempt = None;
+        (self.attempt, self.shown) = (None, None);
         self.memory.forget(&self.upstream.authority());
         self.choose()
     }
@@ -144,6 +144,9 @@ impl Login {
         if let Some(attempt) = self.attempt.take() {
             attempt.accepted();
         }
+        if let Some(shown) = self.shown.take() {
+            shown.accepted();
+        }
         let learnt = match std::mem::replace(&mut self.step, Step::Ask) {
             // With a nonce of old, others count on meanwhile.
             Step::Ask | Step::Negotiate | Step::Digest { fresh: false, .. } => return,
@@ -168,13 +171,14 @@ impl Login {
 
     pub(super) fn refused(&mut self) -> DialError {
         let upstream = self.upstream.clone();
-        match self.attempt.take() {
-            Some(attempt) => {
-                attempt.refused();
-                DialError::CredentialsRefused { upstream }
-            }
-            None => DialError::TicketRefused { upstream },
+        if let Some(attempt) = self.attempt.take() {
+            attempt.refused();
+            return DialError::CredentialsRefused { upstream };
         }
+        if let Some(shown) = self.shown.take() {
+            shown.refused();
+        }
+        DialError::TicketRefused { upstream }
     }
 
     fn no_way(&self) -> DialError {
