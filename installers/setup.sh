@@ -56,6 +56,8 @@ kinit                           krb5-user
 ntlm_auth                       winbind
 docker-registry                 docker-registry
 danted                          dante-server
+sshd                            openssh-server
+ssh                             openssh-client
 haproxy                         haproxy
 nginx                           nginx-light
 dnsmasq                         dnsmasq-base

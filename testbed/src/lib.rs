@@ -20,6 +20,7 @@ pub mod registry;
 mod scratch;
 pub mod session;
 pub mod squid;
+pub mod ssh_socks;
 pub mod tls_front;
 mod wait;
 mod workstation;
@@ -37,6 +38,7 @@ pub use recorder::{Behaviour, Recorder};
 pub use registry::{APP_IMAGE, Registry};
 pub use session::Session;
 pub use squid::{Access, BasicLogin, Squid};
+pub use ssh_socks::SshSocks;
 pub use tls_front::TlsFront;
 pub use wait::wait_for;
 pub use workstation::{

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use testbed::{BasicLogin, Danted, Squid, TlsFront, wait_for};
+use testbed::{BasicLogin, Danted, Squid, SshSocks, TlsFront, wait_for};
 
 use crate::WITHIN;
 use crate::office::Office;
@@ -52,6 +52,22 @@ fn a_pod_goes_out_through_socks_of_both_versions() {
     }
     let log = danted.log();
     assert!(log.contains("pass(1): tcp/connect"), "{log}");
+}
+
+#[test]
+fn a_pod_goes_out_by_the_names_that_it_asks_for_through_an_ssh_that_speaks_socks() {
+    let office = Office::open();
+    let ssh = SshSocks::start(&office.corp, 1081).unwrap();
+    for (scheme, version) in [("socks4a", "socks4"), ("socks5h", "socks5")] {
+        let upstream = format!("{scheme}://{}", ssh.address());
+        let engine = office.engine(&flags(&upstream, &[]), "");
+        // Whoever resolves names is the far end: of version 4a, too, which knows no IPv6 address.
+        serves(&office, &URLS[..2]);
+        engine.terminate(Duration::from_secs(10)).unwrap();
+        let log = ssh.log();
+        let asked = format!("dynamic request: {version} host web.example.test port 443");
+        assert!(log.contains(&asked), "{scheme}: {log}");
+    }
 }
 
 #[test]
