@@ -136,13 +136,15 @@ impl Policy {
         }
     }
 
-    /// The same, with a line in the place of a PAC script: what is shown often should be short.
+    /// The same, with a line in the place of a PAC script and without certificates: what is shown
+    /// often should be short.
     #[must_use]
-    pub fn without_script(&self) -> Self {
+    pub fn without_texts(&self) -> Self {
         let mut policy = self.clone();
         if let DefaultRoute::Pac { script, .. } = &mut policy.default {
             *script = script.summary();
         }
+        policy.certificates = None;
         policy
     }
 

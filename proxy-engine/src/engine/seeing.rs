@@ -46,7 +46,7 @@ impl Engine {
                     message: error.to_string(),
                 }),
             }),
-            policy: policy.without_script(),
+            policy: policy.without_texts(),
         }
     }
 
