@@ -7,6 +7,6 @@ mod address;
 mod fetch;
 mod keeper;
 
-pub use address::{Address, AddressError, DETECTED};
+pub use address::{Address, AddressError, DETECTED, inline_address, shown};
 pub use fetch::FetchError;
 pub use keeper::{Keeper, Kept};

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use proxy_mirror::pac::{Keeper, Kept};
+use proxy_mirror::pac::{Keeper, Kept, inline_address};
 use testbed::Nginx;
 
 /// Whatever a test waits for comes within this, on a busy machine too.
@@ -131,5 +131,22 @@ async fn redirections_are_followed_to_servers_and_to_nothing_else() {
         let nginx = Nginx::start(&line).unwrap();
         let kept = Keeper::default().get(&nginx.url("x.pac"), SOON).await;
         assert_eq!(kept.script.is_some(), works, "{line}: {:?}", kept.error);
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_stands_in_its_address_is_had_and_one_that_is_none_refused() {
+    let keeper = Keeper::default();
+    let good = inline_address(&script("a.test:1"));
+    let kept = keeper.get(&good, SOON).await;
+    assert_eq!(text(&kept), script("a.test:1"));
+    let long = inline_address(&script(&"x".repeat(1 << 20)));
+    for (address, why) in [
+        ("data:;base64,***", "data:"),
+        ("data:,<html>", "FindProxyForURL"),
+        (long.as_str(), "1 MiB"),
+    ] {
+        let error = keeper.get(address, SOON).await.error.unwrap();
+        assert!(error.contains(why), "{error}");
     }
 }

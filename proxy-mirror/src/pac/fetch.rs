@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +13,6 @@ use hyper_util::rt::TokioIo;
 use proxy_engine::dial::{connect_any, resolve};
 use proxy_engine::pac::{self, MOST_BYTES, Script, ScriptError, TextError};
 use proxy_engine::route::Host;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -83,6 +81,7 @@ pub(super) async fn fetch(text: &str, known: Option<&Validators>) -> Result<Foun
     let looked = tokio::time::timeout(WITHIN, async {
         match address {
             Address::File(path) => from_file(&path).await,
+            Address::Inline { bytes, charset } => inline(&bytes, charset.as_deref()),
             server @ Address::Server { .. } => from_server(server, known).await,
         }
     });
@@ -94,6 +93,14 @@ async fn from_file(path: &Path) -> Result<Found, FetchError> {
     let read = tokio::task::spawn_blocking(move || pac::read(&path)).await;
     let bytes = read.map_err(io::Error::other)??;
     let script = Script::new(&pac::decode(&bytes, None)?)?;
+    Ok(Found::Script(script, Validators::default()))
+}
+
+fn inline(bytes: &[u8], charset: Option<&str>) -> Result<Found, FetchError> {
+    if bytes.len() > MOST_BYTES {
+        return Err(FetchError::TooLong);
+    }
+    let script = Script::new(&pac::decode(bytes, charset)?)?;
     Ok(Found::Script(script, Validators::default()))
 }
 
@@ -148,7 +155,7 @@ fn onward(from: &Address, headers: &HeaderMap) -> Result<Address, FetchError> {
     match Address::parse(to) {
         Ok(Address::Server { tls: false, .. }) if *tls => Err(FetchError::Redirection),
         Ok(server @ Address::Server { .. }) => Ok(server),
-        Ok(Address::File(_)) | Err(_) => Err(FetchError::Redirection),
+        Ok(Address::File(_) | Address::Inline { .. }) | Err(_) => Err(FetchError::Redirection),
     }
 }
 
@@ -199,7 +206,8 @@ async fn ask(
         .map_err(|_| AddressError::Host)?;
     if *tls {
         let server = ServerName::try_from(host.clone()).map_err(|_| AddressError::Host)?;
-        let connector = TlsConnector::from(Arc::new(trusting_the_system()?));
+        let config = crate::tls::trusting(None).await.map_err(FetchError::Tls)?;
+        let connector = TlsConnector::from(config);
         let stream = connector.connect(server, stream).await;
         speak(stream.map_err(FetchError::Tls)?, request).await
     } else {
@@ -217,20 +225,6 @@ async fn speak(
         let _ = connection.await;
     });
     Ok(sender.send_request(request).await?)
-}
-
-/// The authorities that this machine trusts.
-fn trusting_the_system() -> Result<ClientConfig, FetchError> {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        // One that cannot be read is not trusted.
-        let _ = roots.add(certificate);
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| FetchError::Tls(io::Error::other(error)))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The `charset` of a `Content-Type`.

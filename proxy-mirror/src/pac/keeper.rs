@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use proxy_engine::pac::Script;
 use tokio::sync::{Notify, watch};
 
-use super::Address;
 use super::fetch::{Found, Validators, fetch};
+use super::{Address, shown};
 
 /// A server is asked this often whether its script has changed,
 const RELOAD: Duration = Duration::from_mins(1);
@@ -135,7 +135,7 @@ impl Keeper {
                 entry.due = Some(Instant::now() + rest);
             }
             Err(error) => {
-                tracing::warn!(address, %error, "no PAC script");
+                tracing::warn!(address = %shown(address), %error, "no PAC script");
                 kept.error = Some(error.to_string());
                 entry.due = Some(Instant::now() + AGAIN);
             }

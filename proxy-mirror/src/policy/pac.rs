@@ -6,7 +6,7 @@ use proxy_engine::config::{DefaultRoute, Unavailable};
 
 use super::Facts;
 use crate::control::{Problem, Said};
-use crate::pac::{DETECTED, Kept};
+use crate::pac::{DETECTED, Kept, shown};
 
 /// A script that the policy may follow, and what is had from its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,12 @@ pub(super) fn by_script(facts: &Facts<'_>, url: Option<&str>) -> ByScript {
     let kept = kept.map(|pac| pac.kept.clone()).unwrap_or_default();
     let unavailable = facts.settings.pac_unavailable.into();
     let Some(script) = kept.script else {
-        let problem = not_had(&address, kept.error.as_deref(), url.is_none(), unavailable);
+        let problem = not_had(
+            &shown(&address),
+            kept.error.as_deref(),
+            url.is_none(),
+            unavailable,
+        );
         return ByScript {
             address,
             default: match unavailable {
@@ -51,15 +56,16 @@ pub(super) fn by_script(facts: &Facts<'_>, url: Option<&str>) -> ByScript {
         Problem::new(
             "pac_stale",
             format!(
-                "{address} gives no PAC script any more ({error}); the last one is followed, which was good {minutes} min ago"
+                "{} gives no PAC script any more ({error}); the last one is followed, which was good {minutes} min ago",
+                shown(&address)
             ),
         )
-        .with("url", &address)
+        .with("url", shown(&address))
         .with("reason", error)
         .with("minutes", minutes)
     });
     ByScript {
-        cause: Said::new("said_pac", &[("url", &address)]),
+        cause: Said::new("said_pac", &[("url", &shown(&address))]),
         default: DefaultRoute::Pac {
             script,
             unavailable,

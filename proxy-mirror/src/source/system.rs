@@ -70,9 +70,8 @@ fn reading(store: ProxyConfigSource, mode: ProxyMode) -> Result<Reading, SourceE
         ProxyMode::Pac { url, .. } => Says::Pac {
             url: Some(without_userinfo(url)),
         },
-        ProxyMode::PacInline { .. } => Says::Unusable {
-            proxy: "PAC script in the settings".to_owned(),
-            reason: "a script in the settings themselves is not read: put it into a file, and `gangway set pac FILE`".to_owned(),
+        ProxyMode::PacInline { script, .. } => Says::Pac {
+            url: Some(crate::pac::inline_address(&script)),
         },
         ProxyMode::Manual { .. } => {
             let (says, found) = manual(&mode).map_err(failed)?;

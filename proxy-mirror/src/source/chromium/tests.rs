@@ -105,6 +105,10 @@ fn every_mode_of_a_policy_says_what_the_browser_does() {
         (r#""ProxyMode":"direct""#, "no proxy"),
         (r#""ProxyMode":"auto_detect""#, "automatic detection"),
         (
+            r#""ProxyMode":"pac_script","ProxyPacUrl":"data:text/plain,'PROXY u:p@http://x'""#,
+            "PAC file data:… (36 bytes)",
+        ),
+        (
             r#""ProxyMode":"pac_script","ProxyPacUrl":"http://wpad.corp/p.pac""#,
             "PAC file http://wpad.corp/p.pac",
         ),

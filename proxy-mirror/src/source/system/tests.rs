@@ -121,6 +121,22 @@ fn loopback_is_never_sent_to_a_proxy_whatever_the_list_says() {
 }
 
 #[test]
+fn a_script_in_the_settings_themselves_is_followed_and_not_shown() {
+    let script = "function FindProxyForURL() { return 'PROXY p:1' }";
+    let inline = ProxyMode::pac_inline(script.to_owned());
+    let read = reading(ProxyConfigSource::GSettings, inline).unwrap();
+    assert!(
+        read.says.to_string().starts_with("PAC file data:… ("),
+        "{}",
+        read.says
+    );
+    let Says::Pac { url: Some(url) } = read.says else {
+        panic!("{:?}", read.says);
+    };
+    assert_eq!(url, crate::pac::inline_address(script));
+}
+
+#[test]
 fn a_pac_address_is_shown_without_credentials() {
     let url = "http://ann:s3cret@wpad.corp/proxy.pac".parse().unwrap();
     let read = reading(ProxyConfigSource::GSettings, ProxyMode::pac(url)).unwrap();
