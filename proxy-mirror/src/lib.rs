@@ -22,4 +22,5 @@ pub mod secret;
 pub mod settings;
 pub mod source;
 pub mod target;
+mod tls;
 pub mod world;

@@ -20,7 +20,7 @@ fn send(house: &House, request: &str, body: &str) -> UnixStream {
     stream
 }
 
-fn ask(house: &House, request: &str, body: &str) -> (u16, Value) {
+pub(crate) fn ask(house: &House, request: &str, body: &str) -> (u16, Value) {
     let mut answer = String::new();
     send(house, request, body)
         .read_to_string(&mut answer)

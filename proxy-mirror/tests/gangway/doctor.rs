@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::house::{House, free_port};
-use crate::origin::Recorder;
+use crate::origin::{Recorder, pipe, tls_proxy};
 
 /// The findings of one check.
 fn of(examination: &Value, check: &str) -> Vec<Value> {
@@ -111,6 +111,44 @@ fn a_proxy_named_with_the_wrong_scheme_is_told_what_it_speaks() {
         only(&broken, "upstream")["what"]["key"],
         "said_doctor_certificate"
     );
+}
+
+#[test]
+fn a_proxy_over_tls_is_judged_by_the_certificates_of_the_settings_too() {
+    let house = House::new();
+    let ca = testbed::Ca::new().unwrap();
+    let proxy = tls_proxy(ca.issue(&["127.0.0.1"]).unwrap().server().unwrap());
+    let file = house.home().join("corp.pem");
+    std::fs::write(&file, ca.pem()).unwrap();
+    manual(&house, &format!("https://{proxy}"));
+    let broken = only(&house.json(&["doctor"], 4, "doctor"), "upstream");
+    assert_eq!(broken["what"]["key"], "said_doctor_certificate");
+    let remedy = broken["remedy"]["english"].as_str().unwrap();
+    assert!(remedy.contains("gangway set upstream-ca FILE"), "{remedy}");
+    house.run(&["set", "upstream-ca", &file.display().to_string()]);
+    let mended = house.json(&["doctor"], 0, "doctor");
+    assert_eq!(only(&mended, "upstream")["verdict"], "good");
+}
+
+#[test]
+fn of_what_stands_in_a_shells_file_no_password_is_shown_and_a_pipe_is_passed_over() {
+    let house = House::new();
+    let profile = house.home().join(".profile");
+    assert!(pipe(&profile.display().to_string()).success());
+    let lines = [
+        "export https_proxy='http://ann:canary;canary@old.corp:8080'",
+        "export https_proxy=\"http://ann:canary/canary@old.corp:8080\"",
+        "export https_proxy=http://ann:canary",
+        "export https_proxy=canary",
+        "set -gx https_proxy 'http://ann:can ary@old.corp:8080'",
+    ];
+    std::fs::write(house.home().join(".bashrc"), lines.join("\n")).unwrap();
+    let found = of(&house.json(&["doctor"], 0, "doctor"), "shell_file");
+    let shown = found.iter().map(|found| &found["what"]["args"]["proxy"]);
+    let wanted = ["old.corp:8080", "old.corp:8080", "?", "?", "?"];
+    assert_eq!(shown.collect::<Vec<_>>(), wanted, "{found:#?}");
+    let all = json!(found).to_string();
+    assert!(!all.contains("canary") && !all.contains("ary@"), "{all}");
 }
 
 #[test]
@@ -226,6 +264,42 @@ fn another_local_proxy_that_runs_is_named_while_it_does() {
     drop(running.stdin.take());
     running.wait().unwrap();
     assert!(!named(&house));
+}
+
+#[test]
+fn a_bundle_holds_the_picture_and_no_secret_and_is_nobody_elses_to_read() {
+    let house = House::new();
+    house.mirror_into_cli("http://proxy.invalid:3128");
+    let config = "{\"auths\": {\"r.test\": {\"auth\": \"Y2FuYXJ5\"}}}";
+    std::fs::write(house.docker_config(), config).unwrap();
+    let profile = house.home().join(".profile");
+    std::fs::write(
+        &profile,
+        "export https_proxy=http://ann:canary@old.corp:1\n",
+    )
+    .unwrap();
+    let file = house.home().join("bundle.json");
+    let path = file.display().to_string();
+    let said = house.run(&["doctor", "--bundle", &path]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.out.contains(&path), "{}", said.out);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        !text.contains("canary") && !text.contains("Y2FuYXJ5"),
+        "{text}"
+    );
+    let bundle: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(bundle["doctor"]["worst"], "bad");
+    assert_eq!(bundle["status"]["mode"], "manual");
+    assert_eq!(bundle["settings"]["style"], "mirror");
+    assert_eq!(bundle["plan"]["steps"].as_array().unwrap().len(), 1);
+    assert_ne!(bundle["system"]["kernel"], "");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let again = house.run(&["doctor", "--bundle", &path]);
+    assert_eq!(again.code, 1, "{}", again.out);
+    assert!(again.err.contains(&path), "{}", again.err);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
 
 #[test]

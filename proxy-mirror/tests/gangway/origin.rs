@@ -71,3 +71,34 @@ pub(crate) fn get_through(proxy: SocketAddr, url: &str) -> std::io::Result<(u16,
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     Ok((status, body.to_owned()))
 }
+
+/// A company's proxy over TLS that answers every request with `secure`.
+pub(crate) fn tls_proxy(config: Arc<rustls::ServerConfig>) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let Ok(connection) = rustls::ServerConnection::new(Arc::clone(&config)) else {
+                return;
+            };
+            let mut stream = rustls::StreamOwned::new(connection, stream);
+            let mut head = [0; 1024];
+            if stream.read(&mut head).is_ok_and(|read| read > 0) {
+                let answer =
+                    "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsecure";
+                let _ = stream.write_all(answer.as_bytes());
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    address
+}
+
+/// A named pipe, which whoever opens it waits at.
+pub(crate) fn pipe(path: &str) -> std::process::ExitStatus {
+    std::process::Command::new("mkfifo")
+        .arg(path)
+        .status()
+        .unwrap()
+}

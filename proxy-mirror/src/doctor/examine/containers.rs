@@ -5,7 +5,7 @@ use std::time::Duration;
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions};
 use futures_util::{StreamExt, stream};
 
-use super::{Ground, authority};
+use super::Ground;
 use crate::control::{Finding, Said, Verdict};
 
 /// As many containers as are looked into, the newest first.
@@ -34,8 +34,7 @@ pub(super) async fn findings(ground: &Ground<'_>) -> Vec<Finding> {
         let foreign = container
             .proxy
             .as_deref()
-            .map(authority)
-            .filter(|proxy| !agreed.contains(proxy));
+            .and_then(|proxy| agreed.other(proxy));
         if let Some(proxy) = foreign {
             let key = if container.builder {
                 "said_doctor_builder_other"

@@ -1,6 +1,6 @@
 //! The environment that systemd gives to every service that it starts, the machine's and the user's.
 
-use super::{Ground, authority};
+use super::Ground;
 use crate::change::host::Command;
 use crate::control::{Finding, Said, Verdict};
 
@@ -21,10 +21,9 @@ pub(super) async fn findings(ground: &Ground<'_>) -> Vec<Finding> {
             continue;
         }
         for (name, value) in proxies(&output.stdout) {
-            let proxy = authority(value);
-            if agreed.contains(&proxy) {
+            let Some(proxy) = agreed.other(value) else {
                 continue;
-            }
+            };
             let subject = match command {
                 Command::UserManagerEnvironment => "systemctl --user show-environment",
                 _ => "systemctl show-environment",

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Ground, read};
+use super::read;
 use crate::control::{Finding, Said, Verdict};
+use crate::places::Places;
 
 /// Programs that listen as a local proxy.
 const PROGRAMS: [&str; 6] = [
@@ -23,7 +24,7 @@ const DROP_INS: [&str; 4] = [
 ];
 
 /// One a program that runs, and one a file that sets a proxy by hand.
-pub(super) fn findings(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn findings(places: &Places) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (program, pid) in running() {
         findings.push(Finding::of(
@@ -35,7 +36,7 @@ pub(super) fn findings(ground: &Ground<'_>) -> Vec<Finding> {
         ));
     }
     for file in DROP_INS {
-        let path = ground.places.etc.join(file);
+        let path = places.etc.join(file);
         let Some(text) = read(&path) else { continue };
         if text.to_ascii_lowercase().contains("_proxy") {
             findings.push(Finding::of(

@@ -1,9 +1,9 @@
 //! What a port speaks: a few bytes are sent, and the first that come back tell.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::SystemTime;
 
+use proxy_engine::config::Certificates;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -63,31 +63,25 @@ pub(super) async fn socks4(to: &[SocketAddr]) -> Speaks {
 
 async fn otherwise(to: &[SocketAddr]) -> Speaks {
     // The certificate's name does not matter here: whether it is TLS does.
-    match tls(to, "gangway.invalid").await {
+    match tls(to, "gangway.invalid", None).await {
         Speaks::Tls | Speaks::Distrusted(_) => return Speaks::Tls,
         _ => {}
     }
     of(&exchange(to, GREETING_5).await)
 }
 
-/// Asks in TLS for this host, by the system's own roots.
-pub(super) async fn tls(to: &[SocketAddr], host: &str) -> Speaks {
+/// Asks in TLS for this host, by the system's own roots and these.
+pub(super) async fn tls(to: &[SocketAddr], host: &str, trusted: Option<&Certificates>) -> Speaks {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let Ok(name) = ServerName::try_from(host.to_owned()) else {
         return Speaks::Silent;
     };
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let Ok(versions) =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
-    else {
+    let Ok(config) = crate::tls::trusting(trusted.cloned()).await else {
         return Speaks::Silent;
     };
-    let config = versions.with_root_certificates(roots).with_no_client_auth();
     let shaken = timeout(PATIENCE, async {
         let stream = TcpStream::connect(to).await?;
-        tokio_rustls::TlsConnector::from(Arc::new(config))
+        tokio_rustls::TlsConnector::from(config)
             .connect(name, stream)
             .await
     })

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
-use super::{Ground, authority, read};
+use super::{Agreed, read};
 use crate::change::dropin::HEADER;
 use crate::control::{Finding, Said, Verdict};
+use crate::places::Places;
 
 /// Below the home directory.
 const OF_USER: [&str; 8] = [
@@ -24,10 +25,9 @@ const OF_MACHINE: [&str; 4] = ["profile", "bash.bashrc", "zsh/zshenv", "zsh/zshr
 const MOST: usize = 20;
 
 /// One a line that names a proxy which the policy does not know.
-pub(super) fn findings(ground: &Ground<'_>) -> Vec<Finding> {
-    let agreed = ground.agreed();
+pub(super) fn findings(places: &Places, agreed: &Agreed) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for path in files(ground) {
+    for path in files(places) {
         let Some(text) = read(&path) else { continue };
         if text.starts_with(HEADER) {
             continue;
@@ -36,8 +36,11 @@ pub(super) fn findings(ground: &Ground<'_>) -> Vec<Finding> {
             let Some((variable, value)) = assignment(line) else {
                 continue;
             };
-            if agreed.contains(&authority(value)) || findings.len() == MOST {
+            let Some(proxy) = agreed.other(value) else {
                 continue;
+            };
+            if findings.len() == MOST {
+                return findings;
             }
             let place = format!("{}:{}", path.display(), number + 1);
             findings.push(Finding::of(
@@ -46,7 +49,7 @@ pub(super) fn findings(ground: &Ground<'_>) -> Vec<Finding> {
                 place,
                 Said::new(
                     "said_doctor_shell_file",
-                    &[("variable", &variable), ("proxy", &authority(value))],
+                    &[("variable", &variable), ("proxy", &proxy)],
                 ),
                 Said::new("said_doctor_shell_file_remedy", &[]),
             ));
@@ -55,13 +58,13 @@ pub(super) fn findings(ground: &Ground<'_>) -> Vec<Finding> {
     findings
 }
 
-fn files(ground: &Ground<'_>) -> Vec<PathBuf> {
+fn files(places: &Places) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = OF_USER
         .iter()
-        .map(|name| ground.places.home.join(name))
-        .chain(OF_MACHINE.iter().map(|name| ground.places.etc.join(name)))
+        .map(|name| places.home.join(name))
+        .chain(OF_MACHINE.iter().map(|name| places.etc.join(name)))
         .collect();
-    let mut of_folder: Vec<PathBuf> = std::fs::read_dir(ground.places.etc.join("profile.d"))
+    let mut of_folder: Vec<PathBuf> = std::fs::read_dir(places.etc.join("profile.d"))
         .into_iter()
         .flatten()
         .take(256)
@@ -83,10 +86,11 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
     let (name, value) = match line.strip_prefix("set ") {
         Some(fish) => {
-            let mut words = fish
-                .split_whitespace()
-                .filter(|word| !word.starts_with('-'));
-            (words.next()?, words.next()?)
+            let mut rest = fish.trim_start();
+            while rest.starts_with('-') {
+                rest = rest.split_once(char::is_whitespace)?.1.trim_start();
+            }
+            rest.split_once(char::is_whitespace)?
         }
         None => line.split_once('=')?,
     };
@@ -94,9 +98,18 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     if !known.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return None;
     }
-    let value = value.trim().trim_matches(['"', '\'']);
-    let value = value.split([';', ' ', '"', '\'']).next().unwrap_or(value);
+    let value = word(value.trim_start());
     (!value.is_empty() && !value.starts_with('$')).then_some((name, value))
+}
+
+/// The first word as shells read it: within its quotes, or up to what ends a command.
+fn word(text: &str) -> &str {
+    let quote = text.chars().next().filter(|first| "\"'".contains(*first));
+    let (text, end): (_, &[char]) = match &quote {
+        Some(quote) => (&text[1..], std::slice::from_ref(quote)),
+        None => (text, &[';', '&', '|', ' ', '\t', '"', '\'']),
+    };
+    text.split(end).next().unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -121,6 +134,18 @@ mod tests {
             (
                 "all_proxy=\"socks5://a:1\"",
                 Some(("all_proxy", "socks5://a:1")),
+            ),
+            (
+                "set --export --global https_proxy 'http://a:1' # corp",
+                Some(("https_proxy", "http://a:1")),
+            ),
+            (
+                "export https_proxy=\"http://ann:p;w 'd@a:1\"; export no_proxy='b'",
+                Some(("https_proxy", "http://ann:p;w 'd@a:1")),
+            ),
+            (
+                "https_proxy=http://a:1&&x",
+                Some(("https_proxy", "http://a:1")),
             ),
             ("# export https_proxy=http://a:1", None),
             ("export https_proxy=$CORP", None),

@@ -3,26 +3,26 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
-use proxy_engine::config::{Scheme, Upstream};
+use proxy_engine::config::{Certificates, Scheme, Upstream};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::PATIENCE;
 use super::probe::{self, Speaks};
+use super::{Ground, PATIENCE};
 use crate::control::{Finding, Said, Verdict};
 
 /// Kerberos refuses tickets beyond this (RFC 4120, 8.2: "typically five minutes").
 const SKEW: Duration = Duration::from_mins(5);
 
 /// One or two findings an upstream; all are asked at once.
-pub(super) async fn findings(upstreams: &[String]) -> Vec<Finding> {
-    let parsed = upstreams
-        .iter()
-        .filter_map(|text| text.parse::<Upstream>().ok());
-    join_all(parsed.map(examine)).await.concat()
+pub(super) async fn findings(ground: &Ground<'_>) -> Vec<Finding> {
+    let upstreams = ground.status.policy.upstreams.iter();
+    let parsed = upstreams.filter_map(|text| text.parse::<Upstream>().ok());
+    let examined = parsed.map(|upstream| examine(upstream, ground.certificates));
+    join_all(examined).await.concat()
 }
 
-async fn examine(upstream: Upstream) -> Vec<Finding> {
+async fn examine(upstream: Upstream, trusted: Option<&Certificates>) -> Vec<Finding> {
     let shown = upstream.to_string();
     let bad = |what: Said, remedy: Said| {
         vec![Finding::of(Verdict::Bad, "upstream", &shown, what, remedy)]
@@ -46,7 +46,7 @@ async fn examine(upstream: Upstream) -> Vec<Finding> {
     }
     let asked = match upstream.scheme() {
         Scheme::Http => probe::http(&found).await,
-        Scheme::Https => probe::tls(&found, upstream.host()).await,
+        Scheme::Https => probe::tls(&found, upstream.host(), trusted).await,
         Scheme::Socks4 | Scheme::Socks4a => probe::socks4(&found).await,
         Scheme::Socks5 | Scheme::Socks5h => probe::socks5(&found).await,
     };

@@ -3,7 +3,7 @@
 
 use proxy_mirror::control::{Door, Examination, Finding, Fix, Verdict};
 
-use super::{apply, engine, reach};
+use super::{apply, bundle, engine, reach};
 use crate::arguments::Doctor;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Tone, plain};
@@ -23,6 +23,11 @@ pub(super) async fn doctor(asked: Doctor, output: Output, words: Words) -> Resul
         }
     } else {
         show(&examination, output, words);
+    }
+    if let Some(file) = &asked.bundle {
+        bundle::write(file, &reach().await?, &examination).await?;
+        let file = file.display().to_string();
+        output.line(&words.with("cli_doctor_bundle", &[("file", &file)]));
     }
     output.json(&examination);
     Ok(match examination.worst {
