@@ -73,6 +73,12 @@ pub enum Change {
         /// Their names.
         users: Vec<String>,
     },
+    /// Make dockerd read its file again, and see that containers outlive it from now on
+    /// (`live-restore`): before it is restarted.
+    KeepContainers {
+        /// The unit.
+        unit: UnitId,
+    },
     /// Make systemd read changed units again, then restart one, once.
     RestartUnit {
         /// The unit.
@@ -89,7 +95,7 @@ impl Change {
             | Self::WriteProfile { file, .. }
             | Self::InstallFile { file }
             | Self::NoteLenders { file, .. } => Some(file),
-            Self::RestartUnit { .. } => None,
+            Self::KeepContainers { .. } | Self::RestartUnit { .. } => None,
         }
     }
 }
@@ -102,6 +108,8 @@ pub enum FileId {
     DockerDaemonJson,
     /// `/etc/systemd/system/docker.service.d/gangway.conf`
     DockerDropIn,
+    /// `/etc/systemd/system/containerd.service.d/gangway.conf`
+    ContainerdDropIn,
     /// `/etc/profile.d/gangway.sh`
     ProfileD,
     /// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`: the user's.
@@ -137,6 +145,7 @@ impl FileId {
         Path::new(match self {
             Self::DockerDaemonJson => "/etc/docker/daemon.json",
             Self::DockerDropIn => "/etc/systemd/system/docker.service.d/gangway.conf",
+            Self::ContainerdDropIn => "/etc/systemd/system/containerd.service.d/gangway.conf",
             Self::ProfileD => "/etc/profile.d/gangway.sh",
             Self::DockerCliConfig { path } => return path,
             Self::EngineBinary => "/usr/local/lib/gangway/proxy-engine",
@@ -153,6 +162,7 @@ impl FileId {
             Self::DockerCliConfig { .. } => Owner::User,
             Self::DockerDaemonJson
             | Self::DockerDropIn
+            | Self::ContainerdDropIn
             | Self::ProfileD
             | Self::EngineBinary
             | Self::EngineUnit
@@ -172,8 +182,24 @@ impl FileId {
             | Self::EngineLenders => true,
             Self::DockerDaemonJson
             | Self::DockerDropIn
+            | Self::ContainerdDropIn
             | Self::ProfileD
             | Self::DockerCliConfig { .. } => false,
+        }
+    }
+
+    /// The name, on its machine, of the target that it is changed for; `None` for the engine's service.
+    pub fn target(&self) -> Option<&'static str> {
+        match self {
+            Self::DockerDaemonJson | Self::DockerDropIn => Some("docker-daemon"),
+            Self::ContainerdDropIn => Some("containerd"),
+            Self::DockerCliConfig { .. } => Some("docker-cli"),
+            Self::ProfileD => Some("profile"),
+            Self::EngineBinary
+            | Self::EngineUnit
+            | Self::BrokerUnit
+            | Self::EngineUser
+            | Self::EngineLenders => None,
         }
     }
 
@@ -181,6 +207,7 @@ impl FileId {
     pub fn unit(&self) -> Option<UnitId> {
         match self {
             Self::DockerDaemonJson | Self::DockerDropIn => Some(UnitId::Docker),
+            Self::ContainerdDropIn => Some(UnitId::Containerd),
             Self::ProfileD
             | Self::DockerCliConfig { .. }
             | Self::EngineBinary
@@ -208,6 +235,8 @@ impl FileId {
 pub enum UnitId {
     /// `docker.service`
     Docker,
+    /// `containerd.service`
+    Containerd,
     /// `gangway-engine.service`
     Engine,
     /// `gangway-broker.service`
@@ -219,6 +248,7 @@ impl UnitId {
     pub fn name(self) -> &'static str {
         match self {
             Self::Docker => "docker.service",
+            Self::Containerd => "containerd.service",
             Self::Engine => "gangway-engine.service",
             Self::Broker => "gangway-broker.service",
         }

@@ -6,7 +6,7 @@
 //! | `GET /v1/events` | server-sent events: `status` ([`Status`]), first at once, then at every change |
 //! | `GET /v1/plan` | [`Plan`] |
 //! | `POST /v1/apply` | body [`ApplyRequest`]; [`Applied`] |
-//! | `POST /v1/undo` | [`Undone`] |
+//! | `POST /v1/undo` | [`Undone`]; `?target=…`: of that target alone, which is left alone from then on |
 //! | `GET /v1/explain?url=…` | [`Explanation`] |
 //! | `GET /v1/doctor` | [`Examination`] |
 //! | `GET /v1/settings` | [`SettingsView`] |
@@ -27,6 +27,7 @@ mod peer;
 mod problem;
 mod said;
 pub mod server;
+mod settings;
 mod verdict;
 
 pub use api::*;
@@ -35,3 +36,4 @@ pub use door::Door;
 pub use examination::{Examination, Finding, Fix, Verdict};
 pub use explanation::{Explanation, RouteKind, Tried, WayKind, WorldWay};
 pub use login::LoginWanted;
+pub use settings::{ManagedView, SettingsChange, SettingsView, StoreCredentials};

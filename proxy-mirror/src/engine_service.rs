@@ -54,6 +54,7 @@ pub(crate) fn carried(file: &FileId) -> Result<Vec<u8>, ChangeError> {
         }
         FileId::DockerDaemonJson
         | FileId::DockerDropIn
+        | FileId::ContainerdDropIn
         | FileId::ProfileD
         | FileId::EngineLenders
         | FileId::DockerCliConfig { .. } => "",
@@ -161,7 +162,7 @@ pub fn remove(desks: &Desks) -> Result<Undone, ChangeError> {
     }
     lenders::remove(&desk)?;
     account::remove(&desk)?;
-    let undone = desk.undo()?;
+    let undone = desk.undo(None)?;
     if host.has_systemd() {
         run(host, Command::DaemonReload)?;
         for unit in UNITS {

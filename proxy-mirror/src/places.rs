@@ -3,6 +3,7 @@
 //! | what | Linux | Windows |
 //! |---|---|---|
 //! | settings | `$XDG_CONFIG_HOME/gangway/settings.toml` | `%APPDATA%\gangway\settings.toml` |
+//! | those that are fixed for everybody | `/etc/gangway/managed.toml` | `%PROGRAMDATA%\gangway\managed.toml` |
 //! | the user's state | `$XDG_STATE_HOME/gangway/` | `%LOCALAPPDATA%\gangway\` |
 //! | the machine's state | `/var/lib/gangway/` | `%PROGRAMDATA%\gangway\` |
 //! | sockets | `$XDG_RUNTIME_DIR/gangway/agent.sock`, `/run/gangway/engine.sock` | named pipes |
@@ -22,6 +23,8 @@ pub struct Places {
     pub home: PathBuf,
     /// `settings.toml`.
     pub settings: PathBuf,
+    /// What the administrator has fixed: `/etc/gangway/managed.toml`.
+    pub managed: PathBuf,
     /// The user's state: the journal lies below it.
     pub state: PathBuf,
     /// The machine's state: `/var/lib/gangway`.
@@ -80,6 +83,7 @@ impl Places {
         let runtime = path("XDG_RUNTIME_DIR").unwrap_or_else(|| PathBuf::from("/run"));
         Ok(Self {
             settings: config.join("gangway/settings.toml"),
+            managed: PathBuf::from("/etc/gangway/managed.toml"),
             state: state.join("gangway"),
             machine_state: PathBuf::from("/var/lib/gangway"),
             agent_socket: runtime.join("gangway/agent.sock"),
@@ -99,6 +103,7 @@ impl Places {
         let machine = path("PROGRAMDATA").unwrap_or_else(|| PathBuf::from("C:/ProgramData"));
         Ok(Self {
             settings: roaming.join("gangway/settings.toml"),
+            managed: machine.join("gangway/managed.toml"),
             state: local.join("gangway"),
             machine_state: machine.join("gangway"),
             agent_socket: PathBuf::from(r"\\.\pipe\gangway-agent"),
@@ -118,6 +123,14 @@ impl Places {
     /// Where the before-images of the machine's files lie.
     pub fn machine_journal(&self) -> PathBuf {
         self.machine_state.join("journal")
+    }
+
+    /// Where settings stand.
+    pub fn settings_files(&self) -> crate::settings::Files<'_> {
+        crate::settings::Files {
+            user: &self.settings,
+            managed: Some(&self.managed),
+        }
     }
 
     /// The folder of the settings.

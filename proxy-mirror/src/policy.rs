@@ -11,6 +11,7 @@
 //! only the user chooses "direct".
 
 mod decide;
+mod notices;
 mod pac;
 
 use std::net::IpAddr;

@@ -5,11 +5,13 @@ mod change;
 mod error;
 mod file;
 mod keys;
+mod managed;
 mod rules;
 mod upstream;
 mod word;
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
 use proxy_engine::config::{Authority, Bypass, Ports, Rule, Unavailable, Upstream};
@@ -20,6 +22,7 @@ pub use certificates::certificates;
 pub use change::{Changed, change, view};
 pub use error::SettingsError;
 pub use file::{keep_script, load, save};
+pub use managed::{Files, Managed};
 pub use upstream::upstream;
 
 /// The user's choices. Raw and validated are one type: each field refuses what is wrong as it is
@@ -33,6 +36,8 @@ pub struct Settings {
     /// The mode that switching on returns to: the last one that was not `off`.
     #[serde(deserialize_with = "word::word")]
     pub resume: Mode,
+    /// When mode `off` ends by itself, in seconds since 1970: then [`Settings::resume`] holds again.
+    pub off_until: Option<u64>,
     /// What targets are told: the engine's address, or the upstream itself.
     #[serde(deserialize_with = "word::word")]
     pub style: Style,
@@ -70,6 +75,36 @@ pub struct Settings {
     pub intercept: InterceptSettings,
     /// Targets that Gangway leaves alone, by [`crate::target::TargetId`].
     pub leave_alone: Vec<String>,
+    /// Docker's daemon.
+    pub docker: DockerSettings,
+}
+
+impl Settings {
+    /// What holds at this time.
+    #[must_use]
+    pub fn at(mut self, now: SystemTime) -> Self {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if self.mode == Mode::Off && self.off_until.is_some_and(|until| until <= now.as_secs()) {
+            self.mode = match self.resume {
+                Mode::Off => Mode::System,
+                mode => mode,
+            };
+        }
+        if self.mode != Mode::Off {
+            self.off_until = None;
+        }
+        self
+    }
+}
+
+/// How Docker's daemon may be restarted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DockerSettings {
+    /// Set `live-restore` first, so that containers keep running.
+    pub live_restore: bool,
+    /// Restart it although this machine is part of a swarm.
+    pub restart_swarm: bool,
 }
 
 /// Where the proxy comes from.

@@ -124,7 +124,9 @@ impl Says {
             Self::Nothing => Said::new("said_nothing", &[]),
             Self::Direct => Said::new("said_no_proxy", &[]),
             Self::Proxy { upstream, .. } => Said::verbatim(upstream.to_string()),
-            Self::Pac { url: Some(url) } => Said::new("said_pac", &[("url", url)]),
+            Self::Pac { url: Some(url) } => {
+                Said::new("said_pac", &[("url", &crate::pac::shown(url))])
+            }
             Self::Pac { url: None } => Said::new("said_detection", &[]),
             Self::Unusable { proxy, .. } => Said::verbatim(proxy),
         }
@@ -174,13 +176,17 @@ pub fn all(places: &Places) -> Vec<Box<dyn Source>> {
         Box::new(Firefox::new(places)),
     ];
     all.extend(Chromium::family(places).map(|browser| Box::new(browser) as Box<dyn Source>));
-    all.push(Box::new(Manual::new(&places.settings)));
+    all.push(Box::new(Manual::new(places.settings_files())));
     all
 }
 
 /// An address without user and password, whether or not it is one.
 fn without_userinfo(url: &str) -> String {
-    match url.split_once("://") {
+    // What looks like one in a script is none.
+    let is_script = url
+        .get(..5)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
+    match url.split_once("://").filter(|_| !is_script) {
         Some((scheme, rest)) => {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at(end);

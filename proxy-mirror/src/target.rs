@@ -18,27 +18,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::bypass::Dialect;
 use crate::change::host::Machine;
-use crate::change::plan::Proposal;
+use crate::change::plan::{Effect, Proposal};
 use crate::change::{Change, ChangeError, Desks, PlannedChanges};
 use crate::control::{EngineRuns, Problem, Said, TargetView, WayKind};
 use crate::settings::Settings;
 use crate::world::Relay;
 
 pub mod clusters;
+mod containerd;
 mod daemon;
 mod desired;
 mod docker_cli;
 mod docker_daemon;
 mod docker_events;
 pub mod guests;
+mod overruled;
 mod profile;
 mod way;
 mod wsl;
 
-pub use daemon::{Daemon, DaemonError, DaemonSays};
+pub use containerd::Containerd;
+pub use daemon::{Daemon, DaemonError, DaemonSays, Work};
 pub use desired::Proxies;
 pub use docker_cli::DockerCli;
-pub use docker_daemon::{DockerDaemon, Overruled};
+pub use docker_daemon::DockerDaemon;
+pub use overruled::Overruled;
 pub use way::{Asked, Told, ways};
 
 /// Stable name of a target: `docker-daemon`, `docker-cli`, `clusters`, `wsl:Ubuntu/docker-daemon`.
@@ -130,6 +134,8 @@ pub struct Here {
     pub systemd: bool,
     /// What makes our file void, where something does.
     pub overruled: Option<Overruled>,
+    /// What a restart of it would meet.
+    pub work: Work,
 }
 
 /// Something settings are pushed into.
@@ -173,6 +179,11 @@ pub trait Target: Send + Sync {
     /// The changes from now to desired. Those that are in the files already fall out later.
     fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change>;
 
+    /// What a restart of its unit does to what runs.
+    fn effect(&self, _now: &Here) -> Option<Effect> {
+        None
+    }
+
     /// Asks the thing itself.
     fn verify<'a>(&'a self, now: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState>;
 }
@@ -188,6 +199,7 @@ pub async fn all(context: &Arc<Context>) -> Vec<Box<dyn Target>> {
     let mut targets: Vec<Box<dyn Target>> = vec![
         Box::new(DockerDaemon::local(Arc::clone(context))),
         Box::new(DockerCli::local(Arc::clone(context))),
+        Box::new(Containerd::local(Arc::clone(context))),
         Box::new(clusters::Clusters::new(Arc::clone(context))),
     ];
     targets.extend(wsl::targets(context).await);
@@ -255,6 +267,7 @@ pub async fn plan(context: &Context, targets: &[Box<dyn Target>]) -> PlannedChan
                 target: target.id(),
                 machine: target.machine(),
                 changes: target.plan(&here, &desired),
+                effect: target.effect(&here),
             });
         }
     }
@@ -303,6 +316,7 @@ async fn files_say(
         target: TargetId(String::new()),
         machine,
         changes,
+        effect: None,
     };
     let planned = off_thread(move || crate::change::plan::build(&desks, vec![proposal])).await;
     match planned.refused.into_iter().next() {

@@ -119,7 +119,7 @@ async fn an_old_daemon_gets_a_drop_in_which_is_in_force_only_after_its_restart()
         "{edited:?}"
     );
     std::fs::write(&drop_in, text).unwrap();
-    undo(&context.desks).unwrap();
+    undo(&context.desks, None).unwrap();
     assert!(!drop_in.exists());
     dockerd.restart(&[]);
     assert!(matches!(
@@ -244,7 +244,7 @@ async fn without_a_daemon_the_rest_works() {
         matches!(gone.state, TargetState::NotInForce { .. }),
         "{gone:?}"
     );
-    undo(&context.desks).unwrap();
+    undo(&context.desks, None).unwrap();
     let text = std::fs::read_to_string(&context.docker_cli).unwrap();
     assert_eq!(text, "{\"HttpHeaders\": {}}");
 }

@@ -140,7 +140,7 @@ fn files_come_back_byte_for_byte_with_mode_and_owner() {
             .unwrap()
             .contains("export http_proxy='http://172")
     );
-    let undone = desk.undo().unwrap();
+    let undone = desk.undo(None).unwrap();
     assert_eq!(
         undone.restored,
         ["wsl:Ubuntu-24.04:/etc/docker/daemon.json"]
@@ -175,7 +175,7 @@ fn a_users_new_file_and_folder_are_the_users() {
         let meta = distro.root().join(path).metadata().unwrap();
         assert_eq!((meta.uid(), meta.gid()), (1000, 1000), "{path}");
     }
-    desk.undo().unwrap();
+    desk.undo(None).unwrap();
     assert!(!distro.root().join("home/ann/.docker").exists());
 }
 

@@ -3,6 +3,7 @@
 use proxy_mirror::control::client::Client;
 use proxy_mirror::control::{ApplyRequest, Door, SettingsChange, StoreCredentials};
 use proxy_mirror::messages::Language;
+use proxy_mirror::target::TargetId;
 use tauri::State;
 use tokio::sync::{mpsc, watch};
 
@@ -33,11 +34,15 @@ pub fn status(reach: State<'_, Reach>) -> StatusPage {
     reach.pages.borrow().clone()
 }
 
-/// Switches Gangway on or off, at once.
+/// Switches Gangway on or off, at once; off for so many seconds or until it is switched on.
 #[tauri::command]
 #[specta::specta]
-pub async fn switch(reach: State<'_, Reach>, on: bool) -> Result<(), Problem> {
-    Ok(controller::switch(&reach.link, on).await?)
+pub async fn switch(
+    reach: State<'_, Reach>,
+    on: bool,
+    off_for: Option<u32>,
+) -> Result<(), Problem> {
+    Ok(controller::switch(&reach.link, on, off_for).await?)
 }
 
 /// The settings as they are.
@@ -90,11 +95,13 @@ pub async fn apply(reach: State<'_, Reach>, plan: String) -> Result<AppliedPage,
     Ok(reach.link.agent()?.apply(request).await?.into())
 }
 
-/// Gives every file back.
+/// Gives every file back, or those of one target, which is left alone from then on.
 #[tauri::command]
 #[specta::specta]
-pub async fn undo(reach: State<'_, Reach>) -> Result<UndonePage, Problem> {
-    Ok(reach.link.agent()?.undo().await?.into())
+pub async fn undo(reach: State<'_, Reach>, target: Option<String>) -> Result<UndonePage, Problem> {
+    let target = target.map(TargetId);
+    let agent = reach.link.agent()?;
+    Ok(agent.undo(target.as_ref()).await?.into())
 }
 
 /// The language that the window speaks (`en`, `ja`): the tray follows it.

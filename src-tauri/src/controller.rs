@@ -18,6 +18,8 @@ pub enum Event {
     Lost(Problem),
     /// The user switched Gangway on or off.
     Switch(bool),
+    /// The user wants everything direct for half an hour.
+    Pause,
     /// What the user asked for did not work.
     Failed(Problem),
     /// The user wants the window: from the tray, or by starting the app again.
@@ -42,6 +44,9 @@ pub enum TrayHost {
     /// There is none (plain GNOME, no session bus): the window is all there is.
     Missing,
 }
+
+/// In seconds.
+const HALF_AN_HOUR: u32 = 1800;
 
 /// Room for this many events; who is faster waits.
 pub const EVENTS: usize = 64;
@@ -103,7 +108,11 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
             Event::Lost(problem) => self.status = Err(problem),
             Event::Switch(on) => {
                 self.failure = None;
-                self.switch(on);
+                self.switch(on, None);
+            }
+            Event::Pause => {
+                self.failure = None;
+                self.switch(false, Some(HALF_AN_HOUR));
             }
             Event::Failed(problem) => self.failure = Some(problem),
             Event::ShowWindow => self.desktop.show_window(),
@@ -143,10 +152,10 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
     }
 
     /// Beside the loop: an agent that takes its time must not hold up the menu.
-    fn switch(&self, on: bool) {
+    fn switch(&self, on: bool, off_for: Option<u32>) {
         let (link, events) = (self.link.clone(), self.events.clone());
         tokio::spawn(async move {
-            if let Err(problem) = switch(&link, on).await {
+            if let Err(problem) = switch(&link, on, off_for).await {
                 // Nobody listens any more: the app is ending, and the failure with it.
                 let _ = events.send(Event::Failed(problem)).await;
             }
@@ -185,13 +194,19 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
     }
 }
 
-/// Switches Gangway on (to the last mode that was not `off`) or off.
+/// Switches Gangway on (to the last mode that was not `off`) or off, for so many seconds or until it
+/// is switched on.
 ///
 /// # Errors
 /// The agent's [`Problem`].
-pub async fn switch<A: Door + Clone>(link: &Link<A>, on: bool) -> Result<(), Problem> {
+pub async fn switch<A: Door + Clone>(
+    link: &Link<A>,
+    on: bool,
+    off_for: Option<u32>,
+) -> Result<(), Problem> {
     let change = SettingsChange {
         on: Some(on),
+        off_for,
         ..SettingsChange::default()
     };
     link.agent()?.change_settings(change).await.map(drop)

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use proxy_mirror::control::{
     Applied, ApplyRequest, CredentialsState, Door, EngineRuns, EngineView, Examination,
-    Explanation, Plan, PolicyKind, PolicyView, Problem, Said, SettingsChange, SettingsView, Status,
-    StoreCredentials, Undone, UpstreamView,
+    Explanation, ManagedView, Plan, PolicyKind, PolicyView, Problem, Said, SettingsChange,
+    SettingsView, Status, StoreCredentials, Undone, UpstreamView,
 };
 use proxy_mirror::settings::{Mode, Style};
+use proxy_mirror::target::TargetId;
 
 /// A machine on which all is well.
 pub(crate) fn status() -> Status {
@@ -15,6 +16,7 @@ pub(crate) fn status() -> Status {
     Status {
         version: "0.1.0".into(),
         on: true,
+        off_until: None,
         mode: Mode::System,
         style: Style::Relay,
         sources: Vec::new(),
@@ -97,6 +99,10 @@ impl Door for FakeAgent {
             pac: String::new(),
             pac_unavailable: proxy_mirror::settings::PacUnavailable::default(),
             bypass: Vec::new(),
+            leave_alone: Vec::new(),
+            live_restore: false,
+            restart_swarm: false,
+            managed: ManagedView::default(),
             password_stored: false,
         })
     }
@@ -113,7 +119,7 @@ impl Door for FakeAgent {
         Err(not_asked())
     }
 
-    async fn undo(&self) -> Result<Undone, Problem> {
+    async fn undo(&self, _: Option<&TargetId>) -> Result<Undone, Problem> {
         Err(not_asked())
     }
 

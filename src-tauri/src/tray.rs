@@ -36,6 +36,8 @@ pub enum Item {
         /// Whether it can be switched: not while there is no agent.
         enabled: bool,
     },
+    /// Switches off for half an hour.
+    Pause(String),
     /// Opens the window, where a proxy waits for a password.
     LogIn(String),
     /// Opens the window.
@@ -53,6 +55,7 @@ impl TrayView {
         let state = match (&status, health) {
             (Err(_), _) => say("tray_no_agent"),
             (Ok(_), Health::On) => say("tray_on"),
+            (Ok(status), Health::Off) if status.off_until.is_some() => say("tray_paused"),
             (Ok(_), Health::Off) => say("tray_off"),
             (Ok(_), Health::Problem) => say("tray_problem"),
         };
@@ -64,6 +67,9 @@ impl TrayView {
                 enabled: status.is_ok(),
             },
         ];
+        if status.is_ok_and(|status| status.on) {
+            menu.push(Item::Pause(say("tray_pause")));
+        }
         if let Ok(status) = status {
             menu.push(Item::Words(way(status, words)));
             if let Some(wanted) = status.login_wanted() {

@@ -7,8 +7,8 @@ import * as __TAURI_EVENT from "@tauri-apps/api/event";
 export const commands = {
 	/**  The status page as it is now; every later one comes as an event. */
 	status: () => __TAURI_INVOKE<StatusPage>("status"),
-	/**  Switches Gangway on or off, at once. */
-	switch: (on: boolean) => typedError<null, Problem>(__TAURI_INVOKE("switch", { on })),
+	/**  Switches Gangway on or off, at once; off for so many seconds or until it is switched on. */
+	switch: (on: boolean, offFor: number | null) => typedError<null, Problem>(__TAURI_INVOKE("switch", { on, offFor })),
 	/**  The settings as they are. */
 	settings: () => typedError<SettingsPage, Problem>(__TAURI_INVOKE("settings")),
 	/**  Writes the settings; refused whole where a field is wrong. */
@@ -19,8 +19,8 @@ export const commands = {
 	plan: () => typedError<PlanPage, Problem>(__TAURI_INVOKE("plan")),
 	/**  Carries out the plan that was shown. */
 	apply: (plan: string) => typedError<AppliedPage, Problem>(__TAURI_INVOKE("apply", { plan })),
-	/**  Gives every file back. */
-	undo: () => typedError<UndonePage, Problem>(__TAURI_INVOKE("undo")),
+	/**  Gives every file back, or those of one target, which is left alone from then on. */
+	undo: (target: string | null) => typedError<UndonePage, Problem>(__TAURI_INVOKE("undo", { target })),
 	/**  The language that the window speaks (`en`, `ja`): the tray follows it. */
 	speak: (language: string) => typedError<null, Problem>(__TAURI_INVOKE("speak", { language })),
 };
@@ -206,6 +206,12 @@ export type SettingsEdit = {
 	pac_unavailable: PacUnavailable,
 	/**  The user's bypass entries, all of them. */
 	bypass: string[],
+	/**  Targets that are left alone, all of them. */
+	leave_alone: string[],
+	/**  Whether containers shall keep running while Docker restarts. */
+	live_restore: boolean,
+	/**  Whether Docker may be restarted where it is part of a swarm. */
+	restart_swarm: boolean,
 };
 
 /**  The settings as they are. */
@@ -232,6 +238,18 @@ export type SettingsPage = {
 	pac_unavailable: PacUnavailable,
 	/**  The user's bypass entries. */
 	bypass: string[],
+	/**  Targets that are left alone. */
+	leave_alone: string[],
+	/**  Whether containers shall keep running while Docker restarts. */
+	live_restore: boolean,
+	/**  Whether Docker may be restarted where it is part of a swarm. */
+	restart_swarm: boolean,
+	/**  The file in which the administrator has fixed some of this; empty where nothing is. */
+	managed_file: string,
+	/**  The keys that are fixed: `mode`, `relay.port`. */
+	managed_keys: string[],
+	/**  Why, in the administrator's words; empty where none are given. */
+	managed_reason: string,
 	/**  Whether a password is kept in the keychain for the manual upstream. */
 	password_stored: boolean,
 };
@@ -282,6 +300,8 @@ export type StatusPage = {
 	version: string,
 	/**  Whether Gangway is on. */
 	on: boolean,
+	/**  When it switches itself on again, in seconds since 1970; 0 where it does not. */
+	off_until: number,
 	/**  The state in one word. */
 	health: Health,
 	/**  The chosen mode. */

@@ -10,6 +10,7 @@ export const STATUS: StatusPage = {
   connected: true,
   version: "0.1.0",
   on: true,
+  off_until: 0,
   health: "on",
   mode: "system",
   style: "relay",
@@ -67,6 +68,12 @@ export const SETTINGS = {
   pac: "",
   pac_unavailable: "block",
   bypass: [".corp.example"],
+  leave_alone: ["clusters"],
+  live_restore: true,
+  restart_swarm: false,
+  managed_file: "",
+  managed_keys: [] as string[],
+  managed_reason: "",
   password_stored: true,
 };
 

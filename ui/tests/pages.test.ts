@@ -64,7 +64,7 @@ describe("the status page", () => {
     render(App);
     await screen.findByText("In order");
     await user.click(screen.getByRole("switch"));
-    expect(asked(calls, "switch")).toEqual([{ name: "switch", args: { on: false } }]);
+    expect(asked(calls, "switch")).toEqual([{ name: "switch", args: { on: false, offFor: null } }]);
   });
 
   test("a proxy that asks for a password is a field away, and any character reaches the keychain", async () => {
@@ -105,6 +105,27 @@ describe("the status page", () => {
     await user.click(screen.getByText("Apply"));
     expect(await screen.findByText(/Applied 1 steps/)).toBeTruthy();
     expect(screen.getByText(/daemon.json:2:8/)).toBeTruthy();
+  });
+
+  test("one target alone is given back when it is chosen", async () => {
+    const { calls } = fakeAgent({ undo: { restored: ["/home/ada/.docker/config.json"], removed: [], merged: [], restarted: [], not_running: [] } });
+    render(App);
+    await user.click(await screen.findByText("Undo everything…"));
+    await user.selectOptions(screen.getByLabelText("What is given back"), "docker-cli");
+    await user.click(screen.getByText("Give back"));
+    await screen.findByText("Restored: /home/ada/.docker/config.json");
+    expect(asked(calls, "undo")).toEqual([{ name: "undo", args: { target: "docker-cli" } }]);
+  });
+
+  test("pauses for half an hour, and says until when", async () => {
+    const { calls, tell } = fakeAgent();
+    render(App);
+    await user.click(await screen.findByText("Direct for 30 min"));
+    expect(asked(calls, "switch")).toEqual([{ name: "switch", args: { on: false, offFor: 1800 } }]);
+    const until = new Date(2026, 10, 26, 19, 32).getTime() / 1000;
+    await tell({ ...STATUS, on: false, health: "off", mode: "off", off_until: until });
+    expect(await screen.findByText(/Off until .*32/)).toBeTruthy();
+    expect(screen.queryByText("Direct for 30 min")).toBeNull();
   });
 
   test("a refused undo is said in the dialog", async () => {
@@ -163,9 +184,20 @@ describe("the settings page", () => {
             tickets: ["proxy.corp.example:3128"],
             rules: ["a.example,b.example=direct"],
             pac: "",
-            pac_text: "", pac_unavailable: "block", bypass: [".corp.example"] } },
+            pac_text: "", pac_unavailable: "block", bypass: [".corp.example"],
+            leave_alone: ["clusters"], live_restore: true, restart_swarm: false } },
       },
     ]);
+  });
+
+  test("shows what the administrator has fixed, and why", async () => {
+    const managed = { managed_file: "/etc/gangway/managed.toml", managed_keys: ["mode", "bypass"], managed_reason: "policy 7" };
+    const { SETTINGS } = await import("./fake-agent");
+    await open({ settings: { ...SETTINGS, ...managed } });
+    expect(await screen.findByText("policy 7")).toBeTruthy();
+    expect(screen.getByLabelText("Never through the proxy")).toHaveProperty("disabled", true);
+    expect(screen.getByRole("group", { name: "Where the proxy comes from" })).toHaveProperty("disabled", true);
+    expect(screen.getByLabelText("Proxy")).toHaveProperty("disabled", false);
   });
 
   test("puts a refusal beside the field that it is about", async () => {

@@ -3,9 +3,9 @@
 mod door;
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,11 @@ use crate::{settings, source};
 /// A change of settings waits so long for the engine to have heard of it.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
+/// Between the end of a pause and the look that sees it.
+const PAUSE_OVER: Duration = Duration::from_secs(1);
+/// The clock is looked at so often for the end of a pause.
+const PAUSE_LOOK: Duration = Duration::from_secs(20);
+
 /// A PAC script that was never had is waited for so long; after that, the look goes on without it.
 const SCRIPT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -38,6 +43,8 @@ pub struct Core {
     scripts: Keeper,
     around: Surroundings,
     known: RwLock<Option<Arc<Known>>>,
+    /// Rings after every look.
+    looked: Notify,
     /// One look at a time, so that an older one never overwrites a newer.
     looking: Mutex<()>,
     /// One change of the machine at a time.
@@ -114,6 +121,7 @@ impl Core {
             scripts: Keeper::default(),
             around: Surroundings::new(),
             known: RwLock::new(None),
+            looked: Notify::new(),
             looking: Mutex::new(()),
             changing: Mutex::new(()),
             places,
@@ -148,6 +156,33 @@ impl Core {
     /// Returns when Docker or WSL has said something new that no look has seen.
     pub(super) async fn heard_late(&self) {
         self.around.heard_late().await;
+    }
+
+    /// Returns when a pause has come to its end.
+    pub(super) async fn pause_ends(&self) {
+        loop {
+            let until = self.known().and_then(|known| known.settings.off_until);
+            let left = until.map(|until| {
+                let until = UNIX_EPOCH + Duration::from_secs(until);
+                until.duration_since(SystemTime::now()).unwrap_or_default()
+            });
+            let over = async {
+                match left {
+                    // The clock may be set meanwhile, and a machine may sleep.
+                    // One that is over is seen by the next look, which takes a moment.
+                    Some(left) => tokio::time::sleep(left.clamp(PAUSE_OVER, PAUSE_LOOK)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = over => {
+                    if left.is_some_and(|left| left <= PAUSE_LOOK) {
+                        return;
+                    }
+                }
+                () = self.looked.notified() => {}
+            }
+        }
     }
 
     /// Publishes the picture of what is known, every target asked.
@@ -218,6 +253,7 @@ impl Core {
         let known = Known::look(&self.places, sources, scripts, &self.around, before).await;
         let known = Arc::new(known);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
+        self.looked.notify_one();
         known
     }
 
@@ -323,7 +359,7 @@ impl Core {
     }
 
     fn edit_settings(&self, edit: impl FnOnce(&mut Settings)) -> Result<(), Problem> {
-        let file = &self.places.settings;
+        let file = self.places.settings_files();
         let mut settings = settings::load(file).map_err(|error| error.problem())?;
         edit(&mut settings);
         settings::save(file, &settings).map_err(|error| error.problem())
@@ -335,12 +371,14 @@ impl Core {
         self.heard().await;
     }
 
-    async fn settings_view(&self, settings: &Settings) -> SettingsView {
+    async fn settings_view(&self, settings: &Settings) -> Result<SettingsView, Problem> {
         let stored = match &settings.upstream {
             // Without a keychain nothing is stored in it; the status says that there is none.
             Some(upstream) => matches!(self.keychain.get_for(upstream).await, Ok(Some(_))),
             None => false,
         };
-        settings::view(settings, &self.places.settings, stored)
+        let files = self.places.settings_files();
+        let managed = settings::Managed::read(files).map_err(|error| error.problem())?;
+        Ok(settings::view(settings, files, &managed, stored))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,7 +103,7 @@ impl Known {
             }),
         );
         let (networks, distros) = (networks.unwrap_or_default(), distros.unwrap_or_default());
-        let file = places.settings.clone();
+        let file = places.clone();
         let earlier = before.clone();
         let read = tokio::task::spawn_blocking(move || {
             let facts: Vec<SourceFacts> = sources
@@ -123,7 +122,10 @@ impl Known {
             Err(error) => {
                 tracing::error!(%error, "reading the sources failed");
                 let before = before.as_ref().map(|before| before.sources.clone());
-                (settings::load(&places.settings), before.unwrap_or_default())
+                (
+                    settings::load(places.settings_files()),
+                    before.unwrap_or_default(),
+                )
             }
         };
         let (settings, settings_problem) = match loaded {
@@ -224,12 +226,12 @@ impl Known {
 
 /// The settings, but not those of a file that is just being written: editors empty it first, and
 /// an empty one would mean "no proxy".
-fn settled(file: &Path) -> Result<Settings, SettingsError> {
-    let is_empty = || fs::metadata(file).is_ok_and(|metadata| metadata.len() == 0);
+fn settled(places: &Places) -> Result<Settings, SettingsError> {
+    let is_empty = || fs::metadata(&places.settings).is_ok_and(|metadata| metadata.len() == 0);
     if is_empty() {
         std::thread::sleep(BEING_WRITTEN);
     }
-    settings::load(file)
+    settings::load(places.settings_files())
 }
 
 /// A source names a proxy, rarely a user: the one who logged in to it is added.

@@ -7,6 +7,7 @@ use super::targets;
 use crate::change::Asking;
 use crate::control::client::Client;
 use crate::control::{Applied, ApplyRequest, Door, Plan, Problem, Undone};
+use crate::target::TargetId;
 
 /// Applies through the agent; root's part, where it is not given it, from here.
 pub(super) async fn apply(client: &Client, request: ApplyRequest) -> Result<Applied, Problem> {
@@ -41,8 +42,8 @@ pub(super) async fn apply(client: &Client, request: ApplyRequest) -> Result<Appl
 }
 
 /// Undoes through the agent; root's part, where it is not given it, from here.
-pub(super) async fn undo(client: &Client) -> Result<Undone, Problem> {
-    let refused = match client.undo().await {
+pub(super) async fn undo(client: &Client, only: Option<&TargetId>) -> Result<Undone, Problem> {
+    let refused = match client.undo(only).await {
         Err(problem) => problem,
         done => return done,
     };
@@ -51,7 +52,7 @@ pub(super) async fn undo(client: &Client) -> Result<Undone, Problem> {
     };
     let mut undone = targets::finish(file).await?;
     // The user's own files were given back before; what is left, if anything, is now.
-    undone.absorb(client.undo().await?);
+    undone.absorb(client.undo(only).await?);
     Ok(undone)
 }
 

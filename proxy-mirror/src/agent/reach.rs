@@ -8,6 +8,7 @@ use crate::control::{
     ServiceView, SettingsChange, SettingsView, Status, StoreCredentials, Undone,
 };
 use crate::places::Places;
+use crate::target::TargetId;
 
 /// Who answers a command.
 #[derive(Debug)]
@@ -129,10 +130,10 @@ impl Door for Reached {
         }
     }
 
-    async fn undo(&self) -> Result<Undone, Problem> {
+    async fn undo(&self, only: Option<&TargetId>) -> Result<Undone, Problem> {
         match self {
-            Self::Agent(client) => on_terminal::undo(client).await,
-            Self::Alone(core) => core.undo().await,
+            Self::Agent(client) => on_terminal::undo(client, only).await,
+            Self::Alone(core) => core.undo(only).await,
         }
     }
 

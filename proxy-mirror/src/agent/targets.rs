@@ -15,7 +15,7 @@ use crate::change::{self, Asking, ChangeError, Desks, PlannedChanges, Step};
 use crate::control::{PlanStep, Problem, TargetView, Undone, WorldWay};
 use crate::engine_service;
 use crate::places::Places;
-use crate::target::{self, Asked, Context, Daemon, Target, clusters, guests};
+use crate::target::{self, Asked, Context, Daemon, Target, TargetId, clusters, guests};
 use crate::world::Relay;
 
 /// The container networks; `None` where Docker cannot be asked.
@@ -94,10 +94,20 @@ pub(super) async fn execute(
     .await
 }
 
-/// Gives everything back that the journals know.
-pub(super) async fn undo(places: &Places, asking: Asking) -> Result<Undone, Problem> {
+/// Gives everything back that the journals know, or what they know of one target.
+pub(super) async fn undo(
+    places: &Places,
+    only: Option<TargetId>,
+    asking: Asking,
+) -> Result<Undone, Problem> {
     let desks = desks(places).asking(asking);
-    off_thread(move || change::undo(&desks)).await
+    off_thread(move || change::undo(&desks, only.as_ref())).await
+}
+
+/// The names of every target.
+pub(super) async fn names(places: &Places, known: &Known, report: &Report) -> Vec<TargetId> {
+    let (_context, targets) = all(places, known, report).await;
+    targets.iter().map(|target| target.id()).collect()
 }
 
 /// Root's part of what the agent was not given root for, asked for on this command's terminal.

@@ -21,6 +21,7 @@ pub(super) fn status(
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         on: known.settings.mode != Mode::Off,
+        off_until: known.settings.off_until,
         mode: known.settings.mode,
         style: known.settings.style,
         sources: known.decision.sources.clone(),
@@ -37,6 +38,7 @@ pub(super) fn unknown() -> Status {
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         on: false,
+        off_until: None,
         mode: Mode::default(),
         style: crate::settings::Style::default(),
         sources: Vec::new(),

@@ -61,6 +61,7 @@ async fn listen(core: &Core, changed: &Notify) {
             Some(()) = keychain.next() => core.keychain_changed(),
             () = core.keychain_answered() => {}
             () = core.heard_late() => {}
+            () = core.pause_ends() => {}
             () = core.scripts().changed() => {}
             // What was had in the last network may not hold in this one.
             () = network.changed() => core.scripts().renew(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::host::{Command, FileImage, Host, Output, Place};
 use super::journal::{Before, Journal, Record};
@@ -10,6 +10,9 @@ use super::render::{inverse, render, take_back};
 use super::undo::Restarts;
 use super::validate::validate;
 use super::{Change, ChangeError, FileId, Fingerprint, UnitId};
+
+/// dockerd has read its file again within this time, or does not.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// One machine, and the journal of what it was.
 #[derive(Clone)]
@@ -75,9 +78,16 @@ impl Desk {
                 validate(change)?;
                 self.remember(*unit)?;
                 self.accepted(*unit)
-                    .map_err(|error| self.without_ours(error, Restarts::None))?;
+                    .map_err(|error| self.without_ours(*unit, error, Restarts::None))?;
                 self.restart(*unit)
-                    .map_err(|error| self.without_ours(error, Restarts::All))
+                    .map_err(|error| self.without_ours(*unit, error, Restarts::All))
+            }
+            Change::KeepContainers { unit } => {
+                validate(change)?;
+                self.remember(*unit)?;
+                self.accepted(*unit)
+                    .and_then(|()| self.reads_live_restore(*unit))
+                    .map_err(|error| self.without_ours(*unit, error, Restarts::None))
             }
             _ => match change.file() {
                 Some(file) => self.write(change, file, restarts),
@@ -200,9 +210,30 @@ impl Desk {
         output.checked(Command::ValidateDocker).map(drop)
     }
 
-    /// A daemon that does not start with what was written starts with what was there before.
-    fn without_ours(&self, error: ChangeError, restarts: Restarts) -> ChangeError {
-        let outcome = match self.give_everything_back(restarts) {
+    /// dockerd reads its file again; it says itself whether containers outlive it then.
+    fn reads_live_restore(&self, unit: UnitId) -> Result<(), ChangeError> {
+        self.checked(Command::Reload(unit))?;
+        let deadline = Instant::now() + READ_WITHIN;
+        loop {
+            let said = self.checked(Command::DockerInfo)?.stdout;
+            let said: serde_json::Value = serde_json::from_str(said.trim()).unwrap_or_default();
+            if said["LiveRestoreEnabled"] == true {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(ChangeError::Command {
+                    command: Command::Reload(unit).argv().join(" "),
+                    message: "dockerd does not say that live-restore is in force".to_owned(),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// A daemon that does not start with what was written starts with what was there before: no
+    /// other target's files are touched for it.
+    fn without_ours(&self, unit: UnitId, error: ChangeError, restarts: Restarts) -> ChangeError {
+        let outcome = match self.give_back_of(unit, restarts) {
             Ok(_) => "everything is again what it was, and it runs".to_owned(),
             Err(second) => format!("and without what was written: {second}"),
         };

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use super::helper::{Answer, Errand, Request};
 use super::{ChangeError, Desks};
 use crate::control::Undone;
+use crate::target::TargetId;
 
 /// `pkexec`'s exit status where its dialogue was dismissed: the user said no (pkexec(1)).
 const DISMISSED: i32 = 126;
@@ -53,8 +54,9 @@ pub(super) fn carry_out(
     ask(desks, &Request::CarryOut { errands }).map(drop)
 }
 
-pub(super) fn undo(desks: &Desks) -> Result<Undone, ChangeError> {
-    ask(desks, &Request::Undo).map(Option::unwrap_or_default)
+pub(super) fn undo(desks: &Desks, only: Option<&TargetId>) -> Result<Undone, ChangeError> {
+    let target = only.cloned();
+    ask(desks, &Request::Undo { target }).map(Option::unwrap_or_default)
 }
 
 pub(crate) fn install_engine(desks: &Desks) -> Result<(), ChangeError> {
@@ -118,7 +120,7 @@ fn ask_at(asking: Asking, request: &Request, file: &Path) -> Result<Option<Undon
     Err(ChangeError::Elevation {
         reason: reasons.join("; "),
         command: match request {
-            Request::CarryOut { .. } | Request::Undo => by_hand(file),
+            Request::CarryOut { .. } | Request::Undo { .. } => by_hand(file),
             Request::InstallEngine => {
                 as_root(&[&program().to_string_lossy(), "engine", "install", "--yes"])
             }

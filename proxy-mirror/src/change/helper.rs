@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, ChangeError, Desks, Fingerprint, Owner, UnitId, elevation};
 use crate::control::Undone;
 use crate::engine_service;
+use crate::target::TargetId;
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +26,13 @@ const JOURNAL: &str = "/var/lib/gangway/journal";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]
 pub(super) enum Request {
-    CarryOut { errands: Vec<Errand> },
-    Undo,
+    CarryOut {
+        errands: Vec<Errand>,
+    },
+    Undo {
+        #[serde(default)]
+        target: Option<TargetId>,
+    },
     InstallEngine,
     RemoveEngine,
 }
@@ -130,7 +136,7 @@ fn answer(desks: &Desks, bytes: &[u8]) -> Result<Option<Undone>, ChangeError> {
             }
             Ok(None)
         }
-        Request::Undo => desk.undo().map(Some),
+        Request::Undo { target } => desk.undo(target.as_ref()).map(Some),
         Request::InstallEngine => engine_service::install(desks).map(|()| None),
         Request::RemoveEngine => engine_service::remove(desks).map(Some),
     }

@@ -138,6 +138,8 @@ pub enum Command<'a> {
     Status(UnitId),
     /// `systemctl show --property=LoadState,ActiveState UNIT`: whether it is there, and runs.
     Condition(UnitId),
+    /// `systemctl show` of a unit: whether it runs, since when, and its environment.
+    Environment(UnitId),
     /// `systemctl cat UNIT`: its file and its drop-ins, in the order in which they hold.
     Cat(UnitId),
     /// `PROGRAM --version`, of the engine that is about to be installed: whether it runs here.
@@ -202,6 +204,13 @@ impl<'a> Command<'a> {
                 "systemctl",
                 "show",
                 "--property=LoadState,ActiveState",
+                unit.name(),
+            ],
+            Self::Environment(unit) => vec![
+                "systemctl",
+                "show",
+                "--timestamp=unix",
+                "--property=LoadState,ActiveState,NeedDaemonReload,ExecMainStartTimestamp,Environment",
                 unit.name(),
             ],
             Self::Cat(unit) => vec!["systemctl", "--no-pager", "cat", unit.name()],

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::host::{FileImage, Machine};
 use super::render::Inverse;
 use super::{ChangeError, FileId, Fingerprint, UnitId};
+use crate::target::TargetId;
 
 /// How the name of a record begins while it is being written.
 const BEGUN: &str = ".begun-";
@@ -92,6 +93,15 @@ impl Record {
             mode: before.mode,
             uid: before.uid,
             gid: before.gid,
+        }))
+    }
+
+    /// The target that the file was changed for; `None` for the engine's service.
+    pub fn target(&self) -> Option<TargetId> {
+        let name = self.file.target()?;
+        Some(TargetId(match &self.machine {
+            Machine::Local => name.to_owned(),
+            machine @ Machine::Wsl(_) => format!("{machine}/{name}"),
         }))
     }
 

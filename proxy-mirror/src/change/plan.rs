@@ -18,6 +18,27 @@ pub struct Proposal {
     pub machine: Machine,
     /// In order.
     pub changes: Vec<Change>,
+    /// What a restart among them does to what runs; `None` where that is not known.
+    pub effect: Option<Effect>,
+}
+
+/// What a restart of a unit does to the containers that run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// None runs.
+    Nothing,
+    /// They stop.
+    Stops {
+        /// How many run.
+        containers: u64,
+    },
+    /// They keep running, as with any restart of it.
+    Harmless,
+    /// They keep running.
+    Keeps {
+        /// How many run.
+        containers: u64,
+    },
 }
 
 /// A plan, and what it takes to carry it out.
@@ -70,12 +91,12 @@ pub fn build(desks: &Desks, proposals: Vec<Proposal>) -> PlannedChanges {
                 continue;
             }
         }
-        for change in proposal.changes.iter().filter(|c| unit(c).is_some()) {
+        for change in proposal.changes.iter().filter(|c| c.file().is_none()) {
             let again = |planned: &Planned| {
                 planned.machine == proposal.machine && planned.change == *change
             };
             if !restarts.iter().any(again) {
-                restarts.push(restart(&proposal, change));
+                restarts.push(without_file(&proposal, change));
             }
         }
     }
@@ -209,21 +230,44 @@ fn unit(change: &Change) -> Option<UnitId> {
     }
 }
 
-fn restart(proposal: &Proposal, change: &Change) -> Planned {
-    let unit = on(&proposal.machine, unit(change).map_or("", UnitId::name));
+/// A step that edits nothing.
+fn without_file(proposal: &Proposal, change: &Change) -> Planned {
+    let (unit, restarts) = match change {
+        Change::KeepContainers { unit } => (unit.name(), false),
+        other => (unit(other).map_or("", UnitId::name), true),
+    };
+    let unit = on(&proposal.machine, unit);
     let once = Said::new("said_restart", &[("unit", &unit)]);
+    let what = if restarts {
+        once.clone()
+    } else {
+        Said::new("said_keep_containers", &[("unit", &unit)])
+    };
     Planned {
         view: PlanStep {
             target: proposal.target.clone(),
-            what: once.clone(),
+            what,
             undo: once,
-            restarts: Some(Said::new("said_restarts", &[("unit", &unit)])),
+            restarts: restarts.then(|| effect(proposal.effect, &unit)),
         },
         machine: proposal.machine.clone(),
         change: change.clone(),
         restarts: Vec::new(),
         seen: None,
     }
+}
+
+fn effect(effect: Option<Effect>, unit: &str) -> Said {
+    let (key, count) = match effect {
+        None => return Said::new("said_restarts", &[("unit", &unit)]),
+        Some(Effect::Nothing) => return Said::new("said_restarts_none", &[("unit", &unit)]),
+        Some(Effect::Harmless) => {
+            return Said::new("said_restarts_harmless", &[("unit", &unit)]);
+        }
+        Some(Effect::Stops { containers }) => ("said_restarts_stops", containers),
+        Some(Effect::Keeps { containers }) => ("said_restarts_keeps", containers),
+    };
+    Said::new(key, &[("unit", &unit), ("count", &count)])
 }
 
 fn describe(proposal: &Proposal, change: &Change, file: &FileId, draft: &Draft) -> PlanStep {
@@ -241,9 +285,10 @@ fn describe(proposal: &Proposal, change: &Change, file: &FileId, draft: &Draft) 
                 &[("names", &names.join(", ")), ("path", &path)],
             )
         }
-        Change::InstallFile { .. } | Change::NoteLenders { .. } | Change::RestartUnit { .. } => {
-            Said::new("said_write", &[("path", &path)])
-        }
+        Change::InstallFile { .. }
+        | Change::NoteLenders { .. }
+        | Change::KeepContainers { .. }
+        | Change::RestartUnit { .. } => Said::new("said_write", &[("path", &path)]),
     };
     let undo = match (&draft.current, file.owner()) {
         (Some(_), Owner::System) => "said_undo_roots",

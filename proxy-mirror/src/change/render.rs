@@ -86,7 +86,9 @@ pub fn render(
             }
             Ok(text.into_bytes())
         }
-        Change::RestartUnit { .. } => Ok(current.unwrap_or_default().to_vec()),
+        Change::KeepContainers { .. } | Change::RestartUnit { .. } => {
+            Ok(current.unwrap_or_default().to_vec())
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::journal::{Journal, Record};
 use super::render::{Inverse, take_back};
 use super::{Asking, ChangeError, Desk, FileId, Owner, UnitId, elevation};
 use crate::control::Undone;
+use crate::target::TargetId;
 
 /// Every machine that changes are made on, and both journals.
 #[derive(Clone)]
@@ -71,13 +72,13 @@ impl Desks {
     }
 }
 
-/// Gives back what targets were told: the user's files here, the machine's through the privileged
-/// helper where this process is not root. Blocks.
+/// Gives back what targets were told, or one of them: the user's files here, the machine's through the
+/// privileged helper where this process is not root. Blocks.
 ///
 /// # Errors
 /// The first [`ChangeError`]; what could be given back has been, and what could not is still in the
 /// journal.
-pub fn undo(desks: &Desks) -> Result<Undone, ChangeError> {
+pub fn undo(desks: &Desks, only: Option<&TargetId>) -> Result<Undone, ChangeError> {
     let mut undone = Undone::default();
     let mut first_error = None;
     let mut note = |result: Result<Undone, ChangeError>| match result {
@@ -86,14 +87,14 @@ pub fn undo(desks: &Desks) -> Result<Undone, ChangeError> {
     };
     // Root's journal cannot be read by others; that it is there says that it holds something.
     if desks.root {
-        note(desks.machine_desk().undo());
-    } else if desks.machine_journal.exists() {
-        note(elevation::undo(desks));
+        note(desks.machine_desk().undo(only));
+    } else if desks.machine_journal.exists() && only.is_none_or(is_roots) {
+        note(elevation::undo(desks, only));
     }
     match machines(&desks.user_journal) {
         Ok(machines) => {
             for machine in machines {
-                note(desks.desk(&machine, Owner::User).undo());
+                note(desks.desk(&machine, Owner::User).undo(only));
             }
         }
         Err(error) => note(Err(error)),
@@ -102,6 +103,12 @@ pub fn undo(desks: &Desks) -> Result<Undone, ChangeError> {
         Some(error) => Err(error),
         None => Ok(undone),
     }
+}
+
+/// Whether root's journal may hold something of this target's.
+fn is_roots(target: &TargetId) -> bool {
+    let of_distro = target.0.contains('/');
+    !of_distro && target.0 != "docker-cli"
 }
 
 fn machines(journal: &Path) -> Result<Vec<Machine>, ChangeError> {
@@ -143,21 +150,36 @@ enum GivenBack {
 }
 
 impl Desk {
-    /// Gives back every file of this machine that the journal knows, then restarts what had been
-    /// restarted for them and still runs, once each, and forgets.
+    /// Gives back every file of this machine that the journal knows, or those of one target, then
+    /// restarts what had been restarted for them and still runs, once each, and forgets.
     ///
     /// # Errors
     /// The first [`ChangeError`]; records of what could not be given back stay.
-    pub fn undo(&self) -> Result<Undone, ChangeError> {
-        self.give_everything_back(Restarts::WhatRuns)
+    pub fn undo(&self, only: Option<&TargetId>) -> Result<Undone, ChangeError> {
+        let asked_for =
+            |record: &Record| only.is_none_or(|only| record.target().as_ref() == Some(only));
+        self.give_back_where(asked_for, Restarts::WhatRuns)
     }
 
-    pub(super) fn give_everything_back(&self, restarts: Restarts) -> Result<Undone, ChangeError> {
+    /// The same of the files that a unit reads.
+    pub(super) fn give_back_of(
+        &self,
+        unit: UnitId,
+        restarts: Restarts,
+    ) -> Result<Undone, ChangeError> {
+        self.give_back_where(|record| record.file.unit() == Some(unit), restarts)
+    }
+
+    fn give_back_where(
+        &self,
+        which: impl Fn(&Record) -> bool,
+        restarts: Restarts,
+    ) -> Result<Undone, ChangeError> {
         let mut undone = Undone::default();
         let mut units: Vec<UnitId> = Vec::new();
         let mut given: Vec<Record> = Vec::new();
         let mut first_error = None;
-        let ours = |record: &Record| record.machine == *self.host.machine();
+        let ours = |record: &Record| record.machine == *self.host.machine() && which(record);
         for record in self.journal.records()?.into_iter().filter(ours) {
             match self.give_back(&record) {
                 Ok(how) => {

@@ -6,13 +6,16 @@ use serde_json::Value;
 use super::{Change, ChangeError, FileId, UnitId};
 
 /// Members of `daemon.json` that may be set.
-const DAEMON_KEYS: [&[&str]; 3] = [
+const DAEMON_KEYS: &[&[&str]] = &[
     &["proxies", "http-proxy"],
     &["proxies", "https-proxy"],
     &["proxies", "no-proxy"],
+    LIVE_RESTORE,
 ];
+/// Switched on, or taken out again: nothing else of it is ours to say.
+const LIVE_RESTORE: &[&str] = &["live-restore"];
 /// Members of the docker CLI's `config.json` that may be set.
-const CLI_KEYS: [&[&str]; 3] = [
+const CLI_KEYS: &[&[&str]] = &[
     &["proxies", "default", "httpProxy"],
     &["proxies", "default", "httpsProxy"],
     &["proxies", "default", "noProxy"],
@@ -24,8 +27,8 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
     match change {
         Change::SetJsonKeys { file, keys } => {
             let allowed = match file {
-                FileId::DockerDaemonJson => &DAEMON_KEYS,
-                FileId::DockerCliConfig { .. } => &CLI_KEYS,
+                FileId::DockerDaemonJson => DAEMON_KEYS,
+                FileId::DockerCliConfig { .. } => CLI_KEYS,
                 other => return Err(wrong_file(other)),
             };
             keys.iter().try_for_each(|(path, value)| {
@@ -36,15 +39,18 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
                         "it is not one of ours to set",
                     ));
                 }
+                let switch = path.iter().eq(LIVE_RESTORE);
                 match value {
                     Value::Null => Ok(()),
+                    Value::Bool(true) if switch => Ok(()),
+                    _ if switch => Err(refused(&name, "it is not switched on")),
                     Value::String(text) => proxy_value(&name, text),
                     _ => Err(refused(&name, "it is no text")),
                 }
             })
         }
         Change::WriteEnvironmentDropIn { file, environment } => match file {
-            FileId::DockerDropIn => variables(environment),
+            FileId::DockerDropIn | FileId::ContainerdDropIn => variables(environment),
             other => Err(wrong_file(other)),
         },
         Change::WriteProfile { file, environment } => match file {
@@ -57,10 +63,15 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
             other => Err(wrong_file(other)),
         },
         Change::InstallFile { .. }
-        | Change::RestartUnit {
+        | Change::KeepContainers {
             unit: UnitId::Docker,
+        }
+        | Change::RestartUnit {
+            unit: UnitId::Docker | UnitId::Containerd,
         } => Ok(()),
-        Change::RestartUnit { unit } => Err(refused(unit.name(), "no plan restarts it")),
+        Change::KeepContainers { unit } | Change::RestartUnit { unit } => {
+            Err(refused(unit.name(), "no plan restarts it"))
+        }
     }
 }
 

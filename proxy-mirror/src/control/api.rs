@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Mode, PacUnavailable, Style};
+use crate::settings::{Mode, Style};
 use crate::source::SourceId;
 use crate::target::{TargetId, TargetState};
 
@@ -15,6 +15,9 @@ pub struct Status {
     pub version: String,
     /// Whether Gangway is on (a mode other than `off`).
     pub on: bool,
+    /// When it switches itself on again, in seconds since 1970; `None` where it does not.
+    #[serde(default)]
+    pub off_until: Option<u64>,
     /// The chosen mode.
     pub mode: Mode,
     /// The chosen style.
@@ -265,84 +268,6 @@ pub struct Undone {
     /// Units that had been restarted for these files and do not run any more, or are not even there:
     /// nothing was left to restart.
     pub not_running: Vec<String>,
-}
-
-/// The settings, as a page shows them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SettingsView {
-    /// The file they are kept in.
-    pub file: String,
-    /// Where the proxy comes from.
-    pub mode: Mode,
-    /// What targets are told.
-    pub style: Style,
-    /// The manual upstream as a URL without password; empty when none was written.
-    pub upstream: String,
-    /// The upstreams after it, in order.
-    pub fallbacks: Vec<String>,
-    /// The file of certificates that upstreams may prove themselves by; empty when none was written.
-    pub upstream_ca: String,
-    /// Upstreams (`host:port`) that are shown the user's Kerberos ticket.
-    pub tickets: Vec<String>,
-    /// Destinations that go a way of their own, the first that names one decides.
-    pub rules: Vec<String>,
-    /// The PAC file's address; empty when none was written.
-    pub pac: String,
-    /// What holds where no PAC script can be had, or it gives no answer.
-    pub pac_unavailable: PacUnavailable,
-    /// The user's bypass entries.
-    pub bypass: Vec<String>,
-    /// Whether a password is kept in the keychain for the manual upstream.
-    pub password_stored: bool,
-}
-
-/// A change of settings: what is `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SettingsChange {
-    /// Where the proxy comes from.
-    pub mode: Option<Mode>,
-    /// Shorthand for the toggle: `false` is mode `off`, `true` the last mode that was not.
-    pub on: Option<bool>,
-    /// What targets are told.
-    pub style: Option<Style>,
-    /// The manual upstream; a password in it goes to the keychain.
-    pub upstream: Option<String>,
-    /// The upstreams after it, all of them; none may hold a password.
-    pub fallbacks: Option<Vec<String>>,
-    /// The file of certificates (PEM) that upstreams may prove themselves by; empty: none.
-    pub upstream_ca: Option<String>,
-    /// Upstreams (`host:port`) that are shown the user's Kerberos ticket, all of them.
-    pub tickets: Option<Vec<String>>,
-    /// Destinations that go a way of their own, all of them, in order.
-    pub rules: Option<Vec<String>>,
-    /// The PAC file's address.
-    pub pac: Option<String>,
-    /// A PAC script itself: it is kept beside the settings, and its address is that of mode `pac`.
-    pub pac_text: Option<String>,
-    /// What holds where no PAC script can be had, or it gives no answer.
-    pub pac_unavailable: Option<PacUnavailable>,
-    /// The user's bypass entries, all of them.
-    pub bypass: Option<Vec<String>>,
-}
-
-/// Credentials for the keychain.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StoreCredentials {
-    /// `host:port` of the upstream.
-    pub authority: String,
-    /// User name.
-    pub user: String,
-    /// Password: any characters.
-    pub password: String,
-}
-
-impl std::fmt::Debug for StoreCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoreCredentials")
-            .field("authority", &self.authority)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What `gangway demo` showed.

@@ -18,6 +18,7 @@ use super::{
     Applied, ApplyRequest, Door, Examination, Explanation, Plan, Problem, SettingsChange,
     SettingsView, Status, StoreCredentials, Undone, peer,
 };
+use crate::target::TargetId;
 
 mod events;
 
@@ -179,8 +180,15 @@ impl Door for Client {
         self.send(Method::POST, "/v1/apply", &request).await
     }
 
-    async fn undo(&self) -> Result<Undone, Problem> {
-        self.ask(Method::POST, "/v1/undo", CHANGE_WITHIN, Bytes::new())
+    async fn undo(&self, only: Option<&TargetId>) -> Result<Undone, Problem> {
+        let path = match only {
+            None => "/v1/undo".to_owned(),
+            Some(TargetId(target)) => {
+                let target = utf8_percent_encode(target, NON_ALPHANUMERIC);
+                format!("/v1/undo?target={target}")
+            }
+        };
+        self.ask(Method::POST, &path, CHANGE_WITHIN, Bytes::new())
             .await
     }
 

@@ -4,6 +4,7 @@ use super::{
     Applied, ApplyRequest, Examination, Explanation, Plan, Problem, SettingsChange, SettingsView,
     Status, StoreCredentials, Undone,
 };
+use crate::target::TargetId;
 
 /// The questions of the API. [`crate::agent::Core`] answers them itself, [`super::client::Client`]
 /// passes them on to the agent that runs: a command behaves the same with either.
@@ -19,7 +20,8 @@ pub trait Door: Send + Sync {
     -> impl Future<Output = Result<Applied, Problem>> + Send;
 
     /// Gives every file back.
-    fn undo(&self) -> impl Future<Output = Result<Undone, Problem>> + Send;
+    fn undo(&self, only: Option<&TargetId>)
+    -> impl Future<Output = Result<Undone, Problem>> + Send;
 
     /// What would happen to one URL.
     fn explain(&self, url: &str) -> impl Future<Output = Result<Explanation, Problem>> + Send;

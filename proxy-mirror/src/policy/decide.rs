@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use proxy_engine::config::{Bypass, DefaultRoute, Interception, Policy};
 use proxy_engine::intercept::InterfacePattern;
 
-use super::{Decision, Facts, SourceFacts, WantedCredentials, pac};
+use super::{Decision, Facts, SourceFacts, WantedCredentials, notices, pac};
 use crate::control::{PolicyKind, PolicyView, Problem, Said, SourceView};
 use crate::settings::{Mode, Style};
 use crate::source::{self, Reading, Says, SourceId};
@@ -19,11 +19,11 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         .collect();
     let follows = follow(facts, &sources);
     let chosen = follows.reading.map(|reading| reading.source);
-    let mut notices = notices(&sources, follows.reading, facts.settings.mode);
+    let mut notices = notices::of_sources(&sources, follows.reading, facts.settings.mode);
     if let Some(refused) = &follows.refused {
         notices.insert(0, refused.clone());
     }
-    notices.extend(of_settings_alone(facts, &follows));
+    notices.extend(notices::of_settings(facts, &follows.default));
     let source_bypass = match follows.reading.map(|reading| &reading.says) {
         Some(Says::Proxy { bypass, .. }) => bypass.0.as_slice(),
         _ => &[],
@@ -146,6 +146,9 @@ fn without_loop(mut source: SourceFacts, facts: &Facts<'_>) -> SourceFacts {
 fn follow<'a>(facts: &Facts<'_>, sources: &'a [SourceFacts]) -> Follows<'a> {
     let of_mode = || Said::verbatim("settings.toml: mode");
     match facts.settings.mode {
+        Mode::Off if facts.settings.off_until.is_some() => {
+            Follows::direct("said_paused", of_mode())
+        }
         Mode::Off => Follows::direct("said_switched_off", of_mode()),
         Mode::Pac => match facts.settings.pac.as_deref() {
             Some(url) => Follows::by_script(facts, Some(url), of_mode()),
@@ -349,53 +352,4 @@ fn shown(source: &SourceFacts, chosen: Option<SourceId>) -> SourceView {
         says,
         error: source.error.as_ref().map(ToString::to_string),
     }
-}
-
-/// What the settings say and cannot hold.
-fn of_settings_alone(facts: &Facts<'_>, follows: &Follows<'_>) -> Vec<Problem> {
-    let settings = facts.settings;
-    let mut notices = Vec::new();
-    if let Some(Err(reason)) = facts.certificates {
-        notices.push(
-            Problem::new(
-                "upstream_ca_unread",
-                format!(
-                    "settings.toml: upstream_ca: {reason}: proxies over TLS must prove themselves to the system's certificates alone"
-                ),
-            )
-            .with("reason", reason),
-        );
-    }
-    let several = matches!(
-        &follows.default,
-        DefaultRoute::Upstreams { upstreams } if upstreams.len() > 1
-    );
-    let more = several || !settings.rules.is_empty();
-    if settings.style == Style::Mirror && settings.mode != Mode::Off && more {
-        notices.push(Problem::new(
-            "mirror_tells_one",
-            "style mirror tells targets one proxy: further upstreams and rules hold in style relay alone (`gangway set style relay`)",
-        ));
-    }
-    notices
-}
-
-fn notices(sources: &[SourceFacts], followed: Option<&Reading>, mode: Mode) -> Vec<Problem> {
-    // The user's own entry stands in the settings; whoever read those says what is wrong with them.
-    let asked = |source: SourceId| mode == Mode::System && source != SourceId::Manual;
-    let mut notices: Vec<Problem> = sources
-        .iter()
-        .filter(|source| asked(source.source))
-        .filter_map(|source| source.error.as_ref())
-        .map(source::SourceError::problem)
-        .collect();
-    if let Some(Reading {
-        says: Says::Proxy { lost, .. },
-        origin,
-        ..
-    }) = followed
-    {
-        notices.extend(lost.iter().map(|lost| lost.problem(origin)));
-    }
-    notices
 }

@@ -16,14 +16,18 @@ pub fn certificates(file: &Path) -> Result<Certificates, SettingsError> {
         field: "upstream_ca",
         what: format!("{}: {what}", file.display()),
     };
-    let opened = std::fs::File::open(file);
+    let unreadable = |error| refused(format!("it cannot be read: {error}"));
+    // A pipe would be waited for as it is opened.
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(refused("it is no file".to_owned()));
+    }
     let mut text = Vec::new();
-    opened
+    std::fs::File::open(file)
         .and_then(|opened| {
             let most = Certificates::MOST as u64 + 1;
             opened.take(most).read_to_end(&mut text)
         })
-        .map_err(|error| refused(format!("it cannot be read: {error}")))?;
+        .map_err(unreadable)?;
     // What is no certificate, a comment in another encoding say, does not matter.
     let text = String::from_utf8_lossy(&text);
     Certificates::new(&text).map_err(|error: CertificatesError| refused(error.to_string()))

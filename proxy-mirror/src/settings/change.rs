@@ -3,12 +3,13 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use proxy_engine::config::{Bypass, Upstream};
 use secrecy::SecretString;
 
-use super::{Mode, Settings, SettingsError, checked_pac};
-use crate::control::{SettingsChange, SettingsView};
+use super::{Files, Managed, Mode, Settings, SettingsError, checked_pac};
+use crate::control::{ManagedView, SettingsChange, SettingsView};
 
 /// What follows from a change.
 #[derive(Debug, Clone)]
@@ -39,7 +40,7 @@ pub fn change(current: &Settings, change: &SettingsChange) -> Result<Changed, Se
             .collect::<Result<_, _>>()?;
     }
     if let Some(file) = &change.upstream_ca {
-        settings.upstream_ca = certificates(file.trim())?;
+        settings.upstream_ca = certificates(file.trim(), current.upstream_ca.as_deref())?;
     }
     if let Some(authorities) = &change.tickets {
         settings.tickets = each(authorities, "tickets")?;
@@ -59,15 +60,35 @@ pub fn change(current: &Settings, change: &SettingsChange) -> Result<Changed, Se
     if let Some(entries) = &change.bypass {
         settings.bypass = bypass(entries)?;
     }
+    if let Some(targets) = &change.leave_alone {
+        let targets = targets.iter().map(|target| target.trim().to_owned());
+        settings.leave_alone = targets.filter(|target| !target.is_empty()).collect();
+    }
+    if let Some(live_restore) = change.live_restore {
+        settings.docker.live_restore = live_restore;
+    }
+    if let Some(restart_swarm) = change.restart_swarm {
+        settings.docker.restart_swarm = restart_swarm;
+    }
     if let Some(style) = change.style {
         settings.style = style;
     }
     // The mode last: `on` without a mode means the one before.
-    if let Some(mode) = change.mode {
+    // A page says the mode that it found: a pause goes on.
+    if let Some(mode) = change.mode.filter(|mode| *mode != settings.mode) {
         turn(&mut settings, mode);
     }
     match change.on {
-        Some(false) => turn(&mut settings, Mode::Off),
+        Some(false) => {
+            turn(&mut settings, Mode::Off);
+            settings.off_until = change.off_for.map(until).transpose()?;
+        }
+        None if change.off_for.is_some() => {
+            return Err(refused(
+                "off_for",
+                "a pause switches off: say `on: false`, too",
+            ));
+        }
         Some(true) if settings.mode == Mode::Off => {
             let mode = match settings.resume {
                 Mode::Off => Mode::System,
@@ -93,12 +114,25 @@ pub fn change(current: &Settings, change: &SettingsChange) -> Result<Changed, Se
 /// The mode before is remembered as it is left, too: a file that was written by hand names no
 /// `resume`.
 fn turn(settings: &mut Settings, mode: Mode) {
+    settings.off_until = None;
     for mode in [settings.mode, mode] {
         if mode != Mode::Off {
             settings.resume = mode;
         }
     }
     settings.mode = mode;
+}
+
+/// So many seconds from now: a minute to a week.
+fn until(seconds: u32) -> Result<u64, SettingsError> {
+    if !(60..=7 * 86_400).contains(&seconds) {
+        return Err(refused(
+            "off_for",
+            "a pause lasts a minute at least and a week at most: write 30m, 2h or 1d",
+        ));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    Ok(now.unwrap_or_default().as_secs() + u64::from(seconds))
 }
 
 fn upstream(url: &str) -> Result<(Option<Upstream>, Option<SecretString>), SettingsError> {
@@ -118,8 +152,9 @@ fn upstream(url: &str) -> Result<(Option<Upstream>, Option<SecretString>), Setti
     Ok((Some(upstream), password.map(Into::into)))
 }
 
-/// The file, which must be one: a slip is told now, not when a proxy is not trusted.
-fn certificates(file: &str) -> Result<Option<PathBuf>, SettingsError> {
+/// The file, which must be one: a slip is told now, not when a proxy is not trusted. One that stands
+/// there already may be gone by now, which the status says: whatever else was changed counts.
+fn certificates(file: &str, before: Option<&Path>) -> Result<Option<PathBuf>, SettingsError> {
     if file.is_empty() {
         return Ok(None);
     }
@@ -130,7 +165,9 @@ fn certificates(file: &str) -> Result<Option<PathBuf>, SettingsError> {
             "the certificates' file needs an absolute path: write /PATH/FILE.pem",
         ));
     }
-    super::certificates(&file)?;
+    if before != Some(file.as_path()) {
+        super::certificates(&file)?;
+    }
     Ok(Some(file))
 }
 
@@ -175,9 +212,20 @@ fn refused(field: &'static str, what: impl Into<String>) -> SettingsError {
 }
 
 /// The settings as a page shows them.
-pub fn view(settings: &Settings, file: &Path, password_stored: bool) -> SettingsView {
+pub fn view(
+    settings: &Settings,
+    files: Files<'_>,
+    managed: &Managed,
+    password_stored: bool,
+) -> SettingsView {
+    let fixed = files.managed.filter(|_| !managed.keys.is_empty());
     SettingsView {
-        file: file.display().to_string(),
+        file: files.user.display().to_string(),
+        managed: ManagedView {
+            file: fixed.map_or_else(String::new, |file| file.display().to_string()),
+            keys: { managed.keys.iter() }.map(ToString::to_string).collect(),
+            reason: managed.reason.clone(),
+        },
         mode: settings.mode,
         style: settings.style,
         upstream: settings
@@ -198,6 +246,9 @@ pub fn view(settings: &Settings, file: &Path, password_stored: bool) -> Settings
         pac: settings.pac.clone().unwrap_or_default(),
         pac_unavailable: settings.pac_unavailable,
         bypass: settings.bypass.0.iter().map(ToString::to_string).collect(),
+        leave_alone: settings.leave_alone.clone(),
+        live_restore: settings.docker.live_restore,
+        restart_swarm: settings.docker.restart_swarm,
         password_stored,
     }
 }

@@ -50,6 +50,16 @@ pub enum SettingsError {
         /// The known key that is most like it.
         suggestion: Option<String>,
     },
+    /// A key that the administrator has fixed.
+    #[error("`{key}` is fixed for this machine by {}{}", path.display(), if reason.is_empty() { String::new() } else { format!(": {reason}") })]
+    Managed {
+        /// The key.
+        key: &'static str,
+        /// The administrator's file.
+        path: PathBuf,
+        /// Why, in the administrator's words; may be empty.
+        reason: String,
+    },
     /// A change that was asked for is none.
     #[error("{what}")]
     Refused {
@@ -72,6 +82,7 @@ impl SettingsError {
             } => format!("{}:{line}:{column}", path.display()),
             Self::Read { path, .. } | Self::Write { path, .. } => path.display().to_string(),
             Self::Refused { field, .. } => format!("{}: {field}", file.display()),
+            Self::Managed { key, path, .. } => format!("{}: {key}", path.display()),
         }
     }
 
@@ -85,6 +96,7 @@ impl SettingsError {
                 Some(known) => format!("unknown key `{key}`: did you mean `{known}`?"),
                 None => format!("unknown key `{key}`"),
             },
+            Self::Managed { .. } => self.to_string(),
             Self::Read { source, .. } => format!("cannot be read: {source}"),
             Self::Write { source, .. } => format!("cannot be written: {source}"),
         }
@@ -128,6 +140,17 @@ impl SettingsError {
                     Some(known) => place("settings_unknown_key_like").with("known", known),
                     None => place("settings_unknown_key"),
                 }
+            }
+            Self::Managed { key, path, reason } => {
+                let code = if reason.is_empty() {
+                    "setting_managed"
+                } else {
+                    "setting_managed_because"
+                };
+                Problem::new(code, message)
+                    .with("field", key)
+                    .with("file", path.display())
+                    .with("reason", reason)
             }
             Self::Refused { field, what } => Problem::new("setting_refused", message)
                 .with("field", field)

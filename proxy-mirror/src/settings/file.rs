@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy_engine::pac::Script;
 use toml_edit::{Document, DocumentMut, Item, Table, Value};
 
-use super::{Settings, SettingsError, keys};
+use super::{Files, Managed, Settings, SettingsError, keys};
 use crate::position::position;
 
 /// What stands in a file's address as it is.
@@ -22,15 +23,19 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 /// A settings file over this size is not one.
 const LARGEST: u64 = 1 << 20;
 
-/// The settings of `path`; the defaults where there is no such file.
+/// The settings of `path`; the defaults where there is no such file. An `off` that has come to its
+/// end is none: nobody needs to have been there to switch it on again.
 ///
 /// # Errors
 /// [`SettingsError`], with line and column where the file is not what it should be.
-pub fn load(path: &Path) -> Result<Settings, SettingsError> {
-    match text(path)? {
-        Some(text) => parse(path, &text),
-        None => Ok(Settings::default()),
-    }
+pub fn load<'a>(files: impl Into<Files<'a>>) -> Result<Settings, SettingsError> {
+    let files = files.into();
+    let managed = Managed::read(files)?;
+    let own = match text(files.user)? {
+        Some(text) => parse(files.user, &text)?,
+        None => Settings::default(),
+    };
+    Ok(managed.over(own)?.at(SystemTime::now()))
 }
 
 /// Writes what differs from the file, and nothing else: comments, order, line ends and every other
@@ -38,19 +43,23 @@ pub fn load(path: &Path) -> Result<Settings, SettingsError> {
 ///
 /// # Errors
 /// [`SettingsError`]; the file is as it was then. One that is malformed is not written over.
-pub fn save(path: &Path, settings: &Settings) -> Result<(), SettingsError> {
+pub fn save<'a>(files: impl Into<Files<'a>>, settings: &Settings) -> Result<(), SettingsError> {
+    let files = files.into();
+    let path = files.user;
     let failed = |source: io::Error| SettingsError::Write {
         path: path.to_owned(),
         source,
     };
     let old = text(path)?.unwrap_or_default();
-    let before = parse(path, &old)?;
+    let managed = Managed::read(files)?;
+    let before = managed.over(parse(path, &old)?)?;
+    managed.permit(&before, settings)?;
     if before == *settings && path.exists() {
         return Ok(());
     }
     let new = edited(&old, &before, settings).map_err(|error| failed(io::Error::other(error)))?;
     // What is written must read back as it was meant, or nothing is written.
-    if parse(path, &new)? != *settings {
+    if managed.over(parse(path, &new)?)? != *settings {
         return Err(failed(io::Error::other(
             "the settings would not read back as they are",
         )));
@@ -77,7 +86,7 @@ pub fn keep_script(settings: &Path, text: &str) -> Result<String, SettingsError>
     Ok(format!("file:///{path}"))
 }
 
-fn text(path: &Path) -> Result<Option<String>, SettingsError> {
+pub(super) fn text(path: &Path) -> Result<Option<String>, SettingsError> {
     let failed = |source| SettingsError::Read {
         path: path.to_owned(),
         source,
@@ -105,7 +114,7 @@ fn text(path: &Path) -> Result<Option<String>, SettingsError> {
     })
 }
 
-fn parse(path: &Path, text: &str) -> Result<Settings, SettingsError> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<Settings, SettingsError> {
     let document = Document::parse(text.to_owned()).map_err(|error| {
         let at = error.span().map_or(text.len(), |span| span.start);
         malformed(path, text.as_bytes(), at, one_line(error.message()))
@@ -126,7 +135,7 @@ fn parse(path: &Path, text: &str) -> Result<Settings, SettingsError> {
     })
 }
 
-fn malformed(path: &Path, text: &[u8], at: usize, what: String) -> SettingsError {
+pub(super) fn malformed(path: &Path, text: &[u8], at: usize, what: String) -> SettingsError {
     let (line, column) = position(text, at);
     SettingsError::Malformed {
         path: path.to_owned(),
@@ -136,7 +145,7 @@ fn malformed(path: &Path, text: &[u8], at: usize, what: String) -> SettingsError
     }
 }
 
-fn one_line(message: &str) -> String {
+pub(super) fn one_line(message: &str) -> String {
     message
         .lines()
         .map(str::trim)
@@ -168,11 +177,11 @@ fn edited(old: &str, before: &Settings, after: &Settings) -> Result<String, Stri
     })
 }
 
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     value.clone().decorated("", "").to_string()
 }
 
-fn value<'a>(document: &'a DocumentMut, key: &str) -> Option<&'a Value> {
+pub(super) fn value<'a>(document: &'a DocumentMut, key: &str) -> Option<&'a Value> {
     let mut item = document.as_item();
     for part in key.split('.') {
         item = item.get(part)?;
@@ -180,7 +189,7 @@ fn value<'a>(document: &'a DocumentMut, key: &str) -> Option<&'a Value> {
     item.as_value()
 }
 
-fn set(document: &mut DocumentMut, key: &str, value: Value) -> Result<(), String> {
+pub(super) fn set(document: &mut DocumentMut, key: &str, value: Value) -> Result<(), String> {
     let (table, name) = match key.split_once('.') {
         None => (
             document.as_table_mut() as &mut dyn toml_edit::TableLike,

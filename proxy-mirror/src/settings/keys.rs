@@ -5,9 +5,10 @@ use std::ops::Range;
 use toml_edit::TableLike;
 
 /// Every key. A test holds this list against what [`super::Settings`] reads.
-pub(super) const KNOWN: [&str; 18] = [
+pub(super) const KNOWN: [&str; 21] = [
     "mode",
     "resume",
+    "off_until",
     "style",
     "upstream",
     "fallbacks",
@@ -24,6 +25,8 @@ pub(super) const KNOWN: [&str; 18] = [
     "intercept.interfaces",
     "intercept.ports",
     "leave_alone",
+    "docker.live_restore",
+    "docker.restart_swarm",
 ];
 
 /// A key that is not known, where it stands in the file, and what it may have meant.

@@ -5,19 +5,29 @@ use std::path::{Path, PathBuf};
 use super::{Reading, Says, Source, SourceError, SourceId};
 use crate::control::Said;
 use crate::pac::Address;
-use crate::settings::{self, Settings};
+use crate::settings::{self, Files, Settings};
 
 /// The upstream of `settings.toml`.
 #[derive(Debug, Clone)]
 pub struct Manual {
     file: PathBuf,
+    managed: Option<PathBuf>,
 }
 
 impl Manual {
-    /// Reads this settings file.
-    pub fn new(file: &Path) -> Self {
+    /// Reads these settings.
+    pub fn new<'a>(files: impl Into<Files<'a>>) -> Self {
+        let Files { user, managed } = files.into();
         Self {
-            file: file.to_owned(),
+            file: user.to_owned(),
+            managed: managed.map(Path::to_owned),
+        }
+    }
+
+    fn files(&self) -> Files<'_> {
+        Files {
+            user: &self.file,
+            managed: self.managed.as_deref(),
         }
     }
 }
@@ -46,7 +56,7 @@ impl Source for Manual {
     }
 
     fn read(&self) -> Result<Reading, SourceError> {
-        let settings = settings::load(&self.file).map_err(|error| SourceError {
+        let settings = settings::load(self.files()).map_err(|error| SourceError {
             source_id: SourceId::Manual,
             origin: error.place(&self.file),
             message: error.what(),
@@ -56,18 +66,19 @@ impl Source for Manual {
 
     fn watched(&self) -> Vec<PathBuf> {
         // A script in a file is followed as the settings are.
-        let script = settings::load(&self.file)
+        let script = settings::load(self.files())
             .ok()
             .and_then(|settings| settings.pac);
         let script = script.and_then(|address| match Address::parse(&address) {
             Ok(Address::File(path)) => Some(path),
-            Ok(Address::Server { .. }) | Err(_) => None,
+            Ok(Address::Server { .. } | Address::Inline { .. }) | Err(_) => None,
         });
-        let certificates = settings::load(&self.file)
+        let certificates = settings::load(self.files())
             .ok()
             .and_then(|settings| settings.upstream_ca);
         [self.file.clone()]
             .into_iter()
+            .chain(self.managed.clone())
             .chain(script)
             .chain(certificates)
             .collect()

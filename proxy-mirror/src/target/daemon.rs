@@ -35,6 +35,19 @@ pub struct DaemonSays {
     pub proxies: Option<Proxies>,
     /// Whether it runs as a user.
     pub rootless: bool,
+    /// What a restart would meet.
+    pub work: Work,
+}
+
+/// What a daemon has to do with at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Containers that run.
+    pub containers: u64,
+    /// Whether they keep running without it.
+    pub live_restore: bool,
+    /// Whether it is part of a swarm.
+    pub swarm: bool,
 }
 
 impl DaemonSays {
@@ -92,6 +105,18 @@ struct Info {
     security_options: Option<Vec<String>>,
     #[serde(default)]
     server_errors: Option<Vec<String>>,
+    #[serde(default)]
+    containers_running: u64,
+    #[serde(default)]
+    live_restore_enabled: bool,
+    #[serde(default)]
+    swarm: Swarm,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Swarm {
+    local_node_state: String,
 }
 
 impl Daemon {
@@ -162,6 +187,18 @@ impl Daemon {
             no_proxy: info.no_proxy.unwrap_or_default(),
             security_options: info.security_options,
             server_errors: None,
+            containers_running: info
+                .containers_running
+                .and_then(|running| u64::try_from(running).ok())
+                .unwrap_or_default(),
+            live_restore_enabled: info.live_restore_enabled.unwrap_or_default(),
+            swarm: Swarm {
+                local_node_state: info
+                    .swarm
+                    .and_then(|swarm| swarm.local_node_state)
+                    .map(|state| state.to_string())
+                    .unwrap_or_default(),
+            },
         }))
     }
 }
@@ -206,6 +243,11 @@ fn says(info: Info) -> DaemonSays {
             proxy,
             no_proxy: info.no_proxy,
         }),
+        work: Work {
+            containers: info.containers_running,
+            live_restore: info.live_restore_enabled,
+            swarm: !matches!(info.swarm.local_node_state.as_str(), "" | "inactive"),
+        },
         rootless: info
             .security_options
             .is_some_and(|options| options.iter().any(|option| option.contains("rootless"))),

@@ -3,8 +3,6 @@
 //! Engine 23.0 and later read `proxies` of `daemon.json`; older ones only their environment, as
 //! systemd gives it (docs.docker.com/engine/daemon/proxy). Neither is read again without a restart.
 
-mod overruled;
-
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -12,16 +10,16 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::desired::World;
+use super::overruled::overruled;
 use super::{
-    Asked, Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState,
-    Told, files_say,
+    Asked, Context, Daemon, DaemonError, Detected, Here, Overruled, Proxies, Target, TargetId,
+    TargetState, Told, files_say,
 };
 use crate::bypass::Dialect;
 use crate::change::host::{Command, Host, Machine, Output};
+use crate::change::plan::Effect;
 use crate::change::{Change, FileId, UnitId};
 use crate::control::{Problem, Said, WayKind};
-
-pub use overruled::Overruled;
 
 /// The first version that reads `proxies`.
 const READS_PROXIES: u32 = 23;
@@ -73,7 +71,20 @@ impl DockerDaemon {
         let cat = super::off_thread(move || host.run(Command::Cat(UnitId::Docker))).await;
         // A unit that cannot be shown is judged by what the daemon says alone.
         let cat = cat.ok().filter(Output::success)?.stdout;
-        overruled::overruled(&cat, FileId::DockerDropIn.path(), &wanted)
+        overruled(&cat, FileId::DockerDropIn.path(), &wanted)
+    }
+
+    /// A restart moves a swarm's tasks to other nodes: only the user says so.
+    fn waits_for_a_yes(&self, now: &Here, desired: &Proxies) -> bool {
+        let restarts = now.in_force.as_ref() != Some(desired);
+        now.work.swarm && restarts && !self.context.settings.docker.restart_swarm
+    }
+
+    /// Whether `live-restore` is set with the proxies: dockerd knows none in a swarm, and reads it
+    /// anew from its file alone.
+    fn keeps_containers(&self, now: &Here) -> bool {
+        let asked = self.context.settings.docker.live_restore;
+        asked && !now.work.swarm && now.systemd && Self::file(now) == FileId::DockerDaemonJson
     }
 
     fn file(here: &Here) -> FileId {
@@ -121,6 +132,7 @@ impl Target for DockerDaemon {
             let mut here = Here {
                 version: Some(says.version),
                 in_force: says.proxies,
+                work: says.work,
                 systemd: super::off_thread(move || host.has_systemd()).await,
                 ..Here::default()
             };
@@ -161,8 +173,8 @@ impl Target for DockerDaemon {
     }
 
     fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change> {
-        if now.overruled.is_some() {
-            // No restart would bring ours in force: containers would stop for nothing.
+        // No restart would bring ours in force: containers would stop for nothing.
+        if now.overruled.is_some() || self.waits_for_a_yes(now, desired) {
             return Vec::new();
         }
         let file = Self::file(now);
@@ -178,16 +190,22 @@ impl Target for DockerDaemon {
                     Value::from(value),
                 )
             };
-            Change::SetJsonKeys {
-                file,
-                keys: vec![
-                    key("http-proxy", &desired.proxy),
-                    key("https-proxy", &desired.proxy),
-                    key("no-proxy", &desired.no_proxy),
-                ],
+            let mut keys = vec![
+                key("http-proxy", &desired.proxy),
+                key("https-proxy", &desired.proxy),
+                key("no-proxy", &desired.no_proxy),
+            ];
+            if self.keeps_containers(now) {
+                keys.push((vec!["live-restore".to_owned()], Value::Bool(true)));
             }
+            Change::SetJsonKeys { file, keys }
         }];
         if now.systemd && now.in_force.as_ref() != Some(desired) {
+            if self.keeps_containers(now) && !now.work.live_restore {
+                changes.push(Change::KeepContainers {
+                    unit: UnitId::Docker,
+                });
+            }
             changes.push(Change::RestartUnit {
                 unit: UnitId::Docker,
             });
@@ -195,9 +213,25 @@ impl Target for DockerDaemon {
         changes
     }
 
+    fn effect(&self, now: &Here) -> Option<Effect> {
+        let containers = now.work.containers;
+        Some(if containers == 0 {
+            Effect::Nothing
+        } else if now.work.live_restore || self.keeps_containers(now) {
+            Effect::Keeps { containers }
+        } else {
+            Effect::Stops { containers }
+        })
+    }
+
     fn verify<'a>(&'a self, now: &'a Here, desired: &'a Proxies) -> BoxFuture<'a, TargetState> {
         Box::pin(async move {
             let in_force = now.in_force.as_ref() == Some(desired);
+            if self.waits_for_a_yes(now, desired) {
+                return TargetState::Blocked {
+                    reason: Said::new("said_docker_swarm", &[]),
+                };
+            }
             if let Some(Overruled { variable, by }) = &now.overruled {
                 let (by, proxy) = (by.display(), &desired.proxy);
                 let args: [(&str, &dyn Display); 3] =

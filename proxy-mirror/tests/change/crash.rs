@@ -26,7 +26,7 @@ fn a_crash_between_any_two_steps_leaves_an_exact_undo() {
             let carried = changes
                 .iter()
                 .try_for_each(|change| desk.carry_out(change, &[]));
-            undo(&machine.desks).unwrap();
+            undo(&machine.desks, None).unwrap();
             assert_eq!(machine.picture(), before, "after a crash at step {step}");
             if carried.is_ok() {
                 assert!(step > 10, "the steps were counted: {step}");
@@ -50,8 +50,8 @@ fn a_crash_in_the_midst_of_undo_is_made_good_by_the_next() {
             host: failing,
             journal: Journal::at(machine.journal()),
         };
-        let finished = desk.undo().is_ok();
-        undo(&machine.desks).unwrap();
+        let finished = desk.undo(None).is_ok();
+        undo(&machine.desks, None).unwrap();
         assert_eq!(machine.picture(), before, "after a crash at step {step}");
         if finished {
             break;

@@ -18,7 +18,7 @@ fn the_journal_is_readable_by_its_owner_alone() {
     }
     std::fs::set_permissions(machine.journal(), std::fs::Permissions::from_mode(0o755)).unwrap();
     assert!(matches!(
-        undo(&machine.desks),
+        undo(&machine.desks, None),
         Err(ChangeError::Unsafe { .. })
     ));
 }
@@ -41,7 +41,7 @@ fn a_forged_record_is_not_believed() {
     .unwrap();
     let shadow = machine.write("etc/shadow", "root");
     assert!(matches!(
-        undo(&machine.desks),
+        undo(&machine.desks, None),
         Err(ChangeError::Journal { .. })
     ));
     assert_eq!(std::fs::read_to_string(shadow).unwrap(), "root");

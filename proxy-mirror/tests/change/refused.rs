@@ -97,7 +97,7 @@ fn a_users_file_behind_a_link_is_changed_where_it_is() {
             .unwrap()
             .contains("httpProxy")
     );
-    undo(&machine.desks).unwrap();
+    undo(&machine.desks, None).unwrap();
     assert_eq!(machine.picture(), before);
 }
 
@@ -127,7 +127,7 @@ fn a_users_file_that_is_mounted_is_changed_in_its_place_and_a_system_file_is_not
     machine.apply(&[cli_config(&file)]).unwrap();
     let text = std::fs::read_to_string(&outside).unwrap();
     assert!(text.contains("httpProxy"), "{text}");
-    undo(&machine.desks).unwrap();
+    undo(&machine.desks, None).unwrap();
     assert_eq!(machine.picture(), before);
     drop(over_users);
 

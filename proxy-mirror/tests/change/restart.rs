@@ -26,7 +26,7 @@ fn a_unit_is_restarted_once_and_once_more_when_its_files_are_given_back() {
             machine.apply(changes).unwrap();
         }
         assert_eq!(machine.systemctl_was_told(), restarts);
-        let undone = undo(&machine.desks).unwrap();
+        let undone = undo(&machine.desks, None).unwrap();
         assert_eq!(undone.restarted, ["docker.service"]);
         assert_eq!(machine.systemctl_was_told(), restarts);
         assert_eq!(machine.picture(), before);
@@ -105,14 +105,17 @@ fn a_restart_that_fails_in_undo_is_tried_again_by_the_next() {
     let systemctl = machine.root().join("bin/systemctl");
     let works = std::fs::read_to_string(&systemctl).unwrap();
     std::fs::write(&systemctl, "#!/bin/sh\necho no such unit >&2; exit 5\n").unwrap();
-    let error = undo(&machine.desks).unwrap_err().to_string();
+    let error = undo(&machine.desks, None).unwrap_err().to_string();
     assert!(error.contains("no such unit"), "{error}");
     assert!(
         !machine.root().join("etc/docker/daemon.json").exists(),
         "files come back first"
     );
     std::fs::write(&systemctl, works).unwrap();
-    assert_eq!(undo(&machine.desks).unwrap().restarted, ["docker.service"]);
+    assert_eq!(
+        undo(&machine.desks, None).unwrap().restarted,
+        ["docker.service"]
+    );
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn a_unit_that_was_stopped_or_uninstalled_since_does_not_hold_undo_up() {
             esac\n"
         );
         std::fs::write(&systemctl, without).unwrap();
-        let undone = undo(&machine.desks).unwrap();
+        let undone = undo(&machine.desks, None).unwrap();
         assert_eq!(undone.removed, ["/etc/docker/daemon.json"]);
         assert_eq!(undone.not_running, ["docker.service"]);
         assert!(undone.restarted.is_empty(), "{undone:?}");
@@ -157,7 +160,10 @@ fn a_unit_that_failed_is_started_again_with_what_was_given_back() {
     let systemctl = machine.root().join("bin/systemctl");
     let failed = "#!/bin/sh\n[ $1 = show ] && echo ActiveState=failed || echo $* >>/told\n";
     std::fs::write(&systemctl, failed).unwrap();
-    assert_eq!(undo(&machine.desks).unwrap().restarted, ["docker.service"]);
+    assert_eq!(
+        undo(&machine.desks, None).unwrap().restarted,
+        ["docker.service"]
+    );
     assert!(
         machine
             .systemctl_was_told()

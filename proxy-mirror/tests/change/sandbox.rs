@@ -163,6 +163,7 @@ fn walk(path: &Path, see: &mut impl FnMut(&Path, &std::fs::Metadata)) {
 
 pub(crate) fn proposal(target: &str, changes: &[Change]) -> Proposal {
     Proposal {
+        effect: None,
         target: TargetId(target.into()),
         machine: Machine::Local,
         changes: changes.to_vec(),

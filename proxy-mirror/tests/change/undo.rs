@@ -22,7 +22,7 @@ fn undo_gives_back_bytes_mode_and_owner() {
         (meta.mode() & 0o7777, meta.uid(), meta.gid()),
         (0o640, 0, 7)
     );
-    let undone = undo(&machine.desks).unwrap();
+    let undone = undo(&machine.desks, None).unwrap();
     assert_eq!(machine.picture(), before);
     assert_eq!(undone.restored, ["/etc/docker/daemon.json"]);
     assert_eq!(
@@ -75,7 +75,7 @@ fn attributes_and_access_lists_are_kept_by_the_change_and_by_undo() {
     let before = machine.picture();
     machine.apply(&[daemon_json()]).unwrap();
     assert!(kept(), "by the change");
-    undo(&machine.desks).unwrap();
+    undo(&machine.desks, None).unwrap();
     assert!(kept(), "by undo");
     assert_eq!(machine.picture(), before);
 }
@@ -93,7 +93,7 @@ fn what_was_not_there_is_gone_with_the_folders_that_were_made_for_it() {
             .join("etc/systemd/system/docker.service.d/gangway.conf")
             .is_file()
     );
-    undo(&machine.desks).unwrap();
+    undo(&machine.desks, None).unwrap();
     assert_eq!(machine.picture(), before);
 }
 
@@ -105,7 +105,7 @@ fn a_folder_in_which_somebody_else_put_a_file_stays() {
         "etc/systemd/system/docker.service.d/theirs.conf",
         "[Service]\n",
     );
-    undo(&machine.desks).unwrap();
+    undo(&machine.desks, None).unwrap();
     assert!(theirs.exists());
     assert!(!theirs.with_file_name("gangway.conf").exists());
 }
@@ -120,7 +120,7 @@ fn the_first_image_holds_however_often_a_change_is_applied() {
             .apply(&[daemon_json_to(&format!("http://10.0.0.1:{port}"))])
             .unwrap();
     }
-    undo(&machine.desks).unwrap();
+    undo(&machine.desks, None).unwrap();
     assert_eq!(machine.picture(), before);
 }
 
@@ -131,7 +131,7 @@ fn what_somebody_else_wrote_since_is_kept() {
     machine.apply(&[daemon_json()]).unwrap();
     let ours = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, ours.replace("1400", "1300")).unwrap();
-    let undone = undo(&machine.desks).unwrap();
+    let undone = undo(&machine.desks, None).unwrap();
     assert_eq!(undone.merged, ["/etc/docker/daemon.json"]);
     assert_eq!(
         std::fs::read_to_string(&file).unwrap(),
@@ -149,7 +149,7 @@ fn what_somebody_else_wrote_between_two_changes_is_kept_too() {
     machine
         .apply(&[daemon_json_to("http://10.0.0.1:1")])
         .unwrap();
-    undo(&machine.desks).unwrap();
+    undo(&machine.desks, None).unwrap();
     assert_eq!(
         std::fs::read_to_string(&file).unwrap(),
         "{\n  \"mtu\": 1300\n}\n"
@@ -163,7 +163,7 @@ fn a_file_that_somebody_took_away_stays_away() {
     machine.apply(&[daemon_json()]).unwrap();
     std::fs::remove_file(&file).unwrap();
     assert_eq!(
-        undo(&machine.desks).unwrap().merged,
+        undo(&machine.desks, None).unwrap().merged,
         ["/etc/docker/daemon.json"]
     );
     assert!(!file.exists());

@@ -25,6 +25,31 @@ fn with_config(house: &House) -> std::path::PathBuf {
 }
 
 #[test]
+fn one_target_is_given_back_and_left_alone_until_it_is_taken_in_again() {
+    let house = mirroring();
+    let file = with_config(&house);
+    let _agent = house.agent();
+    house.json(&["apply", "--yes"], 0, "apply");
+    let none = house.run(&["undo", "docker-clu", "--yes"]);
+    assert_eq!(none.code, 2, "{}", none.err);
+    assert!(none.err.contains("docker-cli"), "{}", none.err);
+    // Nothing of another target's is given back.
+    let other = house.json(&["undo", "docker-daemon", "--yes"], 0, "undo");
+    assert_eq!(other["restored"], json!([]));
+    assert!(fs::read_to_string(&file).unwrap().contains(UPSTREAM));
+
+    let undone = house.json(&["undo", "docker-cli", "--yes"], 0, "undo");
+    assert_eq!(undone["restored"], json!([file.to_str().unwrap()]));
+    assert_eq!(fs::read_to_string(&file).unwrap(), CONFIG);
+    assert_eq!(house.json(&["plan"], 0, "plan")["steps"], json!([]));
+    let others = "docker-daemon,clusters";
+    let left = house.json(&["set", "leave-alone", others], 0, "settings");
+    assert_eq!(left["leave_alone"], json!(["docker-daemon", "clusters"]));
+    let plan = house.json(&["plan"], 2, "plan");
+    assert!(plan["diff"].as_str().unwrap().contains("httpProxy"));
+}
+
+#[test]
 fn apply_then_undo_gives_the_file_back_byte_for_byte() {
     let house = mirroring();
     let file = with_config(&house);

@@ -212,3 +212,60 @@ fn ten_changes_within_a_second_change_the_route_twice_at_most() {
     let told = told.unwrap_or_else(|| panic!("not logged: {log}"));
     assert!(told.contains("settings.toml"), "the cause is named: {told}");
 }
+
+#[test]
+fn a_pause_goes_directly_and_ends_by_itself_with_an_agent_and_without() {
+    let house = House::new();
+    let proxy = Recorder::start("by the proxy");
+    house.write_settings(&format!(
+        "mode = \"manual\"\nupstream = \"{}\"",
+        proxy.url()
+    ));
+    let mut agent = house.listening_agent();
+    until_answered_by(relay(&house), "by the proxy");
+    let short = house.run(&["off", "--for", "59s"]);
+    assert_eq!(short.code, 2, "{}", short.err);
+    house.json(&["off", "--for", "1m"], 0, "settings");
+    agent.until("it is paused", |status| {
+        status["on"] == false && status["off_until"].is_u64()
+    });
+    let said = house.run(&["status"]).out;
+    assert!(said.contains("Off for 1 more min"), "{said}");
+    let before = proxy.seen().len();
+    let (status, _) = get_through(relay(&house), "http://example.test/").unwrap();
+    assert_eq!((status, proxy.seen().len()), (502, before));
+
+    // Its end is brought forward.
+    let end = |seconds: i64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let until = now.unwrap().as_secs().checked_add_signed(seconds).unwrap();
+        let text = std::fs::read_to_string(house.settings_file()).unwrap();
+        let lines = text.lines().map(|line| match line.split_once(" = ") {
+            Some(("off_until", _)) => format!("off_until = {until}\n"),
+            _ => format!("{line}\n"),
+        });
+        std::fs::write(house.settings_file(), lines.collect::<String>()).unwrap();
+    };
+    end(3);
+    until_answered_by(relay(&house), "by the proxy");
+    agent.until("it is on", |status| {
+        status["on"] == true && status["off_until"].is_null()
+    });
+    // A later change keeps what holds now, not the pause.
+    house.json(&["set", "bypass", "a.test"], 0, "settings");
+    let text = std::fs::read_to_string(house.settings_file()).unwrap();
+    assert!(
+        text.contains("mode = \"manual\"") && !text.contains("off_until"),
+        "{text}"
+    );
+
+    house.json(&["off", "--for", "1h"], 0, "settings");
+    drop(agent);
+    end(-1);
+    let alone = house.run(&["status", "--json"]).out;
+    let alone: serde_json::Value = serde_json::from_str(&alone).unwrap();
+    assert_eq!(
+        (&alone["on"], &alone["mode"]),
+        (&true.into(), &"manual".into())
+    );
+}

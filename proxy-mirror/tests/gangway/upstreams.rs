@@ -1,38 +1,14 @@
 //! Upstreams as people set them: several in order, over TLS with the company's certificate, by rules.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use crate::api::ask;
 use crate::house::{House, free_port};
-use crate::origin::{Recorder, get_through};
+use crate::origin::{Recorder, get_through, pipe, tls_proxy};
 
 const URL: &str = "http://far.example.test/";
-
-/// A company's proxy over TLS that answers every request with `secure`.
-fn tls_proxy(config: Arc<rustls::ServerConfig>) -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let Ok(connection) = rustls::ServerConnection::new(Arc::clone(&config)) else {
-                return;
-            };
-            let mut stream = rustls::StreamOwned::new(connection, stream);
-            let mut head = [0; 1024];
-            if stream.read(&mut head).is_ok_and(|read| read > 0) {
-                let answer =
-                    "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsecure";
-                let _ = stream.write_all(answer.as_bytes());
-                stream.conn.send_close_notify();
-                let _ = stream.flush();
-            }
-        }
-    });
-    address
-}
 
 fn relay(house: &House) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], house.relay_port))
@@ -107,6 +83,33 @@ fn a_proxy_over_tls_is_trusted_by_the_file_that_the_settings_name_and_by_no_othe
     );
     let none = house.json(&["set", "upstream-ca", ""], 0, "settings");
     assert_eq!(none["upstream_ca"], "");
+}
+
+#[test]
+fn what_else_is_saved_counts_though_the_certificates_file_is_gone() {
+    let house = House::new();
+    let file = house.home().join("corp.pem");
+    let ca_file = file.display().to_string();
+    std::fs::write(&file, testbed::Ca::new().unwrap().pem()).unwrap();
+    house.json(&["set", "upstream-ca", &ca_file], 0, "settings");
+    let _agent = house.agent();
+    std::fs::remove_file(&file).unwrap();
+    // A page sends every field, changed or not.
+    let page = json!({ "upstream_ca": ca_file, "bypass": ["intra.test"] }).to_string();
+    let (status, saved) = ask(&house, "PUT /v1/settings", &page);
+    assert_eq!(status, 200, "{saved}");
+    assert_eq!(saved["bypass"], json!(["intra.test"]));
+    let other = format!("{ca_file}.other");
+    let (status, refused) = ask(
+        &house,
+        "PUT /v1/settings",
+        &json!({ "upstream_ca": other }).to_string(),
+    );
+    assert_eq!(status, 422, "{refused}");
+    // A pipe is no file: nobody waits for it.
+    assert!(pipe(&other).success());
+    let refused = house.run(&["set", "upstream-ca", &other]);
+    assert!(refused.err.contains("it is no file"), "{}", refused.err);
 }
 
 #[test]

@@ -14,15 +14,20 @@ mod user;
 #[path = "."]
 mod workstation {
     mod canary;
+    mod containerd;
     mod containers;
     mod demo;
     mod distro;
+    mod doctor;
     mod elevation;
+    mod every_proxy;
     mod exchange;
     mod hand_edited;
     mod lending;
     mod loss;
     mod pods;
+    mod restart;
+    mod unattended;
     mod undo;
     mod upstream_changes;
     mod without_docker;

@@ -141,12 +141,17 @@ async fn the_switch_asks_the_agent_and_nothing_else() {
     let link = Link::new();
     let agent = FakeAgent::default();
     link.set(Ok(agent.clone()));
-    switch(&link, false).await.unwrap();
+    switch(&link, false, None).await.unwrap();
     let asked = SettingsChange {
         on: Some(false),
         ..SettingsChange::default()
     };
-    assert_eq!(*agent.changes.lock().unwrap(), [asked]);
+    switch(&link, false, Some(1800)).await.unwrap();
+    let paused = SettingsChange {
+        off_for: Some(1800),
+        ..asked.clone()
+    };
+    assert_eq!(*agent.changes.lock().unwrap(), [asked, paused]);
 }
 
 #[tokio::test]

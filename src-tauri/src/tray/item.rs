@@ -132,6 +132,7 @@ fn line(item: &Item) -> MenuItem<TrayItem> {
             ..CheckmarkItem::default()
         }
         .into(),
+        Item::Pause(label) => click(label, || Event::Pause),
         Item::LogIn(label) | Item::Settings(label) => click(label, || Event::ShowWindow),
         Item::Quit(label) => click(label, || Event::Quit),
     }

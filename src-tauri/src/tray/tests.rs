@@ -14,7 +14,9 @@ fn words(view: &TrayView) -> Vec<String> {
                 if *on { "x" } else { " " },
                 if *enabled { "" } else { " (dim)" }
             ),
-            Item::LogIn(label) | Item::Settings(label) | Item::Quit(label) => label.clone(),
+            Item::Pause(label) | Item::LogIn(label) | Item::Settings(label) | Item::Quit(label) => {
+                label.clone()
+            }
         })
         .collect()
 }
@@ -27,6 +29,7 @@ fn the_menu_says_the_state_the_switch_and_the_way() {
         [
             "(Gangway is on)",
             "[x] Gangway on",
+            "Direct for 30 minutes",
             "(Through http://proxy.corp.example:3128)",
             "-",
             "Settings…",

@@ -31,6 +31,18 @@ pub struct SettingsPage {
     pub pac_unavailable: PacUnavailable,
     /// The user's bypass entries.
     pub bypass: Vec<String>,
+    /// Targets that are left alone.
+    pub leave_alone: Vec<String>,
+    /// Whether containers shall keep running while Docker restarts.
+    pub live_restore: bool,
+    /// Whether Docker may be restarted where it is part of a swarm.
+    pub restart_swarm: bool,
+    /// The file in which the administrator has fixed some of this; empty where nothing is.
+    pub managed_file: String,
+    /// The keys that are fixed: `mode`, `relay.port`.
+    pub managed_keys: Vec<String>,
+    /// Why, in the administrator's words; empty where none are given.
+    pub managed_reason: String,
     /// Whether a password is kept in the keychain for the manual upstream.
     pub password_stored: bool,
 }
@@ -61,6 +73,12 @@ pub struct SettingsEdit {
     pub pac_unavailable: PacUnavailable,
     /// The user's bypass entries, all of them.
     pub bypass: Vec<String>,
+    /// Targets that are left alone, all of them.
+    pub leave_alone: Vec<String>,
+    /// Whether containers shall keep running while Docker restarts.
+    pub live_restore: bool,
+    /// Whether Docker may be restarted where it is part of a swarm.
+    pub restart_swarm: bool,
 }
 
 impl From<control::SettingsView> for SettingsPage {
@@ -77,6 +95,12 @@ impl From<control::SettingsView> for SettingsPage {
             pac: view.pac,
             pac_unavailable: view.pac_unavailable.into(),
             bypass: view.bypass,
+            leave_alone: view.leave_alone,
+            live_restore: view.live_restore,
+            restart_swarm: view.restart_swarm,
+            managed_file: view.managed.file,
+            managed_keys: view.managed.keys,
+            managed_reason: view.managed.reason,
             password_stored: view.password_stored,
         }
     }
@@ -97,6 +121,9 @@ impl From<SettingsEdit> for control::SettingsChange {
             pac_text: Some(edit.pac_text).filter(|text| !text.trim().is_empty()),
             pac_unavailable: Some(edit.pac_unavailable.into()),
             bypass: Some(edit.bypass),
+            leave_alone: Some(edit.leave_alone),
+            live_restore: Some(edit.live_restore),
+            restart_swarm: Some(edit.restart_swarm),
             ..Self::default()
         }
     }

@@ -15,6 +15,8 @@ pub struct StatusPage {
     pub version: String,
     /// Whether Gangway is on.
     pub on: bool,
+    /// When it switches itself on again, in seconds since 1970; 0 where it does not.
+    pub off_until: u32,
     /// The state in one word.
     pub health: Health,
     /// The chosen mode.
@@ -270,6 +272,10 @@ impl From<control::Status> for StatusPage {
             health: health(&status),
             version: status.version,
             on: status.on,
+            off_until: status
+                .off_until
+                .and_then(|until| u32::try_from(until).ok())
+                .unwrap_or_default(),
             mode: status.mode.into(),
             style: status.style.into(),
             sources: status.sources.into_iter().map(Into::into).collect(),

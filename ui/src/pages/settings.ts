@@ -17,6 +17,10 @@ export type Form = {
   pacText: string;
   pacUnavailable: PacUnavailable;
   bypass: string;
+  leaveAlone: string;
+  liveRestore: boolean;
+  restartSwarm: boolean;
+  managed: { file: string; keys: string[]; reason: string };
 };
 
 const USER = /^(\w+:\/\/)?([^@/]*)@(.*)$/;
@@ -40,6 +44,10 @@ export function formOf(page: SettingsPage): Form {
     pacText: "",
     pacUnavailable: page.pac_unavailable,
     bypass: page.bypass.join("\n"),
+    leaveAlone: page.leave_alone.join(", "),
+    liveRestore: page.live_restore,
+    restartSwarm: page.restart_swarm,
+    managed: { file: page.managed_file, keys: page.managed_keys, reason: page.managed_reason },
   };
 }
 
@@ -57,6 +65,9 @@ export function editOf(form: Form): SettingsEdit {
     pac_text: form.pacText,
     pac_unavailable: form.pacUnavailable,
     bypass: entries(form.bypass),
+    leave_alone: entries(form.leaveAlone),
+    live_restore: form.liveRestore,
+    restart_swarm: form.restartSwarm,
   };
 }
 

@@ -7,7 +7,7 @@ use crate::control::{
     SettingsView, Status, StoreCredentials, TargetView, Undone,
 };
 use crate::settings::Settings;
-use crate::target::Daemon;
+use crate::target::{Daemon, TargetId};
 use crate::{doctor, settings};
 
 impl Door for Core {
@@ -44,9 +44,28 @@ impl Door for Core {
         })
     }
 
-    async fn undo(&self) -> Result<Undone, Problem> {
+    async fn undo(&self, only: Option<&TargetId>) -> Result<Undone, Problem> {
         let _turn = self.changing.lock().await;
-        let undone = targets::undo(&self.places, self.asking()).await?;
+        if let Some(target) = only {
+            let known = self.look().await;
+            let names = targets::names(&self.places, &known, &self.report().await).await;
+            // One of a distro that does not run now may have left something in the journal.
+            let of_distro = target.0.starts_with("wsl:");
+            if !names.contains(target) && !of_distro {
+                let names: Vec<&str> = names.iter().map(|name| name.0.as_str()).collect();
+                return Err(no_such_target(target, &names.join(", ")));
+            }
+        }
+        let undone = targets::undo(&self.places, only.cloned(), self.asking()).await?;
+        if let Some(target) = only {
+            // Whoever takes it out of one target does not want it there with the next `apply`.
+            self.edit_settings(|settings| {
+                if !settings.leave_alone.contains(&target.0) {
+                    settings.leave_alone.push(target.0.clone());
+                }
+            })?;
+            self.follow_settings().await;
+        }
         self.refresh().await;
         Ok(undone)
     }
@@ -70,19 +89,22 @@ impl Door for Core {
 
     async fn examine(&self) -> Result<Examination, Problem> {
         let status = self.refresh().await;
+        let known = self.look().await;
         let desks = targets::desks(&self.places);
         let ground = doctor::Ground {
             status: &status,
             places: &self.places,
             desks: &desks,
             docker: &Daemon::local(),
+            certificates: known.decision.policy.certificates.as_ref(),
         };
         Ok(doctor::examine(&ground).await)
     }
 
     async fn settings(&self) -> Result<SettingsView, Problem> {
-        let settings = settings::load(&self.places.settings).map_err(|error| error.problem())?;
-        Ok(self.settings_view(&settings).await)
+        let settings =
+            settings::load(self.places.settings_files()).map_err(|error| error.problem())?;
+        self.settings_view(&settings).await
     }
 
     async fn change_settings(&self, mut change: SettingsChange) -> Result<SettingsView, Problem> {
@@ -91,9 +113,12 @@ impl Door for Core {
             let kept = settings::keep_script(&self.places.settings, &text);
             change.pac = Some(kept.map_err(|error| error.problem())?);
         }
-        let file = &self.places.settings;
+        let file = self.places.settings_files();
         let current = settings::load(file).map_err(|error| error.problem())?;
         let changed = settings::change(&current, &change).map_err(|error| error.problem())?;
+        settings::Managed::read(file)
+            .and_then(|managed| managed.permit(&current, &changed.settings))
+            .map_err(|error| error.problem())?;
         if let (Some(password), Some(upstream)) = (changed.password, &changed.settings.upstream) {
             let user = upstream.user().unwrap_or_default();
             self.keychain
@@ -104,7 +129,7 @@ impl Door for Core {
         }
         settings::save(file, &changed.settings).map_err(|error| error.problem())?;
         self.follow_settings().await;
-        Ok(self.settings_view(&changed.settings).await)
+        self.settings_view(&changed.settings).await
     }
 
     async fn store_credentials(&self, credentials: StoreCredentials) -> Result<(), Problem> {
@@ -139,4 +164,13 @@ impl Door for Core {
         self.follow_settings().await;
         Ok(())
     }
+}
+
+fn no_such_target(target: &TargetId, names: &str) -> Problem {
+    Problem::new(
+        "no_such_target",
+        format!("there is no target `{}`: write one of {names}", target.0),
+    )
+    .with("target", &target.0)
+    .with("names", names)
 }

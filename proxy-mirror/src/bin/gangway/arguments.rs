@@ -65,6 +65,10 @@ pub(crate) struct Doctor {
     /// With --fix: do not ask
     #[arg(short, long, requires = "fix")]
     pub(crate) yes: bool,
+    /// Write all of it, status, plan and settings too, into a new file for somebody who helps: no
+    /// password is in it, and names of hosts and users are
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,16 +100,20 @@ Examples:
         #[arg(short, long)]
         yes: bool,
     },
-    /// Give every touched file back, byte for byte
+    /// Give every touched file back, or those of one target, byte for byte
     #[command(after_help = "\
 Files that Gangway changed are again what they were, mode and owner included; files that it made go
 away. What somebody else wrote into them since is kept: only Gangway's part is taken out. What had
 been restarted for them and still runs, as dockerd may, restarts once more. The engine's service
 stays (`gangway engine remove`), and so do settings.toml and the keychain.
 Examples:
-  gangway undo            asks first
-  gangway undo --yes      for scripts")]
+  gangway undo                 asks first
+  gangway undo --yes           for scripts
+  gangway undo docker-cli      that target alone; `apply` leaves it alone from then on, until
+                               `gangway set leave-alone ''`")]
     Undo {
+        /// A target, as `gangway status` names them: docker-daemon, docker-cli, …; without it, all
+        target: Option<String>,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
@@ -124,9 +132,10 @@ The schema of --json is schemas/explain.json; fields are added, never renamed or
     #[command(after_help = "\
 One line a check: source, engine, upstream, targets, containers that run, builders, systemd, files
 of shells, other tools. Each that is not as it should be says what to do. Nothing is changed without
---fix, and nothing is sent anywhere but to the proxies themselves. Ends with 4 when something is
-broken.
+--fix. Nothing is sent anywhere but to the proxies themselves, and by dockerd to a registry that it
+has pulled from: is that image still there? Ends with 4 when something is broken.
   gangway doctor --fix              mend what Gangway itself can, after a yes
+  gangway doctor --bundle b.json    one file for somebody who helps
   gangway doctor --json | jq '.findings[] | select(.verdict != \"good\")'")]
     Doctor(Doctor),
     /// Show who is connected, whereto, which way and why
@@ -199,8 +208,14 @@ Changes `mode` in settings.toml and nothing else. New connections go the way of 
     #[command(after_help = "\
 Changes `mode` in settings.toml and nothing else: targets keep the engine's address, the engine
 dials directly, and nothing restarts. To take Gangway out of the targets too:
-  gangway off && gangway undo")]
-    Off,
+  gangway off && gangway undo
+For a while, after which it switches itself on again, whether or not an agent runs then:
+  gangway off --for 30m")]
+    Off {
+        /// So long alone: 30m, 2h, 1d; a minute to a week
+        #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+        while_: Option<u32>,
+    },
     /// Show the idea in twenty seconds: no Docker and no company needed (Linux, root)
     #[command(after_help = "\
 Makes a company's network of namespaces with a proxy of its own, shows a pod that cannot get out,
@@ -217,6 +232,23 @@ the pod.")]
         /// What a message about root named
         file: Option<std::path::PathBuf>,
     },
+}
+
+/// `90s`, `30m`, `2h`, `1d`, in seconds.
+fn seconds(text: &str) -> Result<u32, String> {
+    let wrong = || "write a number and s, m, h or d: 30m".to_owned();
+    let (number, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or_else(wrong)?;
+    let of_unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(of_unit).ok_or_else(wrong)
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -317,6 +349,35 @@ changed. Who you are at proxies that it names, `gangway login` says.
         /// relay: the engine's address; mirror: the upstream itself
         style: StyleArgument,
     },
+    /// Whether containers keep running while dockerd restarts
+    #[command(after_help = "\
+`live-restore` is set in daemon.json with the next `apply`; dockerd reads it, and is restarted only
+once it says that it is in force. `gangway undo` takes it out again. Not for a swarm, where dockerd
+knows no live-restore.
+  gangway set live-restore yes && gangway apply")]
+    LiveRestore {
+        /// yes or no
+        #[arg(value_enum)]
+        whether: YesNo,
+    },
+    /// Whether dockerd may be restarted where this machine is part of a swarm
+    #[command(after_help = "\
+A restart moves the tasks that run here to other nodes.
+  gangway set restart-swarm yes && gangway apply")]
+    RestartSwarm {
+        /// yes or no
+        #[arg(value_enum)]
+        whether: YesNo,
+    },
+    /// Targets that nothing is asked of
+    #[command(after_help = "\
+What they were told already stays: `gangway undo TARGET` takes it out, and names it here.
+  gangway set leave-alone docker-cli,wsl:Ubuntu/docker-daemon
+  gangway set leave-alone ''")]
+    LeaveAlone {
+        /// Targets as `gangway status` names them, with commas between them
+        list: String,
+    },
     /// Destinations that are dialled directly, beside the private ranges
     #[command(after_help = "\
 Examples:
@@ -342,6 +403,12 @@ pub(crate) enum ModeArgument {
     Manual,
     Pac,
     Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum YesNo {
+    Yes,
+    No,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

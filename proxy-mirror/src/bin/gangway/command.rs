@@ -10,6 +10,7 @@ use crate::output::Output;
 use crate::words::Words;
 
 mod apply;
+mod bundle;
 mod connections;
 mod demo;
 mod doctor;
@@ -34,7 +35,7 @@ pub(crate) async fn carry_out(
         Command::Status => status::status(output, words).await,
         Command::Plan => plan::plan(output, words).await,
         Command::Apply { yes } => apply::apply(yes, output, words).await,
-        Command::Undo { yes } => undo::undo(yes, output, words).await,
+        Command::Undo { target, yes } => undo::undo(target, yes, output, words).await,
         Command::Explain(asked) => explain::explain(asked, output, words).await,
         Command::Doctor(asked) => doctor::doctor(asked, output, words).await,
         Command::Connections { all, watch } => {
@@ -44,8 +45,8 @@ pub(crate) async fn carry_out(
         Command::Login { upstream, user } => login::login(upstream, user, output, words).await,
         Command::Logout { upstream } => login::logout(upstream, output, words).await,
         Command::Set(command) => set::set(command, output, words).await,
-        Command::On => set::switch(true, output, words).await,
-        Command::Off => set::switch(false, output, words).await,
+        Command::On => set::switch(true, None, output, words).await,
+        Command::Off { while_ } => set::switch(false, while_, output, words).await,
         Command::Demo => demo::demo(output).await,
         Command::DemoRole(role) => demo::role(role).await,
         Command::Helper { file } => helper::helper(file.as_deref(), output, words),

@@ -61,7 +61,7 @@ impl From<Problem> for Failure {
             "agent_taken" => Exit::OtherAgent,
             "interrupted" => Exit::Interrupted,
             // Whoever judged it, it was typed: no command gets farther with the same words.
-            "setting_refused" | "url_invalid" => Exit::Usage,
+            "setting_refused" | "url_invalid" | "no_such_target" => Exit::Usage,
             _ => Exit::Failed,
         };
         Self { exit, problem }

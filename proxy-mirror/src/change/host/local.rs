@@ -159,7 +159,8 @@ fn current(folder: impl AsFd, name: &std::ffi::OsStr) -> std::io::Result<Option<
     }
 }
 
-/// Not atomic: what was there is in the journal, and the next start gives it back.
+/// Not atomic: cut off in the midst it is neither old nor new. What was there is in the journal, yet
+/// undo asks whether the file was changed since, and may need a person to say so.
 fn write_in_place(folder: impl AsFd, name: &std::ffi::OsStr, bytes: &[u8]) -> std::io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty())?);

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::events::Listeners;
 use crate::control::{Door, Problem};
+use crate::target::TargetId;
 
 /// Settings and requests are small; what is longer is refused.
 const LONGEST_BODY: usize = 1 << 20;
@@ -42,7 +43,13 @@ async fn answer<D: Door>(
         (&Method::GET, "/v1/events") => listeners.answer()?,
         (&Method::GET, "/v1/plan") => ok(&door.plan().await?),
         (&Method::POST, "/v1/apply") => ok(&door.apply(body(request).await?).await?),
-        (&Method::POST, "/v1/undo") => ok(&door.undo().await?),
+        (&Method::POST, "/v1/undo") => {
+            let only = match request.uri().query() {
+                None | Some("") => None,
+                Some(_) => Some(TargetId(parameter(&request, "target")?)),
+            };
+            ok(&door.undo(only.as_ref()).await?)
+        }
         (&Method::GET, "/v1/explain") => ok(&door.explain(&parameter(&request, "url")?).await?),
         (&Method::GET, "/v1/doctor") => ok(&door.examine().await?),
         (&Method::GET, "/v1/settings") => ok(&door.settings().await?),
@@ -70,7 +77,7 @@ async fn answer<D: Door>(
 fn status_of(problem: &Problem) -> StatusCode {
     match problem.code.as_str() {
         "no_such_request" => StatusCode::NOT_FOUND,
-        "bad_request" | "url_invalid" => StatusCode::BAD_REQUEST,
+        "bad_request" | "url_invalid" | "no_such_target" => StatusCode::BAD_REQUEST,
         "body_too_long" => StatusCode::PAYLOAD_TOO_LARGE,
         "plan_stale" => StatusCode::CONFLICT,
         "too_many_listeners" => StatusCode::SERVICE_UNAVAILABLE,

@@ -5,11 +5,11 @@ use std::io::Read as _;
 use proxy_engine::config::Bypass;
 use proxy_engine::pac::{self, MOST_BYTES};
 use proxy_mirror::bypass::Dialect;
-use proxy_mirror::control::{Door, SettingsChange, SettingsView};
+use proxy_mirror::control::{Door, ManagedView, SettingsChange, SettingsView};
 use proxy_mirror::settings::{self, Mode};
 
 use super::{only, reach};
-use crate::arguments::SetCommand;
+use crate::arguments::{SetCommand, YesNo};
 use crate::exit::{Exit, Failure};
 use crate::invalid;
 use crate::output::{Output, plain};
@@ -39,10 +39,27 @@ pub(super) async fn set(
                 ..SettingsChange::default()
             }
         }
-        SetCommand::UpstreamCa { file } => only(|change| change.upstream_ca = Some(file)),
+        SetCommand::UpstreamCa { file } => {
+            // Who says it now wants to know now, though it was said before.
+            let path = std::path::Path::new(file.trim());
+            if path.is_absolute() {
+                settings::certificates(path).map_err(|error| error.problem())?;
+            }
+            only(|change| change.upstream_ca = Some(file))
+        }
         SetCommand::Tickets { list } => {
             let list = list.split(',').map(str::to_owned).collect();
             only(|change| change.tickets = Some(list))
+        }
+        SetCommand::LeaveAlone { list } => {
+            let list = list.split(',').map(str::to_owned).collect();
+            only(|change| change.leave_alone = Some(list))
+        }
+        SetCommand::LiveRestore { whether } => {
+            only(|change| change.live_restore = Some(whether == YesNo::Yes))
+        }
+        SetCommand::RestartSwarm { whether } => {
+            only(|change| change.restart_swarm = Some(whether == YesNo::Yes))
         }
         SetCommand::Rules { rules } => only(|change| change.rules = Some(rules)),
         SetCommand::Pac { url } if url == "-" => SettingsChange {
@@ -88,9 +105,19 @@ fn typed() -> Result<String, Failure> {
     pac::decode(&bytes, None).map_err(|error| invalid("pac", error))
 }
 
-/// On or off.
-pub(super) async fn switch(on: bool, output: Output, words: Words) -> Result<Exit, Failure> {
-    tell(only(|change| change.on = Some(on)), output, words).await
+/// On, or off, for so many seconds or until somebody switches on.
+pub(super) async fn switch(
+    on: bool,
+    off_for: Option<u32>,
+    output: Output,
+    words: Words,
+) -> Result<Exit, Failure> {
+    let change = SettingsChange {
+        on: Some(on),
+        off_for,
+        ..SettingsChange::default()
+    };
+    tell(change, output, words).await
 }
 
 async fn tell(change: SettingsChange, output: Output, words: Words) -> Result<Exit, Failure> {
@@ -99,9 +126,24 @@ async fn tell(change: SettingsChange, output: Output, words: Words) -> Result<Ex
     Ok(Exit::Ok)
 }
 
+/// `mode, upstream (policy 7; /etc/gangway/managed.toml)`
+fn managed(managed: &ManagedView) -> String {
+    if managed.keys.is_empty() {
+        return String::new();
+    }
+    let why = [managed.reason.as_str(), managed.file.as_str()];
+    let why = why.into_iter().filter(|word| !word.is_empty());
+    format!(
+        "{} ({})",
+        managed.keys.join(", "),
+        why.collect::<Vec<_>>().join("; ")
+    )
+}
+
 /// The settings as they are now.
 pub(super) fn show(view: &SettingsView, output: Output, words: Words) {
     output.json(view);
+    let yes = |is: bool| if is { "yes" } else { "" }.to_owned();
     let mut lines = vec![words.mode(view.mode), words.style(view.style)];
     if view.mode == Mode::Pac {
         lines.push(words.text("mode_pac_hint"));
@@ -113,7 +155,11 @@ pub(super) fn show(view: &SettingsView, output: Output, words: Words) {
         ("cli_set_tickets", view.tickets.join(", ")),
         ("cli_set_rules", view.rules.join(", ")),
         ("cli_set_pac", view.pac.clone()),
+        ("cli_set_leave_alone", view.leave_alone.join(", ")),
+        ("cli_set_live_restore", yes(view.live_restore)),
+        ("cli_set_restart_swarm", yes(view.restart_swarm)),
         ("cli_set_bypass", view.bypass.join(", ")),
+        ("cli_set_managed", managed(&view.managed)),
         ("cli_set_file", view.file.clone()),
     ] {
         if !value.is_empty() {

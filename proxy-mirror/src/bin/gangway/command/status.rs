@@ -1,5 +1,7 @@
 //! `gangway status`: source → engine → each target.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use proxy_mirror::control::{
     CredentialsState, Door, EngineRuns, EngineView, PolicyKind, PolicyView, SourceView, Status,
     TargetView,
@@ -29,7 +31,7 @@ pub(super) fn lines(status: &Status, output: Output, words: Words) -> Vec<String
     let mut lines = vec![
         format!(
             "{}  {}",
-            output.tone(Tone::Heading, &words.mode(status.mode)),
+            output.tone(Tone::Heading, &mode(status, words)),
             words.style(status.style)
         ),
         match status.agent_pid {
@@ -66,6 +68,16 @@ pub(super) fn lines(status: &Status, output: Output, words: Words) -> Vec<String
         );
     }
     lines
+}
+
+/// The mode, or how long it is still off.
+fn mode(status: &Status, words: Words) -> String {
+    let Some(until) = status.off_until else {
+        return words.mode(status.mode);
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let left = until.saturating_sub(now.unwrap_or_default().as_secs());
+    words.with("cli_paused", &[("minutes", &left.div_ceil(60).to_string())])
 }
 
 /// Neighbours that are silent for the same reason: browsers that are not there say it in one line.

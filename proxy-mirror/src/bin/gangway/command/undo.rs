@@ -1,6 +1,7 @@
 //! `gangway undo`: give every file back.
 
 use proxy_mirror::control::{Door, Undone};
+use proxy_mirror::target::TargetId;
 
 use super::reach;
 use crate::ask;
@@ -8,15 +9,28 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, plain};
 use crate::words::Words;
 
-/// Undoes everything that is journaled, after a yes.
-pub(super) async fn undo(yes: bool, output: Output, words: Words) -> Result<Exit, Failure> {
+/// Undoes everything that is journaled, or what is of one target, after a yes.
+pub(super) async fn undo(
+    target: Option<String>,
+    yes: bool,
+    output: Output,
+    words: Words,
+) -> Result<Exit, Failure> {
     let door = reach().await?;
-    if !yes && !ask::confirm(&words.text("cli_undo_question")).await? {
+    let target = target.map(TargetId);
+    let question = match &target {
+        None => words.text("cli_undo_question"),
+        Some(TargetId(target)) => words.with("cli_undo_question_one", &[("target", target)]),
+    };
+    if !yes && !ask::confirm(&question).await? {
         return Ok(Exit::Failed);
     }
-    let undone = door.undo().await?;
+    let undone = door.undo(target.as_ref()).await?;
     output.json(&undone);
     show(&undone, output, words);
+    if let Some(TargetId(target)) = &target {
+        output.lines(&[words.with("cli_undo_left_alone", &[("target", target)])]);
+    }
     Ok(Exit::Ok)
 }
 
