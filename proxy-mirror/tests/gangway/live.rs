@@ -247,7 +247,9 @@ fn a_pause_goes_directly_and_ends_by_itself_with_an_agent_and_without() {
         std::fs::write(house.settings_file(), lines.collect::<String>()).unwrap();
     };
     end(3);
-    until_answered_by(relay(&house), "by the proxy");
+    let took = until_answered_by(relay(&house), "by the proxy");
+    // Before the sources are polled.
+    assert!(took < Duration::from_secs(8), "{took:?}");
     agent.until("it is on", |status| {
         status["on"] == true && status["off_until"].is_null()
     });
