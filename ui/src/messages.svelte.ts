@@ -33,6 +33,11 @@ export function m(key: Key, args: Args = {}): string {
   return filled(catalogues[current][key], args);
 }
 
+/** The name of a target; as the agent has it where the catalogue does not know it: a distro's. */
+export function titleOf(target: { id: string; title: string }): string {
+  return (catalogues[current][`title_${target.id.replace("-", "_")}` as Key] as string | undefined) ?? target.title;
+}
+
 /** What a problem says in the user's language; English where the catalogue does not know it. */
 export function problemText(problem: Problem): string {
   const text = catalogues[current][`problem_${problem.code}` as Key] as string | undefined;

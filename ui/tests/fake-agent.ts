@@ -29,7 +29,7 @@ export const STATUS: StatusPage = {
   },
   targets: [
     { id: "docker-daemon", title: "Docker daemon", version: "26.1.5", files: [], desired: "", state: "in_force", detail: verbatim("HttpProxy = http://127.0.0.1:3182") },
-    { id: "docker-cli", title: "Docker command", version: "", files: [], desired: "", state: "not_in_force", detail: verbatim("edited by hand") },
+    { id: "docker-cli", title: "Docker command line", version: "", files: [], desired: "", state: "not_in_force", detail: verbatim("edited by hand") },
   ],
   notices: [],
   logins: [],

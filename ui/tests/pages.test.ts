@@ -13,7 +13,7 @@ describe("the status page", () => {
     render(App);
     const daemon = (await screen.findByText("Docker daemon")).closest("[data-target]") as HTMLElement;
     expect(within(daemon).getByText("In force")).toBeTruthy();
-    const command = screen.getByText("Docker command").closest("[data-target]") as HTMLElement;
+    const command = screen.getByText("Docker command line").closest("[data-target]") as HTMLElement;
     expect(within(command).getByText("Not in force")).toBeTruthy();
     expect(within(command).getByText("edited by hand")).toBeTruthy();
   });

@@ -51,7 +51,7 @@ impl Target for Containerd {
     }
 
     fn title(&self) -> String {
-        "containerd".into()
+        "containerd (kubelet, nerdctl)".into()
     }
 
     fn detect(&self) -> BoxFuture<'_, Detected> {

@@ -9,6 +9,7 @@ use fantoccini::elements::Element;
 use fantoccini::error::NewSessionError;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use proxy_mirror::target::TargetState;
 use testbed::Child;
 
 use crate::desk::{APP, Desk, SOON};
@@ -191,6 +192,36 @@ async fn the_mode_chosen_in_the_window_is_the_agents() {
     window.click("#switch").await;
     desk.status_when(|status| status.on).await;
     window.find("#switch[aria-checked=true]").await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn what_a_restart_of_docker_may_do_is_chosen_in_the_window() {
+    let desk = Desk::new();
+    let window = Window::open(&desk, "en").await;
+    desk.status_when(|status| status.on).await;
+    window.click("nav button:nth-child(2)").await;
+    window.click("#live-restore").await;
+    window.fill("#leave-alone", "docker-cli").await;
+    window.picture("settings-docker.png").await;
+    window.click("#save").await;
+    let left = desk
+        .status_when(|status| {
+            let mut targets = status.targets.iter();
+            targets
+                .any(|target| target.id.0 == "docker-cli" && target.state == TargetState::Untouched)
+        })
+        .await;
+    assert!(left.on);
+    window.click("nav button:nth-child(1)").await;
+    window.click("#pause").await;
+    let paused = desk.status_when(|status| status.off_until.is_some()).await;
+    assert!(!paused.on);
+    window.says(&["Off until "]).await;
+    window.picture("paused.png").await;
+    window.click("#switch").await;
+    desk.status_when(|status| status.on && status.off_until.is_none())
+        .await;
     window.close().await;
 }
 

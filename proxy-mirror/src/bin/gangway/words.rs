@@ -4,6 +4,7 @@ use proxy_mirror::control::{Problem, Said};
 use proxy_mirror::messages::{Catalogue, Language};
 use proxy_mirror::settings::{Mode, Style};
 use proxy_mirror::source::SourceId;
+use proxy_mirror::target::TargetId;
 
 /// The message catalogue in the language of this process.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +60,16 @@ impl Words {
     }
 
     /// A source's name.
+    /// The name of a target; as the agent has it where the catalogue does not know it: a distro's.
+    pub(crate) fn target(self, id: &TargetId, title: &str) -> String {
+        match id.0.as_str() {
+            "docker-daemon" | "docker-cli" | "containerd" | "clusters" => {
+                self.text(&format!("title_{}", id.0.replace('-', "_")))
+            }
+            _ => title.to_owned(),
+        }
+    }
+
     pub(crate) fn source(self, source: SourceId) -> String {
         self.text(match source {
             SourceId::System => "cli_source_system",

@@ -153,7 +153,8 @@ fn lines(explanation: &Explanation, output: Output, words: Words) -> Vec<String>
             WayKind::NotKnown => "cli_way_not_known",
         };
         let says = words.said(&world.says);
-        let line = format!("  {}: {}: {says}", world.title, words.text(way));
+        let title = words.target(&world.target, &world.title);
+        let line = format!("  {title}: {}: {says}", words.text(way));
         lines.push(plain(&line).into_owned());
     }
     if let Some(tried) = &explanation.tried {

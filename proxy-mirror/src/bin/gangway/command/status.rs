@@ -226,7 +226,11 @@ pub(super) fn target_line(target: &TargetView, output: Output, words: Words) -> 
         .map(|version| format!(" {version}"))
         .unwrap_or_default();
     let state = output.tone(tone, &format!("{mark} {}", words.text(key)));
-    let line = format!("  {}{}: {state}", plain(&target.title), plain(&version));
+    let line = format!(
+        "  {}{}: {state}",
+        plain(&words.target(&target.id, &target.title)),
+        plain(&version)
+    );
     match reason {
         None => line,
         Some(reason) => format!("{line}: {}", plain(&words.said(reason))),
