@@ -3,6 +3,7 @@
 
 mod crash;
 mod failing;
+mod identity;
 mod journal;
 mod killed;
 mod plan;

@@ -90,10 +90,8 @@ fn an_edited_settings_file_reaches_new_connections_within_a_second() {
     assert!(took < SECOND, "{took:?}");
 }
 
-#[test]
-fn a_source_that_changes_reaches_new_connections_within_a_second() {
-    let companies = [Recorder::start("proxy one"), Recorder::start("proxy other")];
-    let house = House::new();
+/// A Firefox of the user's; what it is told is its proxy.
+fn firefox(house: &House) -> impl Fn(&Recorder) {
     let profile = house.home().join(".mozilla/firefox/p.default-release");
     std::fs::create_dir_all(&profile).unwrap();
     std::fs::write(
@@ -101,7 +99,7 @@ fn a_source_that_changes_reaches_new_connections_within_a_second() {
         "[Profile0]\nPath=p.default-release\nIsRelative=1\nDefault=1\n",
     )
     .unwrap();
-    let prefs = |company: &Recorder| {
+    move |company: &Recorder| {
         let port = company.address.port();
         replace(
             &profile.join("prefs.js"),
@@ -111,7 +109,52 @@ fn a_source_that_changes_reaches_new_connections_within_a_second() {
                  user_pref(\"network.proxy.ssl_port\", {port});\n"
             ),
         );
+    }
+}
+
+/// What the process holds, in bytes.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn ten_thousand_changes_of_a_source_cost_no_memory_and_few_policies_and_the_last_one_holds() {
+    let companies = [Recorder::start("proxy one"), Recorder::start("proxy other")];
+    let house = House::new();
+    let prefs = firefox(&house);
+    prefs(&companies[0]);
+    house.write_settings("mode = \"system\"");
+    let agent = house.listening_agent();
+    until_answered_by(relay(&house), "proxy one");
+    let change = |number: usize| {
+        for turn in 0..number {
+            prefs(&companies[turn % 2]);
+            std::thread::sleep(Duration::from_millis(2));
+        }
     };
+    // What is taken once, by the first of them.
+    change(1000);
+    let (held, policies_before) = (resident(agent.pid()), policies_at_rest(&house));
+    let began = Instant::now();
+    change(10_000);
+    let took = began.elapsed();
+    prefs(&companies[1]);
+    until_answered_by(relay(&house), "proxy other");
+    let told = policies_at_rest(&house) - policies_before;
+    let most = 2 * took.as_secs() + 4;
+    assert!(told <= most, "{told} policies in {took:?}");
+    let grown = resident(agent.pid()).saturating_sub(held);
+    assert!(grown < 8 << 20, "{grown} bytes more");
+}
+
+#[test]
+fn a_source_that_changes_reaches_new_connections_within_a_second() {
+    let companies = [Recorder::start("proxy one"), Recorder::start("proxy other")];
+    let house = House::new();
+    let prefs = firefox(&house);
     prefs(&companies[0]);
     house.write_settings("mode = \"system\"");
     let _agent = house.listening_agent();
