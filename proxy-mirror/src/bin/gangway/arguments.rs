@@ -352,8 +352,8 @@ changed. Who you are at proxies that it names, `gangway login` says.
     /// Whether containers keep running while dockerd restarts
     #[command(after_help = "\
 `live-restore` is set in daemon.json with the next `apply`; dockerd reads it, and is restarted only
-once it says that it is in force. `gangway undo` takes it out again. Not for a swarm, where dockerd
-knows no live-restore.
+once it says that it is in force. `gangway undo` takes it out again, and the restart that comes with
+that stops containers, as one without live-restore does. Not for a swarm, where dockerd knows none.
   gangway set live-restore yes && gangway apply")]
     LiveRestore {
         /// yes or no
