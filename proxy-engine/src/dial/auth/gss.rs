@@ -6,17 +6,14 @@
 //! and everything it gives is copied and released at once.
 #![allow(unsafe_code, reason = "the system's Kerberos is a C library")]
 
-use std::ffi::{c_int, c_void};
+mod library;
+
+use std::ffi::c_int;
 use std::ptr::{null, null_mut};
-use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use libloading::{Library, Symbol};
-
 use super::tickets::Ticket;
-
-/// The library of MIT Kerberos, as every distribution calls it.
-const LIBRARY: &str = "libgssapi_krb5.so.2";
+use library::{Buffer, ERROR, Oid, OidSet, Owned, gss};
 
 /// Object identifiers in DER (RFC 1964; RFC 2743, section 4).
 const KERBEROS: &[u8] = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
@@ -25,18 +22,6 @@ const USER_NAME: &[u8] = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x01";
 
 const INITIATE: c_int = 1;
 const INDEFINITE: u32 = u32::MAX;
-/// In the high 16 bits of a status: it failed (RFC 2744, section 3.9.1).
-const ERROR: u32 = 0xffff_0000;
-const OF_MECHANISM: c_int = 2;
-
-/// `KRB5KDC_ERR_…` and `KRB5KRB_AP_ERR_…` by which a KDC says that a password is wrong, or its user
-/// locked out (RFC 4120, section 7.5.9: 18, 23, 24, 31), as the library numbers them.
-const REFUSALS: [i32; 4] = [
-    -1_765_328_366,
-    -1_765_328_361,
-    -1_765_328_360,
-    -1_765_328_353,
-];
 
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,129 +32,6 @@ pub(super) enum GssError {
     /// The KDC refused the password.
     #[error("the KDC refused the password")]
     Refused,
-}
-
-#[repr(C)]
-struct Buffer {
-    length: usize,
-    value: *mut c_void,
-}
-
-#[repr(C)]
-struct Oid {
-    length: u32,
-    elements: *mut c_void,
-}
-
-#[repr(C)]
-struct OidSet {
-    count: usize,
-    elements: *mut Oid,
-}
-
-impl Buffer {
-    fn of(bytes: &[u8]) -> Self {
-        Self {
-            length: bytes.len(),
-            value: bytes.as_ptr().cast_mut().cast(),
-        }
-    }
-
-    fn empty() -> Self {
-        Self {
-            length: 0,
-            value: null_mut(),
-        }
-    }
-}
-
-impl Oid {
-    fn of(bytes: &'static [u8]) -> Self {
-        Self {
-            length: u32::try_from(bytes.len()).expect("some bytes"),
-            elements: bytes.as_ptr().cast_mut().cast(),
-        }
-    }
-}
-
-type Handle = *mut c_void;
-type Release = unsafe extern "C" fn(*mut u32, *mut Handle) -> u32;
-
-/// The functions that are used.
-struct Gss {
-    import_name: unsafe extern "C" fn(*mut u32, *const Buffer, *const Oid, *mut Handle) -> u32,
-    release_name: Release,
-    acquire_cred: unsafe extern "C" fn(
-        *mut u32,
-        Handle,
-        u32,
-        *const OidSet,
-        c_int,
-        *mut Handle,
-        *mut *mut OidSet,
-        *mut u32,
-    ) -> u32,
-    acquire_cred_with_password: unsafe extern "C" fn(
-        *mut u32,
-        Handle,
-        *const Buffer,
-        u32,
-        *const OidSet,
-        c_int,
-        *mut Handle,
-        *mut *mut OidSet,
-        *mut u32,
-    ) -> u32,
-    release_cred: Release,
-    inquire_cred: unsafe extern "C" fn(
-        *mut u32,
-        Handle,
-        *mut Handle,
-        *mut u32,
-        *mut c_int,
-        *mut *mut OidSet,
-    ) -> u32,
-    display_name: unsafe extern "C" fn(*mut u32, Handle, *mut Buffer, *mut *mut Oid) -> u32,
-    init_sec_context: unsafe extern "C" fn(
-        *mut u32,
-        Handle,
-        *mut Handle,
-        Handle,
-        *const Oid,
-        u32,
-        u32,
-        *const c_void,
-        *const Buffer,
-        *mut *mut Oid,
-        *mut Buffer,
-        *mut u32,
-        *mut u32,
-    ) -> u32,
-    delete_sec_context: unsafe extern "C" fn(*mut u32, *mut Handle, *mut Buffer) -> u32,
-    release_buffer: unsafe extern "C" fn(*mut u32, *mut Buffer) -> u32,
-    display_status:
-        unsafe extern "C" fn(*mut u32, u32, c_int, *const Oid, *mut u32, *mut Buffer) -> u32,
-    /// Last: the functions are gone with it.
-    _library: Library,
-}
-
-/// Something of the library's, released when it goes.
-struct Owned {
-    handle: Handle,
-    release: Release,
-}
-
-// A handle may be used by any one thread at a time; credentials by several (RFC 2744 leaves both to
-// the library, and MIT's locks them).
-unsafe impl Send for Owned {}
-unsafe impl Sync for Owned {}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        let mut minor = 0;
-        // Nothing is left to do where that fails.
-        let _ = unsafe { (self.release)(&raw mut minor, &raw mut self.handle) };
-    }
 }
 
 /// What a user proves who they are with.
@@ -314,115 +176,4 @@ impl Cred {
         gss.check(major, minor)?;
         Ok(made)
     }
-}
-
-impl Gss {
-    fn load() -> Result<Self, libloading::Error> {
-        // The system's own library, under its fixed name; its functions have these types
-        // (RFC 2744, appendix A; the one with a password is MIT's).
-        unsafe {
-            let library = Library::new(LIBRARY)?;
-            macro_rules! function {
-                ($name:literal) => {{
-                    let symbol: Symbol<'_, _> = library.get($name)?;
-                    *symbol
-                }};
-            }
-            Ok(Self {
-                import_name: function!(b"gss_import_name\0"),
-                release_name: function!(b"gss_release_name\0"),
-                acquire_cred: function!(b"gss_acquire_cred\0"),
-                acquire_cred_with_password: function!(b"gss_acquire_cred_with_password\0"),
-                release_cred: function!(b"gss_release_cred\0"),
-                inquire_cred: function!(b"gss_inquire_cred\0"),
-                display_name: function!(b"gss_display_name\0"),
-                init_sec_context: function!(b"gss_init_sec_context\0"),
-                delete_sec_context: function!(b"gss_delete_sec_context\0"),
-                release_buffer: function!(b"gss_release_buffer\0"),
-                display_status: function!(b"gss_display_status\0"),
-                _library: library,
-            })
-        }
-    }
-
-    fn name(&self, name: &str, kind: &'static [u8]) -> Result<Owned, GssError> {
-        let (text, kind) = (Buffer::of(name.as_bytes()), Oid::of(kind));
-        let (mut minor, mut handle) = (0, null_mut());
-        // As above.
-        let major = unsafe {
-            (self.import_name)(
-                &raw mut minor,
-                &raw const text,
-                &raw const kind,
-                &raw mut handle,
-            )
-        };
-        self.check(major, minor)?;
-        Ok(self.owned(handle, self.release_name))
-    }
-
-    #[allow(
-        clippy::unused_self,
-        reason = "a handle lives no longer than the library, which is never unloaded"
-    )]
-    fn owned(&self, handle: Handle, release: Release) -> Owned {
-        Owned { handle, release }
-    }
-
-    fn check(&self, major: u32, minor: u32) -> Result<(), GssError> {
-        if major & ERROR == 0 {
-            return Ok(());
-        }
-        if REFUSALS.contains(&minor.cast_signed()) {
-            return Err(GssError::Refused);
-        }
-        Err(GssError::Unusable(self.words(minor)))
-    }
-
-    /// What the library says about a failure: one line, in its language.
-    fn words(&self, status: u32) -> String {
-        let mechanism = Oid::of(KERBEROS);
-        let (mut minor, mut more, mut text) = (0, 0, Buffer::empty());
-        // As above.
-        let major = unsafe {
-            (self.display_status)(
-                &raw mut minor,
-                status,
-                OF_MECHANISM,
-                &raw const mechanism,
-                &raw mut more,
-                &raw mut text,
-            )
-        };
-        let said = self.take(&mut text);
-        if major & ERROR != 0 || said.is_empty() {
-            return format!("Kerberos error {}", status.cast_signed());
-        }
-        crate::http::printable(&said)
-    }
-
-    /// A copy of what the library gave, which is released.
-    fn take(&self, buffer: &mut Buffer) -> Vec<u8> {
-        if buffer.value.is_null() {
-            return Vec::new();
-        }
-        // It holds so many bytes, until it is released here.
-        let copy = unsafe { std::slice::from_raw_parts(buffer.value.cast::<u8>(), buffer.length) }
-            .to_vec();
-        let mut minor = 0;
-        let _ = unsafe { (self.release_buffer)(&raw mut minor, buffer) };
-        copy
-    }
-}
-
-/// The library, once it was found; one that is installed later is found then.
-fn gss() -> Result<&'static Gss, GssError> {
-    static LOADED: OnceLock<Gss> = OnceLock::new();
-    if let Some(gss) = LOADED.get() {
-        return Ok(gss);
-    }
-    let gss = Gss::load().map_err(|_| {
-        GssError::Unusable(format!("this machine has no Kerberos library ({LIBRARY})"))
-    })?;
-    Ok(LOADED.get_or_init(|| gss))
 }
