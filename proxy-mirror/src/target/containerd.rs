@@ -7,7 +7,7 @@
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use futures_util::future::BoxFuture;
 
@@ -56,7 +56,7 @@ impl Target for Containerd {
 
     fn detect(&self) -> BoxFuture<'_, Detected> {
         let host = Arc::clone(&self.host);
-        let wanted = self.desired().map(|desired| environment(&desired)).ok();
+        let wanted = self.desired().map(|desired| desired.environment()).ok();
         Box::pin(super::off_thread(move || detect(&*host, wanted.as_deref())))
     }
 
@@ -93,7 +93,7 @@ impl Target for Containerd {
         }
         let mut changes = vec![Change::WriteEnvironmentDropIn {
             file: FileId::ContainerdDropIn,
-            environment: environment(desired),
+            environment: desired.environment(),
         }];
         if now.in_force.as_ref() != Some(desired) {
             changes.push(Change::RestartUnit {
@@ -131,13 +131,7 @@ impl Target for Containerd {
                     reason: Said::new("said_containerd_not_restarted", &[("proxy", proxy)]),
                 },
                 (Ok(false), _) => TargetState::Differs {
-                    reason: match &now.in_force {
-                        None => Said::new("said_docker_no_proxy", &[]),
-                        Some(other) if other.proxy == *proxy => {
-                            Said::new("said_docker_exceptions", &[("list", &other.no_proxy)])
-                        }
-                        Some(other) => Said::new("said_docker_uses", &[("proxy", &other.proxy)]),
-                    },
+                    reason: desired.differs_from(now.in_force.as_ref()),
                 },
             }
         })
@@ -195,15 +189,10 @@ fn started_after(file: &Path, at: &str) -> bool {
         // It was not there to be read.
         return true;
     };
-    let seconds = at.strip_prefix('@').and_then(|at| at.parse().ok());
-    let started = seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+    let started: Option<u64> = at.strip_prefix('@').and_then(|at| at.parse().ok());
+    let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
     // A unit's start is told in whole seconds.
-    let whole = |time: SystemTime| {
-        time.duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs()
-    };
-    started.is_some_and(|started| whole(started) >= whole(changed))
+    started.is_some_and(|started| started >= changed.as_secs())
 }
 
 /// The proxies of an environment as systemd shows it.
@@ -218,15 +207,6 @@ fn proxies(shown: &str) -> Option<Proxies> {
         proxy: last("HTTPS_PROXY").or_else(|| last("HTTP_PROXY"))?,
         no_proxy: last("NO_PROXY").unwrap_or_default(),
     })
-}
-
-fn environment(desired: &Proxies) -> Vec<(String, String)> {
-    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    vec![
-        set("HTTP_PROXY", &desired.proxy),
-        set("HTTPS_PROXY", &desired.proxy),
-        set("NO_PROXY", &desired.no_proxy),
-    ]
 }
 
 #[cfg(test)]

@@ -18,6 +18,30 @@ pub struct Proxies {
     pub no_proxy: String,
 }
 
+impl Proxies {
+    /// The variables by which Go programs are told.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("HTTP_PROXY", &self.proxy),
+            ("HTTPS_PROXY", &self.proxy),
+            ("NO_PROXY", &self.no_proxy),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .to_vec()
+    }
+
+    /// What a daemon that should be told this says it uses instead.
+    pub(super) fn differs_from(&self, in_force: Option<&Self>) -> Said {
+        match in_force {
+            None => Said::new("said_docker_no_proxy", &[]),
+            Some(other) if other.proxy == self.proxy => {
+                Said::new("said_docker_exceptions", &[("list", &other.no_proxy)])
+            }
+            Some(other) => Said::new("said_docker_uses", &[("proxy", &other.proxy)]),
+        }
+    }
+}
+
 /// The world that a target lives in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum World {

@@ -66,7 +66,7 @@ impl DockerDaemon {
 
     /// Whether another drop-in makes ours void.
     async fn overruled(&self) -> Option<Overruled> {
-        let wanted = environment(&self.desired().ok()?);
+        let wanted = self.desired().ok()?.environment();
         let host = Arc::clone(&self.host);
         let cat = super::off_thread(move || host.run(Command::Cat(UnitId::Docker))).await;
         // A unit that cannot be shown is judged by what the daemon says alone.
@@ -181,7 +181,7 @@ impl Target for DockerDaemon {
         let mut changes = vec![if file == FileId::DockerDropIn {
             Change::WriteEnvironmentDropIn {
                 file,
-                environment: environment(desired),
+                environment: desired.environment(),
             }
         } else {
             let key = |name: &str, value: &str| {
@@ -274,38 +274,18 @@ impl Target for DockerDaemon {
                     ),
                 },
                 (Ok(false), false) => TargetState::Differs {
-                    reason: uses(now, desired),
+                    reason: desired.differs_from(now.in_force.as_ref()),
                 },
             }
         })
     }
 }
 
-/// What the daemon says it uses.
-fn uses(now: &Here, desired: &Proxies) -> Said {
-    match &now.in_force {
-        None => Said::new("said_docker_no_proxy", &[]),
-        Some(other) if other.proxy == desired.proxy => {
-            Said::new("said_docker_exceptions", &[("list", &other.no_proxy)])
-        }
-        Some(other) => Said::new("said_docker_uses", &[("proxy", &other.proxy)]),
-    }
-}
-
-/// The same in the words of `docker info`, which are no language's.
+/// What the daemon says it uses, in the words of `docker info`, which are no language's.
 fn used(now: &Here) -> String {
     let (proxy, no_proxy) = match &now.in_force {
         None => ("", ""),
         Some(other) => (other.proxy.as_str(), other.no_proxy.as_str()),
     };
     format!("HttpProxy = {proxy}; NoProxy = {no_proxy}")
-}
-
-fn environment(desired: &Proxies) -> Vec<(String, String)> {
-    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    vec![
-        set("HTTP_PROXY", &desired.proxy),
-        set("HTTPS_PROXY", &desired.proxy),
-        set("NO_PROXY", &desired.no_proxy),
-    ]
 }

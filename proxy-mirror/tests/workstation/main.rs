@@ -25,6 +25,7 @@ mod workstation {
     mod hand_edited;
     mod lending;
     mod loss;
+    mod managed;
     mod pods;
     mod restart;
     mod unattended;

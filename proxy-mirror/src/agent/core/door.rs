@@ -6,7 +6,7 @@ use crate::control::{
     Applied, ApplyRequest, Door, Examination, Explanation, Plan, Problem, SettingsChange,
     SettingsView, Status, StoreCredentials, TargetView, Undone,
 };
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 use crate::target::{Daemon, TargetId};
 use crate::{doctor, settings};
 
@@ -55,15 +55,13 @@ impl Door for Core {
                 let names: Vec<&str> = names.iter().map(|name| name.0.as_str()).collect();
                 return Err(no_such_target(target, &names.join(", ")));
             }
+            self.may_leave_alone(target)
+                .map_err(|error| error.problem())?;
         }
         let undone = targets::undo(&self.places, only.cloned(), self.asking()).await?;
         if let Some(target) = only {
             // Whoever takes it out of one target does not want it there with the next `apply`.
-            self.edit_settings(|settings| {
-                if !settings.leave_alone.contains(&target.0) {
-                    settings.leave_alone.push(target.0.clone());
-                }
-            })?;
+            self.edit_settings(|settings| leave_alone(settings, target))?;
             self.follow_settings().await;
         }
         self.refresh().await;
@@ -89,14 +87,16 @@ impl Door for Core {
 
     async fn examine(&self) -> Result<Examination, Problem> {
         let status = self.refresh().await;
-        let known = self.look().await;
+        let known = self.known();
         let desks = targets::desks(&self.places);
         let ground = doctor::Ground {
             status: &status,
             places: &self.places,
             desks: &desks,
             docker: &Daemon::local(),
-            certificates: known.decision.policy.certificates.as_ref(),
+            certificates: known
+                .as_ref()
+                .and_then(|known| known.decision.policy.certificates.as_ref()),
         };
         Ok(doctor::examine(&ground).await)
     }
@@ -163,6 +163,24 @@ impl Door for Core {
         self.edit_settings(|settings| logins::forget(settings, authority))?;
         self.follow_settings().await;
         Ok(())
+    }
+}
+
+impl Core {
+    /// Asked before anything is given back: where the administrator has fixed which targets are left
+    /// alone, the next `apply` would bring it there again.
+    fn may_leave_alone(&self, target: &TargetId) -> Result<(), SettingsError> {
+        let files = self.places.settings_files();
+        let before = settings::load(files)?;
+        let mut after = before.clone();
+        leave_alone(&mut after, target);
+        settings::Managed::read(files)?.permit(&before, &after)
+    }
+}
+
+fn leave_alone(settings: &mut Settings, target: &TargetId) {
+    if !settings.leave_alone.contains(&target.0) {
+        settings.leave_alone.push(target.0.clone());
     }
 }
 

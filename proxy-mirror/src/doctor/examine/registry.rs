@@ -12,6 +12,8 @@ use crate::control::{Finding, Said, Verdict};
 
 /// A registry far away may take its time.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// No error is shown longer, in characters.
+const SHOWN: usize = 300;
 /// What a registry says, where only dockerd and the network between could say nothing at all.
 const OF_REGISTRIES: [&str; 6] = [
     "unauthorized",
@@ -44,7 +46,7 @@ pub(super) async fn findings(ground: &Ground<'_>) -> Vec<Finding> {
             Verdict::Warn,
             "registry",
             image,
-            Said::new("said_doctor_no_registry", &[("error", &error)]),
+            Said::new("said_doctor_no_registry", &[("error", &shown(&error))]),
             Said::new("said_doctor_no_registry_remedy", &[]),
         ),
     }]
@@ -66,6 +68,19 @@ async fn image(docker: &Docker) -> Option<String> {
     })
 }
 
+/// What may be seen of an error: a proxy's URL in it may hold a password, and registries are strangers.
+fn shown(error: &str) -> String {
+    let words = error.split_whitespace().map(|word| {
+        let at = word.find("://").zip(word.rfind('@'));
+        match at.filter(|(scheme, at)| scheme < at) {
+            Some((scheme, at)) => format!("{}://…{}", &word[..scheme], &word[at..]),
+            None => word.to_owned(),
+        }
+    });
+    let line = words.collect::<Vec<_>>().join(" ");
+    line.chars().take(SHOWN).collect()
+}
+
 fn is_answer(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     OF_REGISTRIES.iter().any(|said| message.contains(said))
@@ -73,7 +88,15 @@ fn is_answer(message: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_answer;
+    use super::{SHOWN, is_answer, shown};
+
+    #[test]
+    fn an_error_shows_no_password_and_is_a_line() {
+        let error = "Get \"https://r.test/v2/\": invalid proxy \"http://ann:can@ary@p:1\":\n x";
+        let wanted = "Get \"https://r.test/v2/\": invalid proxy \"http://…@p:1\": x";
+        assert_eq!(shown(error), wanted);
+        assert_eq!(shown(&"é".repeat(4 * SHOWN)).chars().count(), SHOWN);
+    }
 
     #[test]
     fn what_a_registry_says_is_told_from_what_stands_between() {
