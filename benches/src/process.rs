@@ -44,6 +44,23 @@ impl Process {
         }
     }
 
+    /// How often its threads that live went to sleep so far: each time, somebody had to wake them
+    /// (proc(5), `voluntary_ctxt_switches`).
+    pub(crate) fn sleeps(self) -> Result<f64> {
+        let path = format!("/proc/{}/task", self.0);
+        let threads = fs::read_dir(&path).map_err(BenchError::io(format!("list {path}")))?;
+        let mut sum = 0.0;
+        for thread in threads {
+            let thread = thread.map_err(BenchError::io(format!("list {path}")))?;
+            let status = self.read(&format!("task/{}/status", thread.file_name().display()))?;
+            let times = { status.lines() }
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+                .and_then(|times| times.trim().parse::<f64>().ok());
+            sum += times.ok_or_else(|| BenchError::Unexpected(format!("no sleeps in `{status}`")))?;
+        }
+        Ok(sum)
+    }
+
     /// Resident bytes, with what it shares with others.
     pub(crate) fn resident(self) -> Result<f64> {
         self.rollup("Rss:")
@@ -122,5 +139,16 @@ mod tests {
             assert!(began.elapsed().as_secs() < 20, "no time passes: {sum}");
         }
         assert!(own.resident().expect("rss") > before.1 + 50e6);
+    }
+
+    #[test]
+    fn a_process_that_sleeps_shows_how_often() {
+        let own = Process::new(std::process::id());
+        let before = own.sleeps().expect("sleeps");
+        for _ in 0..20 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let times = own.sleeps().expect("sleeps") - before;
+        assert!((20.0..200.0).contains(&times), "{times}");
     }
 }

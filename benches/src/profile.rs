@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use testbed::{Child, wait_for};
 
 use crate::error::{BenchError, Result};
-use crate::load::{bulk, connections, requests};
+use crate::load::{bulk, connections, latency, requests};
 use crate::measure::Measure;
 use crate::process::Process;
 use crate::rig::Rig;
@@ -18,6 +18,8 @@ use crate::way::{Style, Way};
 const LOOK: Duration = Duration::from_secs(3);
 /// Longest wait for a tool to write down what it saw.
 const WRITTEN: Duration = Duration::from_secs(30);
+/// Connections one after the other for each look at what a first byte waits for.
+const SINGLES: u16 = 5_000;
 /// Lines of a list that are worth reading.
 const LINES: usize = 20;
 
@@ -25,6 +27,7 @@ const LINES: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
     NewTls,
+    FirstByte,
     Bulk,
     Requests,
     Tunnels,
@@ -35,9 +38,8 @@ impl Subject {
     /// The one that explains this measure.
     pub(crate) fn of(measure: Measure) -> Self {
         match measure {
-            Measure::NewTls | Measure::NewTlsCpu | Measure::FirstByte | Measure::Exchange => {
-                Self::NewTls
-            }
+            Measure::NewTls | Measure::NewTlsCpu => Self::NewTls,
+            Measure::FirstByte | Measure::Exchange => Self::FirstByte,
             Measure::Bulk | Measure::BulkCpu => Self::Bulk,
             Measure::Requests | Measure::RequestsCpu => Self::Requests,
             Measure::Tunnels | Measure::TunnelsCpu => Self::Tunnels,
@@ -48,6 +50,7 @@ impl Subject {
     fn title(self) -> &'static str {
         match self {
             Self::NewTls => "new TLS connections",
+            Self::FirstByte => "first byte of a new connection",
             Self::Bulk => "bulk",
             Self::Requests => "plain-HTTP requests",
             Self::Tunnels => "new CONNECT tunnels",
@@ -57,16 +60,18 @@ impl Subject {
 
     fn style(self) -> Style {
         match self {
-            Self::NewTls | Self::Bulk | Self::Memory => Style::Transparent,
+            Self::NewTls | Self::FirstByte | Self::Bulk | Self::Memory => Style::Transparent,
             Self::Requests | Self::Tunnels => Style::Explicit,
         }
     }
 
     /// The peer whose system calls stand beside the engine's.
     fn rival(self) -> Way {
-        match self.style() {
-            Style::Transparent => Way::HaProxy,
-            Style::Explicit => Way::Tinyproxy,
+        match self {
+            // It has a CONNECT to wait for, too.
+            Self::FirstByte => Way::Redsocks,
+            Self::NewTls | Self::Bulk | Self::Memory => Way::HaProxy,
+            Self::Requests | Self::Tunnels => Way::Tinyproxy,
         }
     }
 
@@ -75,6 +80,10 @@ impl Subject {
         Ok(match self {
             Self::NewTls | Self::Tunnels => {
                 rig.load(|client| connections::run(client, LOOK))?.count()
+            }
+            Self::FirstByte => {
+                rig.load(|client| latency::first_byte(client, usize::from(SINGLES)))?;
+                f64::from(SINGLES)
             }
             Self::Requests => rig.load(|client| requests::run(client, LOOK))?.count(),
             Self::Bulk => rig.load(|client| bulk::run(client, LOOK))?.all,
@@ -98,19 +107,32 @@ pub(crate) fn describe(subject: Subject) -> Result<String> {
         ));
     }
     let time = time(subject, &rig, process)?;
+    let slept = sleeps(subject, &rig, process)?;
     let own = calls(subject, &rig, process)?;
     drop(rig);
     let rival = Rig::open(subject.rival(), subject.style())?;
-    let other = match rival.process() {
-        Some(process) => calls(subject, &rival, process)?,
-        None => String::new(),
+    let (others, other) = match rival.process() {
+        Some(process) => (
+            sleeps(subject, &rival, process)?,
+            calls(subject, &rival, process)?,
+        ),
+        None => Default::default(),
     };
     let name = subject.rival().name();
     Ok(format!(
         "### Profile: {title}\n\nWhere the engine's time goes (`perf`, share of its own time):\n\n\
          ```\n{time}```\n\nSystem calls of the engine (`strace`): how many, and how many for \
-         one connection, request or Gbit:\n\n```\n{own}```\n\nSystem calls of {name}:\n\n```\n{other}```\n"
+         one connection, request or Gbit; it went to sleep {slept:.2} times for each:\n\n\
+         ```\n{own}```\n\nSystem calls of {name}, which went to sleep {others:.2} times:\n\n\
+         ```\n{other}```\n"
     ))
+}
+
+/// How often the process went to sleep, for one connection, request or Gbit.
+fn sleeps(subject: Subject, rig: &Rig, process: Process) -> Result<f64> {
+    let before = process.sleeps()?;
+    let done = subject.load(rig)?;
+    Ok((process.sleeps()? - before) / done)
 }
 
 fn time(subject: Subject, rig: &Rig, process: Process) -> Result<String> {
