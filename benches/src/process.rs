@@ -56,7 +56,8 @@ impl Process {
             let times = { status.lines() }
                 .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
                 .and_then(|times| times.trim().parse::<f64>().ok());
-            sum += times.ok_or_else(|| BenchError::Unexpected(format!("no sleeps in `{status}`")))?;
+            sum +=
+                times.ok_or_else(|| BenchError::Unexpected(format!("no sleeps in `{status}`")))?;
         }
         Ok(sum)
     }

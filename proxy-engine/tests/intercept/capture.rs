@@ -1,11 +1,13 @@
 //! What is captured, and what is left alone.
 
-use std::io::{BufRead, BufReader};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use proxy_engine::config::Interception;
+use socket2::{Domain, Socket, Type};
 use testbed::net::{NODE, ORIGIN, ORIGIN_V6, PROXY, REGISTRY};
-use testbed::wait_for;
+use testbed::{Netns, wait_for};
 
 use crate::road::{Road, SOON, block, dial, echo, greeting, interception, pods, serve_origin};
 
@@ -140,9 +142,9 @@ fn a_client_of_multipath_tcp_is_captured_and_falls_back_to_one_path() {
     ] {
         let pod = &road.corp.pod;
         let socket = pod.enter(|| {
-            let domain = socket2::Domain::for_address(destination);
+            let domain = Domain::for_address(destination);
             let mptcp = Some(socket2::Protocol::MPTCP);
-            let socket = socket2::Socket::new(domain, socket2::Type::STREAM, mptcp)
+            let socket = Socket::new(domain, Type::STREAM, mptcp)
                 .expect("a kernel with MPTCP");
             socket.connect_timeout(&destination.into(), SOON)?;
             std::io::Result::Ok(socket)
@@ -252,6 +254,68 @@ fn a_captured_connection_that_ended_does_not_keep_its_port_from_the_next_for_min
         });
         // By default it is remembered for 120 s.
         assert!(seconds.expect("remembered") <= 5, "{destination}");
+    }
+}
+
+/// Says one line and closes: the listener's end is the first to close.
+fn close_first(listener: TcpListener) {
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.write_all(b"bye\n");
+        }
+    });
+}
+
+/// Opens a connection from this port of the pod, and waits for its end.
+fn to_the_end(pod: &Netns, from: u16, to: SocketAddr) -> std::io::Result<String> {
+    let asked = pod.enter(|| {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        let any = match to {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, from)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, from)),
+        };
+        socket.bind(&any.into())?;
+        socket.connect_timeout(&to.into(), SOON)?;
+        let mut said = String::new();
+        TcpStream::from(socket).read_to_string(&mut said)?;
+        Ok(said)
+    });
+    asked.expect("the pod")
+}
+
+#[test]
+fn a_port_that_a_client_uses_again_for_another_destination_is_taken_at_once() {
+    let road = Road::new();
+    let (pod, node) = (&road.corp.pod, &road.corp.node);
+    let retried = || {
+        let line = "nstat -asz TcpExtTCPSynRetrans | tail -n 1";
+        let counted = pod.sh(line).expect("counters");
+        let times = { counted.split_whitespace().nth(1) }.and_then(|times| times.parse().ok());
+        times.unwrap_or_else(|| -> u32 { panic!("no counter in {counted}") })
+    };
+    let interceptor = road.interceptor();
+    for ignore_forward in [false, true] {
+        let wanted = Interception {
+            ignore_forward,
+            ..pods()
+        };
+        block(interceptor.apply(&wanted, road.listen_and(close_first))).expect("rules");
+        for origins in [
+            ["203.0.113.50:443", "203.0.113.51:443"],
+            ["[2001:db8:113::50]:443", "[2001:db8:113::51]:443"],
+        ] {
+            let [first, second] = origins.map(|origin| origin.parse().expect("an address"));
+            // Of a client's clocks, one for each destination, every other one is behind.
+            let ports = if ignore_forward { 40_100 } else { 40_000 };
+            for port in ports..ports + 12 {
+                assert_eq!(to_the_end(pod, port, first).expect("captured"), "bye\n");
+                // As if the time for which the kernel remembers it were over.
+                let forgotten = node.sh(&format!("conntrack -D -p tcp --orig-port-src {port}"));
+                forgotten.expect("remembered until now");
+                assert_eq!(to_the_end(pod, port, second).expect("captured"), "bye\n");
+            }
+            assert_eq!(retried(), 0, "{first}, without FORWARD: {ignore_forward}");
+        }
     }
 }
 

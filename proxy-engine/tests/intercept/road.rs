@@ -58,6 +58,11 @@ impl Road {
 
     /// A transparent listener in the node for both families; its port.
     pub(crate) fn listen(&self) -> u16 {
+        self.listen_and(serve_captured)
+    }
+
+    /// The same, with this behind it.
+    pub(crate) fn listen_and(&self, serve: fn(TcpListener)) -> u16 {
         let node = &self.corp.node;
         let (v4, v6) = node
             .enter(|| {
@@ -74,7 +79,7 @@ impl Road {
             .expect("the node");
         let port = v4.local_addr().expect("bound").port();
         for listener in [v4, v6] {
-            serve_captured(listener);
+            serve(listener);
         }
         port
     }

@@ -15,43 +15,48 @@ impl Holder {
             // What a table was made for, it keeps.
             return self.try_out(self.kernel);
         }
-        let all = Kernel {
-            copies: true,
-            timeouts: true,
-        };
-        let (no_copies, no_timeouts) = (
-            Kernel {
-                copies: false,
-                ..all
+        if self.can(Kernel::ALL)? {
+            self.kernel = Kernel::ALL;
+            return Ok(());
+        }
+        let mut kernel = Kernel::default();
+        let parts: [fn(Kernel) -> Kernel; 3] = [
+            |kernel| Kernel {
+                copies: true,
+                ..kernel
             },
-            Kernel {
-                timeouts: false,
-                ..all
+            |kernel| Kernel {
+                timeouts: true,
+                ..kernel
             },
-        );
-        let neither = Kernel {
-            copies: false,
-            ..no_timeouts
-        };
-        for kernel in [all, no_timeouts, no_copies] {
-            match self.try_out(kernel) {
-                Ok(()) => {
-                    self.kernel = kernel;
-                    return Ok(());
-                }
-                Err(
-                    error
-                    @ (InterceptError::MissingFeature { .. } | InterceptError::Refused { .. }),
-                ) => {
-                    tracing::info!(%error, "this kernel cannot do everything");
-                }
-                // It says nothing of the kernel.
-                Err(error) => return Err(error),
+            |kernel| Kernel {
+                makes_room: true,
+                ..kernel
+            },
+        ];
+        for with in parts {
+            if self.can(with(kernel))? {
+                kernel = with(kernel);
             }
         }
-        self.try_out(neither)?;
-        self.kernel = neither;
+        self.try_out(kernel)?;
+        self.kernel = kernel;
         Ok(())
+    }
+
+    /// Whether the kernel would take a table that needs so much of it; what says nothing of the
+    /// kernel is an error.
+    fn can(&mut self, kernel: Kernel) -> Result<bool, InterceptError> {
+        match self.try_out(kernel) {
+            Ok(()) => Ok(true),
+            Err(
+                error @ (InterceptError::MissingFeature { .. } | InterceptError::Refused { .. }),
+            ) => {
+                tracing::info!(%error, "this kernel cannot do everything");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn try_out(&mut self, kernel: Kernel) -> Result<(), InterceptError> {

@@ -82,9 +82,24 @@ fn captured_by(kernel: Kernel, ignore_forward: bool) -> SocketAddr {
 }
 
 #[test]
-fn a_kernel_that_cannot_copy_packets_or_forget_soon_captures_all_the_same() {
-    for (copies, timeouts) in [(true, true), (true, false), (false, true), (false, false)] {
-        let kernel = Kernel { copies, timeouts };
+fn a_kernel_that_cannot_do_everything_captures_all_the_same() {
+    let without = [
+        Kernel::ALL,
+        Kernel {
+            copies: false,
+            ..Kernel::ALL
+        },
+        Kernel {
+            timeouts: false,
+            ..Kernel::ALL
+        },
+        Kernel {
+            makes_room: false,
+            ..Kernel::ALL
+        },
+        Kernel::default(),
+    ];
+    for kernel in without {
         for ignore_forward in [false, true] {
             let original = captured_by(kernel, ignore_forward);
             assert_eq!(original, (ORIGIN, 443).into(), "{kernel:?}");
@@ -93,12 +108,8 @@ fn a_kernel_that_cannot_copy_packets_or_forget_soon_captures_all_the_same() {
 }
 
 #[test]
-fn this_kernel_copies_packets_and_forgets_soon() {
+fn this_kernel_can_do_everything() {
     let row = Row::new(&[]).expect("namespaces");
     let kernel = row.node.enter(|| Holder::open().expect("a holder").kernel);
-    let all = Kernel {
-        copies: true,
-        timeouts: true,
-    };
-    assert_eq!(kernel.expect("entered"), all);
+    assert_eq!(kernel.expect("entered"), Kernel::ALL);
 }

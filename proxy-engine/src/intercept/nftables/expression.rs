@@ -217,18 +217,31 @@ impl Expressions<'_> {
     pub(super) fn translate_destination(&mut self, ip: IpAddr, port: u16) {
         /// `NFT_NAT_DNAT`.
         const DESTINATION: u32 = 1;
-        let family = Family::of(ip);
+        self.socket_address(ip, port).add("nat", |message| {
+            message.put_u32(1, DESTINATION);
+            message.put_u32(2, u32::from(Family::of(ip).number()));
+            message.put_u32(3, FIRST);
+            message.put_u32(5, SECOND);
+        });
+    }
+
+    /// An ended connection that this segment would meet is forgotten, if somebody listens at `ip` and
+    /// `port`. The segment goes on as it is.
+    pub(super) fn make_room_at(&mut self, ip: IpAddr, port: u16) {
+        self.socket_address(ip, port).add("tproxy", |message| {
+            message.put_u32(1, u32::from(Family::of(ip).number()));
+            message.put_u32(2, FIRST);
+            message.put_u32(3, SECOND);
+        });
+    }
+
+    /// The address into the first register, the port into the second.
+    fn socket_address(&mut self, ip: IpAddr, port: u16) -> &mut Self {
         match ip {
             IpAddr::V4(ip) => self.load(FIRST, &ip.octets()),
             IpAddr::V6(ip) => self.load(FIRST, &ip.octets()),
         };
-        self.load(SECOND, &port.to_be_bytes());
-        self.add("nat", |message| {
-            message.put_u32(1, DESTINATION);
-            message.put_u32(2, u32::from(family.number()));
-            message.put_u32(3, FIRST);
-            message.put_u32(5, SECOND);
-        });
+        self.load(SECOND, &port.to_be_bytes())
     }
 
     /// Keeps the source as it is, against any rule that comes later and would rewrite it.

@@ -28,6 +28,11 @@
 //!     chain prerouting {
 //!         type nat hook prerouting priority dstnat + 1
 //!     }
+//!     chain make_room {
+//!         type filter hook prerouting priority filter
+//!         tcp dport 3183 tcp flags & (fin | syn | rst | ack) == syn ct status dnat \
+//!             meta nfproto ipv4 tproxy ip to 172.18.0.1:3183 …
+//!     }
 //!     chain leaving {
 //!         type filter hook postrouting priority srcnat - 3
 //!         iifname "br-*" meta l4proto tcp jump capture
@@ -85,6 +90,13 @@
 //! one below the usual `dstnat`, so that others translate first. `leaving` and `again` are empty
 //! then; `prerouting` stays in any case, for the kernel goes on translating what was captured only
 //! as long as some such chain is there.
+//!
+//! All that a client opens comes to one address and port, whatever it was going to: a port that it
+//! uses again for another destination meets the end of the last connection here, for a minute
+//! (`TIME_WAIT`). The client's clock (RFC 7323, section 3) is another one for each destination, and
+//! where it is behind, the segment would be taken for an old one, and the client try again after a
+//! second. `tproxy` has such a rest make room for whoever listens; as the listener is no transparent
+//! one, it does nothing else.
 //!
 //! Only opening segments are captured: where connection tracking starts with this table, it would
 //! otherwise take a running connection for a new one. UDP to 443 is refused so that clients of
@@ -161,6 +173,17 @@ pub(crate) struct Kernel {
     pub(crate) copies: bool,
     /// Forget connections sooner than others (`NF_CONNTRACK_TIMEOUT`).
     pub(crate) timeouts: bool,
+    /// Have what is left of a connection make room for a new one (`nft_tproxy`).
+    pub(crate) makes_room: bool,
+}
+
+impl Kernel {
+    /// One that can do everything.
+    pub(crate) const ALL: Self = Self {
+        copies: true,
+        timeouts: true,
+        makes_room: true,
+    };
 }
 
 /// How what is captured comes to the listener.
@@ -212,6 +235,7 @@ pub(crate) fn install(table: &str, capture: &Capture<'_>) -> Vec<Message> {
         new_chain(table, "capture", None),
         new_chain(table, "quic", None),
         new_chain(table, "prerouting", Some(("nat", PREROUTING, DSTNAT + 1))),
+        new_chain(table, "make_room", Some(("filter", PREROUTING, 0))),
         new_chain(table, "leaving", Some(("filter", POSTROUTING, SRCNAT - 3))),
         new_chain(table, "follow", Some(("filter", OUTPUT, RAW))),
         new_chain(table, "again", Some(("nat", OUTPUT, DSTNAT - 1))),
@@ -311,6 +335,9 @@ fn fill(name: &str, capture: &Capture<'_>) -> Vec<Message> {
     }
     if quic {
         batch.extend(rules::quic(table, capture));
+    }
+    if capture.kernel.makes_room {
+        batch.extend(rules::make_room(table, capture));
     }
     batch.extend(rules::guard(table, capture.listener));
     batch.push(rules::arrived(table, capture.listener));

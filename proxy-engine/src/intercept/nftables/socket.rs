@@ -158,6 +158,7 @@ fn feature(part: &str) -> String {
         "reject" => "nft_reject_inet",
         "log" => "nft_log",
         "dup" => "nft_dup_ipv4, nft_dup_ipv6",
+        "tproxy" => "nft_tproxy",
         "ct timeout" | "objref" => "nf_conntrack with timeouts",
         "ct zone" => "nf_conntrack with zones",
         _ => "nf_tables",
@@ -184,10 +185,7 @@ mod tests {
     fn find(what: &str, part: &str) -> (Message, usize) {
         let capture = Capture {
             road: Road::Early,
-            kernel: Kernel {
-                copies: false,
-                timeouts: false,
-            },
+            kernel: Kernel::default(),
             exclude: &[],
             interfaces: &["br-*".parse().expect("a pattern")],
             ports: &Ports::default(),

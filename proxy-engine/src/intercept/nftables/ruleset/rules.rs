@@ -166,6 +166,22 @@ fn near(table: Table<'_>, chain: &str, family: Family) -> [Message; 3] {
     })
 }
 
+/// What is left of an earlier connection of the same client and port makes room.
+pub(super) fn make_room(table: Table<'_>, wanted: &Capture<'_>) -> Vec<Message> {
+    let rules = families(wanted.targets).map(|(family, target)| {
+        let what = format!("the rule by which ended {family:?} connections make room");
+        new_rule(table, "make_room", what, |rule| {
+            rule.transport(TCP)
+                .port(wanted.listener)
+                .opening()
+                .destination_translated()
+                .family(family)
+                .make_room_at(target, wanted.listener);
+        })
+    });
+    rules.collect()
+}
+
 /// Counts what every other rule about what comes in has let through.
 pub(super) fn arrived(table: Table<'_>, listener: u16) -> Message {
     let what = "the rule that counts what arrives".to_owned();
