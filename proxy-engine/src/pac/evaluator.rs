@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout};
 
 use super::cache::{Cache, FAILED, FRESH};
@@ -34,11 +35,11 @@ pub struct Found {
 /// A script that answers, with its worker and its answers.
 #[derive(Debug)]
 pub struct Pac {
-    script: Script,
+    script: Arc<Script>,
     looks_at_paths: bool,
     program: Program,
     answers: Cache<Result<Found, PacError>>,
-    turn: tokio::sync::Mutex<Turn>,
+    turn: Arc<tokio::sync::Mutex<Turn>>,
     names: Names,
     /// Every proxy that it has named.
     upstreams: Mutex<Vec<Upstream>>,
@@ -51,6 +52,8 @@ pub struct Pac {
 #[derive(Debug, Default)]
 struct Turn {
     worker: Option<Worker>,
+    /// Nobody has asked it yet.
+    is_fresh: bool,
     /// How many workers in a row failed.
     failed: u32,
     /// Until then no other is started, and why.
@@ -63,10 +66,10 @@ impl Pac {
     pub fn new(script: Script, program: Program, changes: Changes) -> Self {
         Self {
             looks_at_paths: script.looks_at_paths(),
-            script,
+            script: Arc::new(script),
             program,
             answers: Cache::default(),
-            turn: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
             names: Names::default(),
             upstreams: Mutex::default(),
             problem: Mutex::new(None),
@@ -109,9 +112,7 @@ impl Pac {
     /// Starts the worker, so that the first connection does not wait for it and a script that is no
     /// program shows at once.
     pub async fn warm(&self) {
-        let mut turn = self.turn.lock().await;
-        let started = self.worker(&mut turn).await.map(drop);
-        drop(turn);
+        let started = self.turn().await.map(drop);
         if started.is_err() {
             self.is(started.err());
         }
@@ -139,16 +140,25 @@ impl Pac {
         };
         let mut until = None;
         let mut is_whole = true;
-        for _ in 0..NAMES {
+        let mut wanted = 0;
+        let mut again = true;
+        loop {
             let outcome = {
-                let mut turn = self.turn.lock().await;
+                let mut turn = self.turn().await?;
                 // Somebody else may have asked the same meanwhile.
                 if let Some(known) = self.answers.get(&shown.url) {
                     return known;
                 }
                 // What the script takes counts from its turn on.
                 until.get_or_insert_with(|| Instant::now() + BUDGET);
-                self.ask(&mut turn, &ask).await
+                let is_fresh = std::mem::take(&mut turn.is_fresh);
+                let outcome = Self::ask(&mut turn, &ask).await;
+                // One that has died meanwhile is replaced, once.
+                if matches!(outcome, Err(PacError::NoWorker(_))) && again && !is_fresh {
+                    again = false;
+                    continue;
+                }
+                outcome
             };
             let until = until.unwrap_or_else(Instant::now);
             match outcome {
@@ -165,7 +175,11 @@ impl Pac {
                     return found;
                 }
                 Ok(Outcome::Wants(wants)) => {
-                    is_whole &= self.names.find(wants, &mut ask, until).await;
+                    wanted += 1;
+                    if wanted == NAMES {
+                        return self.failed(shown, PacError::TooManyNames);
+                    }
+                    is_whole &= self.names.find(wants, &mut ask, until).await?;
                 }
                 Ok(Outcome::Failed(why)) => return self.failed(shown, PacError::Failed(why)),
                 Ok(Outcome::Exhausted { time: true }) => {
@@ -179,7 +193,6 @@ impl Pac {
                 Err(error) => return Err(error),
             }
         }
-        self.failed(shown, PacError::TooManyNames)
     }
 
     /// What it answered, without the proxies that are too many: each is known by its name from then
@@ -218,62 +231,49 @@ impl Pac {
         Err(error)
     }
 
-    /// One question to the worker; a worker that has died is replaced, once.
-    async fn ask(&self, turn: &mut Turn, ask: &Ask) -> Result<Outcome, PacError> {
-        let mut again = turn.worker.is_some();
-        loop {
-            let worker = self.worker(turn).await?;
-            let error = match timeout(BUDGET, worker.ask(ask)).await {
-                Ok(Ok(outcome @ Outcome::Exhausted { .. })) => {
-                    let why = match outcome {
-                        Outcome::Exhausted { time: true } => PacError::TooSlow,
-                        _ => PacError::Failed("it needs too much memory".into()),
-                    };
-                    turn.lost(&why);
-                    return Ok(outcome);
-                }
-                Ok(Ok(outcome)) => {
-                    turn.failed = 0;
-                    return Ok(outcome);
-                }
-                Ok(Err(error)) => error.into(),
-                Err(_) => PacError::TooSlow,
-            };
-            turn.lost(&error);
-            if error == PacError::TooSlow || !again {
-                return Err(error);
+    /// One question to the worker.
+    async fn ask(turn: &mut Turn, ask: &Ask) -> Result<Outcome, PacError> {
+        let worker = turn.worker.as_mut().ok_or_else(gone)?;
+        let error = match timeout(BUDGET, worker.ask(ask)).await {
+            Ok(Ok(outcome @ Outcome::Exhausted { .. })) => {
+                let why = match outcome {
+                    Outcome::Exhausted { time: true } => PacError::TooSlow,
+                    _ => PacError::Failed("it needs too much memory".into()),
+                };
+                turn.lost(&why);
+                return Ok(outcome);
             }
-            again = false;
-        }
+            Ok(Ok(outcome)) => {
+                turn.failed = 0;
+                return Ok(outcome);
+            }
+            Ok(Err(error)) => error.into(),
+            Err(_) => PacError::TooSlow,
+        };
+        turn.lost(&error);
+        Err(error)
     }
 
-    /// The worker, started where there is none.
-    async fn worker<'t>(&self, turn: &'t mut Turn) -> Result<&'t mut Worker, PacError> {
-        if turn.worker.is_none() {
-            if let Some((until, why)) = &turn.pause
-                && Instant::now() < *until
-            {
-                return Err(why.clone());
-            }
-            match Worker::start(&self.program, &self.script, &self.names).await {
-                Ok(worker) => {
-                    turn.pause = None;
-                    turn.worker = Some(worker);
-                }
-                Err(error) => {
-                    let error = error.into();
-                    // The next would say the same.
-                    if matches!(error, PacError::Unusable(_)) {
-                        turn.failed = turn.failed.max(FAILURES);
-                    }
-                    turn.lost(&error);
-                    return Err(error);
-                }
-            }
+    /// Has the worker to itself, started where there is none.
+    async fn turn(&self) -> Result<OwnedMutexGuard<Turn>, PacError> {
+        let mut turn = Arc::clone(&self.turn).lock_owned().await;
+        if turn.worker.is_some() {
+            return Ok(turn);
         }
-        turn.worker
-            .as_mut()
-            .ok_or_else(|| PacError::NoWorker("it has ended".into()))
+        if let Some((until, why)) = &turn.pause
+            && Instant::now() < *until
+        {
+            return Err(why.clone());
+        }
+        let (program, script) = (self.program.clone(), Arc::clone(&self.script));
+        let names = self.names.clone();
+        // It goes on though nobody waits any more: the next finds it, or why there is none.
+        let starting = tokio::spawn(async move {
+            let started = Worker::start(&program, &script, &names).await;
+            let started = turn.started(started);
+            started.map(|()| turn)
+        });
+        starting.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// How the last question ended.
@@ -294,6 +294,27 @@ impl Pac {
 }
 
 impl Turn {
+    /// A worker was started, or not.
+    fn started(&mut self, started: Result<Worker, WorkerError>) -> Result<(), PacError> {
+        match started {
+            Ok(worker) => {
+                self.pause = None;
+                self.worker = Some(worker);
+                self.is_fresh = true;
+                Ok(())
+            }
+            Err(error) => {
+                let error = error.into();
+                // The next would say the same.
+                if matches!(error, PacError::Unusable(_)) {
+                    self.failed = self.failed.max(FAILURES);
+                }
+                self.lost(&error);
+                Err(error)
+            }
+        }
+    }
+
     /// The worker is gone, or must go.
     fn lost(&mut self, why: &PacError) {
         self.worker = None;
@@ -303,6 +324,10 @@ impl Turn {
             self.pause = Some((Instant::now() + pause, why.clone()));
         }
     }
+}
+
+fn gone() -> PacError {
+    PacError::NoWorker("it has ended".into())
 }
 
 impl From<WorkerError> for PacError {

@@ -117,7 +117,8 @@ impl Worker {
                 FromWorker::Unusable(why) => return Err(WorkerError::Script(shortened(&why))),
                 FromWorker::Wants(wants) => {
                     let until = Instant::now() + BUDGET;
-                    names.find(wants, &mut known, until).await;
+                    let found = names.find(wants, &mut known, until).await;
+                    found.map_err(|busy| WorkerError::Process(busy.to_string()))?;
                     self.say(&ToWorker::Known(known.clone())).await?;
                 }
                 _ => return Err(nonsense()),

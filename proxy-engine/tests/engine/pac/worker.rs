@@ -2,8 +2,13 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use proxy_engine::config::Unavailable;
+use proxy_engine::observe::Changes;
+use proxy_engine::pac::worker::Program;
+use proxy_engine::pac::{Pac, Purpose, Shown};
+use proxy_engine::route::{Destination, Host};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{PROGRAM, engine, policy, route, script};
@@ -28,6 +33,23 @@ fn workers() -> Vec<u32> {
 async fn worker() -> u32 {
     until("one worker", || workers().len() == 1).await;
     workers()[0]
+}
+
+#[tokio::test]
+async fn a_worker_is_started_though_whoever_asked_first_has_left() {
+    let script = script("return 'PROXY 127.0.0.1:9';");
+    let pac = Pac::new(script, Program::At(PROGRAM.into()), Changes::default());
+    let to = Destination {
+        host: Host::Name("a.test".into()),
+        port: 443,
+    };
+    let shown = Shown::new(&to, Purpose::Tunnel);
+    let impatient = tokio::time::timeout(Duration::from_millis(1), pac.find(&shown)).await;
+    impatient.expect_err("no process starts in a millisecond");
+    until("its worker", || workers().len() == 1).await;
+    let first = workers()[0];
+    pac.find(&shown).await.expect("an answer");
+    assert_eq!(pac.process().await, Some(first));
 }
 
 #[tokio::test]
