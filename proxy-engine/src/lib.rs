@@ -15,6 +15,7 @@ pub mod dial;
 pub mod engine;
 pub mod http;
 pub mod intercept;
+pub mod memory;
 pub mod observe;
 pub mod pac;
 pub mod relay;

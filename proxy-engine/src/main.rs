@@ -130,6 +130,7 @@ enum Loss {
 
 fn main() -> Exit {
     proxy_engine::pac::worker::serve_if_asked();
+    proxy_engine::memory::leave_no_core_file();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -30,6 +30,7 @@ mod view;
 mod watching;
 
 pub use self::core::Core;
+pub use proxy_engine::memory::leave_no_core_file;
 pub use proxy_engine::pac::worker::serve_if_asked as serve_as_worker_if_asked;
 pub use reach::{
     Joined, Reached, connect_or_start, install_service, reach, remove_service, service,

@@ -6,6 +6,7 @@
 mod descriptors;
 mod drain;
 mod flood;
+mod memory;
 mod program;
 mod service;
 mod suspend;

@@ -135,6 +135,7 @@ async fn an_attached_agent_is_sent_on_and_what_it_lent_serves_meanwhile() {
         authority,
         user: "alice".into(),
         password: "canary".into(),
+        anew: false,
     };
     client.lend(&lent).await.expect("lent");
     let (_new, status) = old.followed_by(&[]).await;
