@@ -220,8 +220,10 @@ impl Dialer {
                 tunnel
             }
             Scheme::Socks4 | Scheme::Socks4a | Scheme::Socks5 | Scheme::Socks5h => {
-                let permit = self.credentials.permit(upstream, journey.asker).await?;
+                self.credentials.check(upstream, journey.asker)?;
                 let stream = self.call_within(upstream, patience).await?;
+                // Others wait for the verdict on a fresh password, but not for a connection.
+                let permit = self.credentials.permit(upstream, journey.asker).await?;
                 socks::tunnel(stream, permit, upstream, journey.to).await?
             }
         };

@@ -201,8 +201,9 @@ impl Engine {
             .leases
             .while_alive(&credentials.lease, |uid| {
                 let dialer = &self.0.core.dialer;
-                dialer.credentials.lend(credentials, uid);
-                dialer.health.credentials_anew(&credentials.authority);
+                if dialer.credentials.lend(credentials, uid) {
+                    dialer.health.credentials_anew(&credentials.authority);
+                }
             })
             .ok_or(EngineError::NoLease)
     }

@@ -74,6 +74,8 @@ pub async fn log_in(
 ) -> Result<(), Problem> {
     let credentials = StoreCredentials {
         authority,
+        // As the source says that names it.
+        scheme: None,
         user,
         password,
     };

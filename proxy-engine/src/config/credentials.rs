@@ -121,6 +121,7 @@ fn parse(descriptor: i32, source: impl Read) -> Result<Vec<LentCredentials>, Cre
             authority: (*authority).to_owned(),
             user: (*user).to_owned(),
             password: (*password).to_owned(),
+            anew: false,
         })
         .collect())
 }

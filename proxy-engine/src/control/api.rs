@@ -307,6 +307,10 @@ pub struct LentCredentials {
     pub user: String,
     /// Password: any characters.
     pub password: String,
+    /// The user has just given them, or said that they are good again: they are tried once more
+    /// though they were refused.
+    #[serde(default)]
+    pub anew: bool,
 }
 
 impl std::fmt::Debug for LentCredentials {

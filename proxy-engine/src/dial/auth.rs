@@ -3,7 +3,8 @@
 mod basic;
 mod challenge;
 mod digest;
-#[cfg_attr(not(target_os = "linux"), path = "auth/no_gss.rs")]
+#[cfg_attr(windows, path = "auth/sspi.rs")]
+#[cfg_attr(not(any(target_os = "linux", windows)), path = "auth/no_gss.rs")]
 mod gss;
 mod handed;
 mod login;
@@ -40,6 +41,9 @@ pub use login::{Bound, Heard, Login, Said};
 pub use ntlm::Challenge as NtlmChallenge;
 pub use standing::{Attempt, Permit};
 
+/// Refusals that are remembered when their lease is over: more than a machine has upstreams.
+const REFUSALS: usize = 64;
+
 /// Everything that is lent at the moment, by [`Upstream::authority`].
 #[derive(Debug)]
 pub struct Credentials {
@@ -64,8 +68,8 @@ struct Held {
     taken_back: HashMap<String, TakenBack>,
 }
 
-/// What stays known of credentials that were taken back, while their lease lives: whether they
-/// may be tried should they be lent again. The password itself is forgotten.
+/// What stays known of credentials that were taken back, while their lease lives or when they were
+/// refused: whether they may be tried should they be lent again. The password itself is forgotten.
 #[derive(Debug)]
 struct TakenBack {
     lease: String,
@@ -100,13 +104,15 @@ impl Credentials {
         }
     }
 
-    /// Takes credentials of the user `lender` into memory. The same ones again keep their standing: a refused password
-    /// is not tried again because somebody repeats it.
-    pub fn lend(&self, credentials: &LentCredentials, lender: u32) {
+    /// Takes credentials of the user `lender` into memory; whether they are tried as if they were
+    /// new. The same ones again keep their standing, whoever lends them: a refused password is not
+    /// tried again because somebody repeats it, but only where its user says so
+    /// ([`LentCredentials::anew`]).
+    pub fn lend(&self, credentials: &LentCredentials, lender: u32) -> bool {
         let print = self.print(&credentials.user, &credentials.password);
         let mut held = self.lock();
         let taken_back = held.taken_back.remove(&credentials.authority);
-        let standing = held
+        let known = held
             .lent
             .get(&credentials.authority)
             .filter(|before| {
@@ -115,7 +121,13 @@ impl Credentials {
             })
             .map(|before| Arc::clone(&before.standing))
             .or_else(|| Some(taken_back.filter(|before| before.print == print)?.standing))
-            .unwrap_or_else(standing::fresh);
+            .filter(|known| !credentials.anew || *known.borrow() != Standing::Refused);
+        let is_new = known.is_none();
+        let standing = known.unwrap_or_else(standing::fresh);
+        if is_new {
+            // How it is wanted is asked again: an answer to what was said unasked is no verdict.
+            self.memory.forget(&credentials.authority);
+        }
         let entry = Lent {
             lease: credentials.lease.clone(),
             lender,
@@ -128,6 +140,7 @@ impl Credentials {
             .insert(credentials.authority.clone(), Arc::new(entry));
         drop(held);
         self.changes.ring();
+        is_new
     }
 
     /// Forgets every password that was lent under the lease, and not which were refused: lent
@@ -152,12 +165,37 @@ impl Credentials {
         }
     }
 
-    /// Forgets all that has to do with the lease, which is over.
+    /// Forgets all that has to do with the lease, which is over, but for what was refused: whoever
+    /// lends the same next does not know that.
     pub fn forget(&self, lease: &str) {
         self.take_back(lease);
-        self.lock()
-            .taken_back
-            .retain(|_, known| known.lease != lease);
+        let mut held = self.lock();
+        let refused = |known: &TakenBack| *known.standing.borrow() == Standing::Refused;
+        held.taken_back
+            .retain(|_, known| known.lease != lease || refused(known));
+        while held.taken_back.len() > REFUSALS {
+            let any = held.taken_back.keys().next().cloned();
+            any.map(|any| held.taken_back.remove(&any));
+        }
+    }
+
+    /// Whether there is anything to log in with at this upstream, for a request of `asker`. Nothing
+    /// is waited for.
+    ///
+    /// # Errors
+    /// [`DialError::CredentialsNotLent`], and [`DialError::CredentialsRefused`] where they are
+    /// known to be.
+    pub fn check(&self, upstream: &Upstream, asker: &Asker) -> Result<(), DialError> {
+        if upstream.user().is_none() {
+            return Ok(());
+        }
+        let lent = self.lent_for(upstream)?;
+        if self.serve(asker, lent.lender) && *lent.standing.borrow() == Standing::Refused {
+            return Err(DialError::CredentialsRefused {
+                upstream: upstream.clone(),
+            });
+        }
+        Ok(())
     }
 
     /// Whether credentials of the upstream's user are lent.

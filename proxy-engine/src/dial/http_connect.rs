@@ -42,6 +42,7 @@ pub(super) async fn tunnel(
         };
         let answer = match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
             Err(_) => {
+                login.unheard();
                 return Err(DialError::UpstreamTimeout {
                     upstream: upstream(),
                 });

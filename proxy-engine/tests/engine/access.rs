@@ -128,6 +128,7 @@ async fn users_that_are_named_use_what_another_one_lent() {
             authority: proxy.address.to_string(),
             user: "alice".into(),
             password: "secret".into(),
+            anew: false,
         })
         .expect("lent");
     for (user, status) in [(OWNER, 200), (NAMED, 200), (STRANGER, 407)] {

@@ -364,6 +364,7 @@ async fn a_chained_client_uses_lent_credentials_as_a_guest_does() {
         authority: upstream.address.to_string(),
         user: "alice".into(),
         password: "pw".into(),
+        anew: false,
     };
     second.lend(&lent).expect("lent");
     let (_first, relay) = first(chained, 7).await;

@@ -46,6 +46,7 @@ fn lent(lease: &str) -> LentCredentials {
         authority: "proxy.test:3128".into(),
         user: "alice".into(),
         password: "canary".into(),
+        anew: false,
     }
 }
 

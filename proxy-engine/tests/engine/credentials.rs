@@ -30,6 +30,7 @@ fn credentials(lease: &str, peer: &Peer, password: &str) -> LentCredentials {
         authority: peer.address.to_string(),
         user: "alice".into(),
         password: password.into(),
+        anew: false,
     }
 }
 

@@ -9,6 +9,7 @@ use proxy_engine::engine::{Attached, Engine};
 
 use crate::client::{Client, get};
 use crate::peer::{Peer, ok, scripted};
+use crate::tunnels::reset;
 use crate::{engine, through};
 
 const CONNECT: &str = "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n";
@@ -26,6 +27,7 @@ async fn logged_in(proxy: &str, password: &str) -> (Engine, Attached, SocketAddr
         authority: authority.to_owned(),
         user: "anna".into(),
         password: password.into(),
+        anew: false,
     };
     engine.lend(&lent).expect("lent");
     (engine, attached, relay)
@@ -152,6 +154,7 @@ async fn a_user_who_acts_closes_the_circuit() {
         authority: proxy.address.to_string(),
         user: "anna".into(),
         password: "right".into(),
+        anew: false,
     };
     engine.lend(&lent).expect("lent");
     assert_eq!(ask().await.body, "in");
@@ -178,12 +181,116 @@ async fn a_body_is_sent_once_whatever_the_log_in_takes() {
         let posts = heads.iter().filter(|head| head.starts_with("POST"));
         assert_eq!(posts.count(), 2, "{heads:#?}");
         assert!(
-            heads
-                .iter()
-                .all(|head| head.starts_with("POST") == authorization(head).is_some()),
+            { heads.iter() }
+                .filter(|head| head.starts_with("POST"))
+                .all(|head| authorization(head).is_some()),
             "what asked first had no body: {heads:#?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_same_password_is_tried_again_where_its_user_says_so() {
+    let unlocked = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let now = Arc::clone(&unlocked);
+    let proxy = Peer::start(move |head| match authorization(head) {
+        Some(_) if now.load(std::sync::atomic::Ordering::SeqCst) => ok("in"),
+        _ => asks(&["Basic realm=\"x\""]),
+    })
+    .await;
+    let (engine, attached, relay) = logged_in(&proxy.url(), "secret").await;
+    let ask = async || {
+        let mut client = Client::connect(relay).await;
+        client.ask(get("http://a.test/")).await.status()
+    };
+    assert_eq!(ask().await, 407);
+    unlocked.store(true, std::sync::atomic::Ordering::SeqCst);
+    for (anew, status) in [(false, 407), (true, 200)] {
+        let lent = LentCredentials {
+            lease: attached.lease().to_owned(),
+            authority: proxy.address.to_string(),
+            user: "anna".into(),
+            password: "secret".into(),
+            anew,
+        };
+        engine.lend(&lent).expect("lent");
+        // What the status says is what holds.
+        let shown = engine.status().upstreams.remove(0).last_error;
+        assert_eq!(shown.is_none(), anew, "{shown:?}");
+        assert_eq!(ask().await, status);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_closes_at_a_password_hears_it_twice_and_nobody_waits() {
+    let proxy = Peer::start(|head| match authorization(head) {
+        Some(_) => Vec::new(),
+        None if head.contains("/free") => ok("free"),
+        None => asks(&["Basic realm=\"x\""]),
+    })
+    .await;
+    let (_engine, _attached, relay) = logged_in(&proxy.url(), "secret").await;
+    let mut kept = Client::connect(relay).await;
+    assert_eq!(kept.ask(get("http://a.test/free")).await.body, "free");
+    for _ in 0..2 {
+        // Over a kept connection, and over a new one.
+        let refused = kept.ask(get("http://a.test/"));
+        let refused = tokio::time::timeout(std::time::Duration::from_secs(10), refused).await;
+        let status = refused.expect("an answer").status();
+        assert!([407, 502].contains(&status), "{status}");
+        kept = Client::connect(relay).await;
+    }
+    assert_eq!(tries(&proxy.heads()), 2, "{:#?}", proxy.heads());
+}
+
+#[tokio::test]
+async fn a_slow_upload_keeps_nobody_from_the_verdict_on_a_password() {
+    let proxy = Peer::start(|head| match authorization(head) {
+        None => asks(&["Basic realm=\"x\""]),
+        Some(_) => ok("in"),
+    })
+    .await;
+    let (_engine, _attached, relay) = logged_in(&proxy.url(), "secret").await;
+    let mut slow = Client::connect(relay).await;
+    slow.send("POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\n0")
+        .await;
+    // Its turn has come: the password has been said.
+    let soon = std::time::Duration::from_secs(10);
+    let said = async {
+        while tries(&proxy.heads()) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(soon, said).await.expect("said");
+    let mut other = Client::connect(relay).await;
+    let answer = tokio::time::timeout(soon, other.ask(get("http://b.test/"))).await;
+    assert_eq!(answer.expect("in time").body, "in");
+}
+
+#[tokio::test]
+async fn clients_that_leave_do_not_make_a_password_a_refused_one() {
+    let url = scripted(|mut peer| async move {
+        while let Some(head) = peer.head().await {
+            if authorization(&head).is_none() {
+                peer.send(asks(&["Basic realm=\"x\""])).await;
+                continue;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            peer.send(ok("in")).await;
+        }
+    })
+    .await;
+    let (_engine, _attached, relay) = logged_in(&url, "secret").await;
+    for _ in 0..3 {
+        let mut impatient = Client::connect(relay).await;
+        impatient.send(get("http://a.test/")).await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        reset(&impatient.stream);
+        drop(impatient);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let mut patient = Client::connect(relay).await;
+    assert_eq!(patient.ask(get("http://a.test/")).await.body, "in");
 }
 
 /// What an NTLM proxy of ours saw.
@@ -377,6 +484,7 @@ async fn a_login_that_ended_leaves_no_connection_to_the_next_user() {
         authority: url["http://".len()..].to_owned(),
         user: "anna".into(),
         password: "another".into(),
+        anew: false,
     };
     engine.lend(&lent).expect("lent");
     assert_eq!(kept.ask(get("http://a.test/")).await.body, "in");

@@ -132,6 +132,7 @@ async fn a_script_sends_credentials_to_no_proxy_that_the_user_has_not_named() {
             authority: peer.address.to_string(),
             user: "alice".into(),
             password: "secret".into(),
+            anew: false,
         };
         engine.lend(&credentials).expect("lent");
     }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::{Client, get};
-use crate::peer::{ok, scripted};
+use crate::peer::{Peer, ok, scripted};
 use crate::{engine, through};
 
 const CONNECT: &str = "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n";
@@ -202,6 +202,7 @@ async fn a_wrong_password_for_a_socks_proxy_is_tried_once_under_fifty_requests()
             authority: proxy.address.to_string(),
             user: "alice".into(),
             password: password.into(),
+            anew: false,
         };
         engine.lend(&lent).expect("lent");
     };
@@ -219,6 +220,48 @@ async fn a_wrong_password_for_a_socks_proxy_is_tried_once_under_fifty_requests()
     lend("right");
     let asks = (0..50).map(|_| async { Client::connect(relay).await.ask(CONNECT).await.status() });
     let answers = futures_util::future::join_all(asks).await;
+    assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+}
+
+/// A host that lets nobody in and does not say so: the connections that it has room for stand.
+fn silent() -> (socket2::Socket, Vec<socket2::Socket>, SocketAddr) {
+    let socket = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let listener = socket().expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    listener.bind(&any.into()).expect("a port");
+    listener.listen(0).expect("listens");
+    let address = listener.local_addr().expect("bound");
+    let waiting = (0..4).map(|_| {
+        let waiting = socket().expect("a socket");
+        waiting.set_nonblocking(true).expect("an option");
+        // Under way, or waiting for room.
+        let _ = waiting.connect(&address);
+        waiting
+    });
+    let waiting = waiting.collect();
+    (listener, waiting, address.as_socket().expect("an address"))
+}
+
+#[tokio::test]
+async fn nobody_waits_for_anothers_connection_to_a_proxy_that_is_silent() {
+    let (_listener, _waiting, dead) = silent();
+    let next = Peer::named("next").await;
+    let ways = [format!("socks5h://alice@{dead}"), next.url()];
+    let (engine, relay) = engine(through(&ways)).await;
+    let attached = engine.attach("alice", 0).expect("attached");
+    let lent = LentCredentials {
+        lease: attached.lease().into(),
+        authority: dead.to_string(),
+        user: "alice".into(),
+        password: "fresh".into(),
+        anew: false,
+    };
+    engine.lend(&lent).expect("lent");
+    let asks = (0..6).map(|_| async { Client::connect(relay).await.ask(CONNECT).await.status() });
+    let together = futures_util::future::join_all(asks);
+    // One after the other they would take 3 s each.
+    let answers = tokio::time::timeout(std::time::Duration::from_secs(10), together).await;
+    let answers = answers.expect("all at once");
     assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
 }
 

@@ -144,8 +144,7 @@ fn a_client_of_multipath_tcp_is_captured_and_falls_back_to_one_path() {
         let socket = pod.enter(|| {
             let domain = Domain::for_address(destination);
             let mptcp = Some(socket2::Protocol::MPTCP);
-            let socket = Socket::new(domain, Type::STREAM, mptcp)
-                .expect("a kernel with MPTCP");
+            let socket = Socket::new(domain, Type::STREAM, mptcp).expect("a kernel with MPTCP");
             socket.connect_timeout(&destination.into(), SOON)?;
             std::io::Result::Ok(socket)
         });

@@ -103,6 +103,7 @@ impl Core {
         let told = Told {
             wanted: wants,
             guests: targets::guests(ended),
+            given: engine_link::Given::default(),
         };
         let engine = engine_link::keep(places.clone(), told, reports, ended.clone());
         Founded {

@@ -27,6 +27,8 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Passwords {
     kept: Arc<Mutex<HashMap<String, Entry>>>,
+    /// How often the user gave one, by authority.
+    given: Mutex<HashMap<String, u64>>,
     answered: Arc<Notify>,
 }
 
@@ -69,6 +71,7 @@ impl Passwords {
         let (questions, patience) = self.questions(wanted, ask);
         // Late ones go on by themselves.
         let _ = tokio::time::timeout(patience, join_all(questions)).await;
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = self.lock();
         let known = |wanted: &WantedCredentials| {
             let entry = kept.get(&wanted.account())?;
@@ -76,6 +79,7 @@ impl Passwords {
                 authority: entry.authority.clone(),
                 user: wanted.upstream.user().unwrap_or_default().to_owned(),
                 password: Arc::clone(entry.password.as_ref()?),
+                given: given.get(&entry.authority).copied().unwrap_or_default(),
             })
         };
         wanted.iter().filter_map(known).collect()
@@ -135,6 +139,14 @@ impl Passwords {
     /// Returns when the keychain has said something new.
     pub(super) async fn answered(&self) {
         self.answered.notified().await;
+    }
+
+    /// The user has given a password for that upstream, perhaps the same: the keychain has it.
+    pub(super) fn were_given(&self, authority: &str) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        *given.entry(authority.to_owned()).or_default() += 1;
+        drop(given);
+        self.forget(authority);
     }
 
     /// The keychain is asked again for that upstream.

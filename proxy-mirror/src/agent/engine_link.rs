@@ -1,6 +1,7 @@
 //! The way to the engine: attach to the service's, or be one where there is no service; attach
 //! again whenever it has gone and come back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,9 @@ pub(super) struct Credentials {
     pub(super) authority: String,
     pub(super) user: String,
     pub(super) password: Arc<SecretString>,
+    /// How often its user gave one since this agent began: the next time, it is tried again even if
+    /// it is the same that was refused.
+    pub(super) given: u64,
 }
 
 impl Wanted {
@@ -80,23 +84,44 @@ impl Wanted {
 
 impl Credentials {
     /// As the engine takes them.
-    fn under(&self, lease: &str) -> LentCredentials {
+    pub(super) fn under(&self, lease: &str, anew: bool) -> LentCredentials {
         LentCredentials {
             lease: lease.to_owned(),
             authority: self.authority.clone(),
             user: self.user.clone(),
             password: self.password.expose_secret().to_owned(),
+            anew,
         }
     }
 }
 
-/// The same password is the same allocation: stored again, even with the same characters, it is
-/// tried again.
+/// What engines were told of: an engine that is met again, or another one, does not try what was
+/// refused because it is told once more.
+#[derive(Debug, Default)]
+pub(super) struct Given(HashMap<String, u64>);
+
+impl Given {
+    /// Whether the user gave these since an engine heard of them.
+    pub(super) fn is_news(&self, credentials: &Credentials) -> bool {
+        let known = self.0.get(&credentials.authority).copied();
+        credentials.given > known.unwrap_or_default()
+    }
+
+    /// An engine has heard of them.
+    pub(super) fn heard(&mut self, credentials: &Credentials) {
+        self.0
+            .insert(credentials.authority.clone(), credentials.given);
+    }
+}
+
+/// The same password is the same allocation; given again, even with the same characters, it is
+/// news.
 impl PartialEq for Credentials {
     fn eq(&self, other: &Self) -> bool {
         self.authority == other.authority
             && self.user == other.user
             && Arc::ptr_eq(&self.password, &other.password)
+            && self.given == other.given
     }
 }
 
@@ -132,6 +157,8 @@ pub(super) struct Told {
     pub(super) wanted: watch::Receiver<Wanted>,
     /// Whose the addresses of containers are: what it shows beside them.
     pub(super) guests: watch::Receiver<GuestNames>,
+    /// What an engine has heard of.
+    pub(super) given: Given,
 }
 
 impl Told {

@@ -100,6 +100,10 @@ pub struct SettingsChange {
 pub struct StoreCredentials {
     /// `host:port` of the upstream.
     pub authority: String,
+    /// How it is spoken to (`http`, `https`, `socks4`, `socks4a`, `socks5`, `socks5h`), where the user
+    /// said so: the password goes to it in no other way. Without: as the source that names it says.
+    #[serde(default)]
+    pub scheme: Option<String>,
     /// User name.
     pub user: String,
     /// Password: any characters.

@@ -167,6 +167,7 @@ fn lent(proxy: &Authority, user: String, password: String) -> LentCredentials {
         authority: proxy.to_string(),
         user,
         password,
+        anew: false,
     }
 }
 

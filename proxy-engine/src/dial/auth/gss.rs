@@ -12,7 +12,7 @@ use std::ffi::c_int;
 use std::ptr::{null, null_mut};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::tickets::Ticket;
+use super::tickets::{GssError, Ticket};
 use library::{Buffer, ERROR, Oid, OidSet, Owned, gss};
 
 /// Object identifiers in DER (RFC 1964; RFC 2743, section 4).
@@ -22,17 +22,6 @@ const USER_NAME: &[u8] = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x01";
 
 const INITIATE: c_int = 1;
 const INDEFINITE: u32 = u32::MAX;
-
-/// Why there is no token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum GssError {
-    /// Kerberos cannot be used: no library, no ticket, no KDC, no such service, …
-    #[error("{0}")]
-    Unusable(String),
-    /// The KDC refused the password.
-    #[error("the KDC refused the password")]
-    Refused,
-}
 
 /// What a user proves who they are with.
 pub(super) struct Cred(Owned);

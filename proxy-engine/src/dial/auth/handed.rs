@@ -47,9 +47,9 @@ impl Credentials {
             user: lent.user.clone(),
             password: lent.password.expose_secret().to_owned(),
             standing: match *lent.standing.borrow() {
+                Standing::Untried => Standing::Untried,
                 // The verdict of a try that is under way stays here.
-                Standing::Untried | Standing::Trying => Standing::Untried,
-                Standing::Doubtful | Standing::TryingAgain => Standing::Doubtful,
+                Standing::Trying | Standing::Doubtful | Standing::TryingAgain => Standing::Doubtful,
                 known @ (Standing::Accepted | Standing::Refused) => known,
             },
         });

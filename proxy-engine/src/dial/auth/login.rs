@@ -15,10 +15,9 @@ use secrecy::{ExposeSecret, SecretSlice};
 use tokio::sync::watch;
 
 use super::digest::Session;
-use super::gss::GssError;
 use super::scheme::{Known, Memory, Scheme, Wrapped};
 use super::standing::{Attempt, Standing, Trial};
-use super::tickets::Tickets;
+use super::tickets::{GssError, Tickets};
 use super::{Challenge, Lent, negotiate, ntlm};
 use crate::config::Upstream;
 use crate::dial::DialError;
@@ -83,7 +82,12 @@ enum Step {
         fresh: bool,
     },
     NtlmHello(Wrapped),
-    NtlmProof(Wrapped, ntlm::Challenge),
+    NtlmProof {
+        wrapped: Wrapped,
+        challenge: ntlm::Challenge,
+        /// It has left this process.
+        said: bool,
+    },
 }
 
 /// What follows from an answer.
@@ -140,20 +144,57 @@ impl Login {
             asked: 0,
             who,
         };
-        if login.has_credentials()
-            && let Some(known) = memory.of(&upstream.authority())
+        login.begin(false);
+        login
+    }
+
+    /// Takes the way that worked last, where one is known; with `fresh`, just now.
+    fn begin(&mut self, fresh: bool) {
+        if self.has_credentials()
+            && let Some(known) = self.memory.of(&self.upstream.authority())
         {
-            login.step = match known {
+            self.step = match known {
                 Known::Negotiate => Step::Negotiate,
                 Known::Ntlm(wrapped) => Step::NtlmHello(wrapped),
                 Known::Basic => Step::Basic,
-                Known::Digest(session) => Step::Digest {
-                    session,
-                    fresh: false,
-                },
+                Known::Digest(session) => Step::Digest { session, fresh },
             };
         }
-        login
+    }
+
+    /// A rehearsal has passed: what is said next is what passed.
+    pub fn is_rehearsed(&mut self) {
+        if matches!(self.step, Step::Ask) {
+            self.begin(true);
+        }
+    }
+
+    /// Nobody will hear what became of what was said last, and nobody said no: it took too long, or
+    /// its client left. A proxy that refuses does so at once.
+    pub fn unheard(&self) {
+        self.attempt.as_ref().inspect(|attempt| attempt.unsaid());
+        self.shown.as_ref().inspect(|shown| shown.unsaid());
+    }
+
+    /// Whether the answer is awaited as the verdict on what was never taken before: it is worth
+    /// hearing though nobody else waits for it.
+    pub fn is_on_trial(&self) -> bool {
+        !self.is_proven()
+    }
+
+    /// Whether what is said next is known to be taken. What nobody tries yet is not on trial.
+    fn is_proven(&self) -> bool {
+        match (&self.shown, &self.attempt) {
+            (Some(shown), _) => shown.is_proven(),
+            (None, Some(attempt)) => attempt.is_proven(),
+            (None, None) => true,
+        }
+    }
+
+    /// The same before it is claimed: of the password.
+    fn has_proven_password(&self) -> bool {
+        self.lent()
+            .is_none_or(|lent| *lent.standing.borrow() == Standing::Accepted)
     }
 
     /// Whether anything could be said at all.
@@ -278,11 +319,12 @@ impl Login {
     pub fn needs_rehearsal(&self) -> bool {
         match self.step {
             Step::Ask => self.has_credentials(),
-            Step::Digest { fresh, .. } => !fresh,
+            // While a password is on trial everybody else waits: not for a long body, too.
+            Step::Digest { fresh, .. } => !fresh || !self.has_proven_password(),
+            Step::Basic => !self.has_proven_password(),
+            Step::Token(_) => !self.is_proven(),
             Step::NtlmHello(_) => true,
-            Step::Negotiate | Step::Token(_) | Step::Bound | Step::Basic | Step::NtlmProof(..) => {
-                false
-            }
+            Step::Negotiate | Step::Bound | Step::NtlmProof { .. } => false,
         }
     }
 
@@ -305,7 +347,7 @@ impl Login {
             Step::Ask | Step::Bound | Step::Negotiate | Step::Token(_) | Step::NtlmHello(_) => {
                 false
             }
-            Step::Basic | Step::Digest { .. } | Step::NtlmProof(..) => true,
+            Step::Basic | Step::Digest { .. } | Step::NtlmProof { .. } => true,
         };
         if needs_password
             && self.attempt.is_none()
@@ -321,17 +363,25 @@ impl Login {
             (Step::Digest { session, .. }, Some(attempt)) => {
                 session.answer(attempt.user(), attempt.password(), method, target)
             }
-            (Step::NtlmProof(wrapped, challenge), Some(attempt)) => {
+            (
+                Step::NtlmProof {
+                    wrapped,
+                    challenge,
+                    said,
+                },
+                Some(attempt),
+            ) => {
                 let (user, host) = (attempt.user(), self.upstream.host());
                 let proof = challenge.answer(user, attempt.password(), host);
                 let proof = proof.map_err(|error| unfit(&self.upstream, &error.to_string()))?;
+                *said = true;
                 message(*wrapped, &proof)
             }
             (Step::Ask | Step::Bound | Step::Negotiate, _) | (_, None) => return Ok(None),
         };
         Ok(Some(Said {
             value: SecretSlice::from(said),
-            in_handshake: matches!(self.step, Step::NtlmHello(_) | Step::NtlmProof(..)),
+            in_handshake: matches!(self.step, Step::NtlmHello(_) | Step::NtlmProof { .. }),
         }))
     }
 }

@@ -1,16 +1,6 @@
 //! Where the system's Kerberos cannot be spoken to: other ways are taken.
 
-/// Why there is no token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum GssError {
-    /// Always.
-    #[error("{0}")]
-    Unusable(String),
-    /// Never.
-    #[error("the KDC refused the password")]
-    #[allow(dead_code, reason = "as where there is Kerberos")]
-    Refused,
-}
+use super::tickets::{GssError, Ticket};
 
 /// There is none.
 #[derive(Debug)]
@@ -25,7 +15,7 @@ impl Cred {
         Err(none())
     }
 
-    pub(super) fn ticket(&self) -> super::tickets::Ticket {
+    pub(super) fn ticket(&self) -> Ticket {
         match *self {}
     }
 
@@ -35,5 +25,5 @@ impl Cred {
 }
 
 fn none() -> GssError {
-    GssError::Unusable("tickets are used on Linux alone".into())
+    GssError::Unusable("tickets are used on Linux and Windows alone".into())
 }

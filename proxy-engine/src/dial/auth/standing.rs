@@ -96,6 +96,21 @@ impl Trial {
         }
     }
 
+    /// Nobody was there to judge it.
+    pub(super) fn unsaid(&self) {
+        self.said.store(false, Relaxed);
+    }
+
+    /// Whether it is known to be taken.
+    pub(super) fn is_proven(&self) -> bool {
+        *self.standing.borrow() == Standing::Accepted
+    }
+
+    /// Whether it was said, and was never taken before.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.said.load(Relaxed) && !self.is_proven()
+    }
+
     /// It was taken.
     pub(super) fn accepted(self) {
         self.settle(Standing::Accepted);
@@ -202,7 +217,17 @@ impl Attempt {
 
     /// Nobody was there to judge the password.
     pub(super) fn unsaid(&self) {
-        self.trial.said.store(false, Relaxed);
+        self.trial.unsaid();
+    }
+
+    /// Whether it is known to be taken.
+    pub(super) fn is_proven(&self) -> bool {
+        self.trial.is_proven()
+    }
+
+    /// As [`Trial::is_in_doubt`].
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.trial.is_in_doubt()
     }
 
     /// The upstream took them.

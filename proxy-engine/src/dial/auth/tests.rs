@@ -21,6 +21,7 @@ fn lent(lease: &str, user: &str, password: &str) -> LentCredentials {
         authority: "proxy.test:3128".into(),
         user: user.into(),
         password: password.into(),
+        anew: false,
     }
 }
 
@@ -157,10 +158,38 @@ async fn a_refused_password_stays_refused_though_it_was_taken_back_while_its_lea
     credentials.take_back("l");
     credentials.lend(&lent("l", "alice", "right"), 0);
     drop(attempt(&credentials).await);
-    // Another lease is another beginning: an account may have been unlocked meanwhile.
+    // Whoever attaches next does not know of it; only the user says that it is good again.
     credentials.lend(&lent("l", "alice", "wrong"), 0);
     attempt(&credentials).await.refused();
     credentials.forget("l");
-    credentials.lend(&lent("m", "alice", "wrong"), 0);
+    assert!(!credentials.lend(&lent("m", "alice", "wrong"), 0));
+    let refused = credentials.permit(&upstream(), &guest()).await;
+    assert!(matches!(refused, Err(DialError::CredentialsRefused { .. })));
+    credentials.forget("m");
+    let anew = LentCredentials {
+        anew: true,
+        ..lent("n", "alice", "wrong")
+    };
+    assert!(credentials.lend(&anew, 0));
     drop(attempt(&credentials).await);
+}
+
+#[tokio::test]
+async fn no_more_refusals_are_remembered_than_there_is_room_for() {
+    let credentials = Credentials::new(CredentialUsers::default(), Changes::default());
+    for port in 0..200 {
+        let authority = format!("proxy.test:{}", 3000 + port);
+        let mut lent = lent("l", "alice", "wrong");
+        lent.authority.clone_from(&authority);
+        credentials.lend(&lent, 0);
+        let upstream = format!("http://alice@{authority}")
+            .parse()
+            .expect("upstream");
+        match credentials.permit(&upstream, &guest()).await {
+            Ok(Permit::Attempt(attempt)) => attempt.refused(),
+            other => panic!("{other:?}"),
+        }
+        credentials.forget("l");
+    }
+    assert_eq!(credentials.lock().taken_back.len(), super::REFUSALS);
 }

@@ -8,6 +8,21 @@ use tokio::sync::watch;
 
 use super::standing::{self, Standing};
 
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum GssError {
+    /// Kerberos cannot be used: no library, no ticket, no KDC, no such service, …
+    #[error("{0}")]
+    Unusable(String),
+    /// The KDC refused the password.
+    #[error("the KDC refused the password")]
+    #[cfg_attr(
+        not(any(target_os = "linux", windows)),
+        expect(dead_code, reason = "there is no Kerberos to refuse one")
+    )]
+    Refused,
+}
+
 /// Which ticket it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Ticket {

@@ -35,7 +35,7 @@ pub(super) struct Download<'a, 'b> {
 
 impl Download<'_, '_> {
     pub(super) async fn run(mut self, login: Option<&mut Login>) -> Outcome {
-        let head = match self.final_head().await {
+        let head = match self.final_head(login.as_deref()).await {
             Ok(head) => head,
             Err(outcome) => return outcome,
         };
@@ -92,7 +92,8 @@ impl Download<'_, '_> {
     }
 
     /// The first head that is not interim; interim ones are passed on.
-    async fn final_head(&mut self) -> Result<ResponseHead, Outcome> {
+    async fn final_head(&mut self, login: Option<&Login>) -> Result<ResponseHead, Outcome> {
+        let on_trial = login.is_some_and(Login::is_on_trial);
         let mut has_spoken = !self.source.read.is_empty();
         let mut seen = 0;
         loop {
@@ -131,12 +132,15 @@ impl Download<'_, '_> {
                         biased;
                         filled = timeout_at(due, self.source.fill()) => filled,
                         // Nobody waits for the answer any more.
-                        () = self.sink.lost() => return Err(Outcome::Broken),
+                        () = self.sink.lost(), if !on_trial => return Err(Outcome::Broken),
                     };
                     match filled {
                         // Only a hop that had something to answer is late.
                         Err(_) if self.pace.due(patience) > Instant::now() => {}
-                        Err(_) => return Err(failed(self.silent())),
+                        Err(_) => {
+                            login.inspect(|login| login.unheard());
+                            return Err(failed(self.silent()));
+                        }
                         Ok(Ok(1..)) => has_spoken = true,
                         Ok(ended) => {
                             let detail = match ended {

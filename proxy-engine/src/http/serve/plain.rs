@@ -119,6 +119,8 @@ impl Connection<'_> {
                 Outcome::Failed {
                     maybe_stale: true, ..
                 } if repeatable && hop.idle_since.is_some() => {
+                    // What it tried ends here: the next log-in waits for the end of every other.
+                    drop(login.take());
                     (hop, login) = match self.hop(&route, &asked, repeatable, false).await {
                         Ok(hop) => hop,
                         Err(error) => return self.fail(&head, framing, &error).await,

@@ -26,7 +26,11 @@ impl Connection<'_> {
         while has_body && login.needs_rehearsal() {
             login.rehearse();
             match self.rehearse(hop, login, head, asked).await? {
-                Heard::Passed => break,
+                Heard::Passed => {
+                    login.is_rehearsed();
+                    login.settle().await?;
+                    break;
+                }
                 Heard::Again | Heard::Elsewhere => login.settle().await?,
             }
         }
@@ -76,6 +80,7 @@ impl Connection<'_> {
                 });
             }
             (Err(_), LeadsTo::Upstream(upstream)) => {
+                login.unheard();
                 return Err(DialError::UpstreamTimeout {
                     upstream: upstream.clone(),
                 });

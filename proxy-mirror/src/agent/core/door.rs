@@ -1,5 +1,7 @@
 //! The questions of the API, answered.
 
+use proxy_engine::config::Scheme;
+
 use super::Core;
 use crate::agent::{logins, targets};
 use crate::control::{
@@ -125,7 +127,7 @@ impl Door for Core {
                 .store(user, &upstream.authority(), password)
                 .await
                 .map_err(|error| error.problem())?;
-            self.passwords.forget(&upstream.authority());
+            self.passwords.were_given(&upstream.authority());
         }
         settings::save(file, &changed.settings).map_err(|error| error.problem())?;
         self.follow_settings().await;
@@ -135,18 +137,28 @@ impl Door for Core {
     async fn store_credentials(&self, credentials: StoreCredentials) -> Result<(), Problem> {
         let StoreCredentials {
             authority,
+            scheme,
             user,
             password,
         } = credentials;
+        let scheme = scheme.as_deref().map(scheme_of).transpose()?;
         self.keychain
             .store(&user, &authority, password.into())
             .await
             .map_err(|error| error.problem())?;
-        self.passwords.forget(&authority);
-        let named = self
+        self.passwords.were_given(&authority);
+        let mut named = self
             .known()
             .map_or_else(Vec::new, |known| known.upstreams());
-        self.edit_settings(|settings| logins::remember(settings, &named, &authority, &user))?;
+        // Those that a PAC script has named so far.
+        let engine = self.report().await.status;
+        let met = { engine.into_iter() }.flat_map(|engine| engine.upstreams);
+        named.extend(met.map(|met| met.upstream));
+        let at = logins::At {
+            authority: &authority,
+            scheme,
+        };
+        self.edit_settings(|settings| logins::remember(settings, &named, &at, &user))?;
         self.follow_settings().await;
         Ok(())
     }
@@ -176,6 +188,16 @@ impl Core {
         leave_alone(&mut after, target);
         settings::Managed::read(files)?.permit(&before, &after)
     }
+}
+
+fn scheme_of(text: &str) -> Result<Scheme, Problem> {
+    Scheme::parse(text).ok_or_else(|| {
+        let known = Scheme::ALL.map(Scheme::as_str).join(", ");
+        let message = format!("`{text}` is no way to speak to a proxy: write one of {known}");
+        Problem::new("no_such_scheme", message)
+            .with("scheme", text)
+            .with("known", known)
+    })
 }
 
 fn leave_alone(settings: &mut Settings, target: &TargetId) {

@@ -1,6 +1,7 @@
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::agent::engine_link::Given;
 
 /// For what a test waits for at most.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -96,4 +97,25 @@ async fn a_late_answer_to_an_old_question_is_no_answer_to_a_new_one() {
     };
     tokio::time::timeout(LIMIT, ended).await.unwrap();
     assert_eq!(said(&passwords, || panic!("it is known")).await, new);
+}
+
+#[tokio::test]
+async fn a_password_that_its_user_gives_again_is_news_to_engines_once() {
+    let passwords = Passwords::default();
+    let answer = || Ok(Some("hunter2".into()));
+    let mut given = Given::default();
+    let first = said(&passwords, answer).await.remove(0);
+    // What the keychain has since before is tried as far as it was not refused.
+    assert!(!given.is_news(&first));
+    given.heard(&first);
+    passwords.forget("proxy.test:3128");
+    let asked = said(&passwords, answer).await.remove(0);
+    assert!(!given.is_news(&asked), "it was only asked for again");
+    passwords.were_given("proxy.test:3128");
+    let again = said(&passwords, answer).await.remove(0);
+    assert!(again != asked && given.is_news(&again));
+    assert!(again.under("l", given.is_news(&again)).anew);
+    given.heard(&again);
+    // Another engine, or the same one attached to again, hears the same and no more.
+    assert!(!given.is_news(&again));
 }

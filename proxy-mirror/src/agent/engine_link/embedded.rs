@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Credentials, LOOK_AGAIN, Report, Told, Wanted};
+use super::{Credentials, Given, LOOK_AGAIN, Report, Told, Wanted};
 use crate::control::EngineRuns;
 use crate::places::Places;
 
@@ -38,7 +38,11 @@ pub(super) async fn attend(
         }
     };
     told.anew();
-    let Told { wanted, guests } = told;
+    let Told {
+        wanted,
+        guests,
+        given,
+    } = told;
     let answering = answer(&places.own_engine_socket, &engine).await;
     let mut changes = engine.subscribe();
     let mut lent = Vec::new();
@@ -54,7 +58,7 @@ pub(super) async fn attend(
                 if !now.embed {
                     break;
                 }
-                let told = tell(&engine, &attached, &now, &mut lent).await;
+                let told = tell(&engine, &attached, &now, &mut lent, given).await;
                 report.send_modify(|report| {
                     report.serial = now.serial;
                     report.problem = told.err().map(|error| error.problem().into());
@@ -166,15 +170,18 @@ async fn tell(
     attached: &Attached,
     wanted: &Wanted,
     lent: &mut Vec<Credentials>,
+    given: &mut Given,
 ) -> Result<(), EngineError> {
     for credentials in wanted.credentials.iter().filter(|c| !lent.contains(c)) {
-        engine.lend(&credentials.under(attached.lease()))?;
+        let anew = given.is_news(credentials);
+        engine.lend(&credentials.under(attached.lease(), anew))?;
+        given.heard(credentials);
     }
     engine.swap_policy(with_relay(wanted)).await?;
     if lent.iter().any(|credentials| !wanted.wants(credentials)) {
         engine.take_back(attached.lease());
         for credentials in &wanted.credentials {
-            engine.lend(&credentials.under(attached.lease()))?;
+            engine.lend(&credentials.under(attached.lease(), false))?;
         }
     }
     lent.clone_from(&wanted.credentials);

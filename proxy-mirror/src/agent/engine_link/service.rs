@@ -7,7 +7,7 @@ use proxy_engine::control::Guests;
 use proxy_engine::control::client::{Client, ClientError};
 use tokio::sync::watch;
 
-use super::{Credentials, Report, Told, Wanted};
+use super::{Credentials, Given, Report, Told, Wanted};
 use crate::control::{EngineRuns, Problem};
 use crate::engine_service::ServiceState;
 use crate::places::Places;
@@ -79,7 +79,11 @@ pub(super) async fn attend(client: &Client, told: &mut Told, report: &watch::Sen
         }
     };
     told.anew();
-    let Told { wanted, guests } = told;
+    let Told {
+        wanted,
+        guests,
+        given,
+    } = told;
     let mut lent = Vec::new();
     loop {
         tokio::select! {
@@ -92,7 +96,7 @@ pub(super) async fn attend(client: &Client, told: &mut Told, report: &watch::Sen
                     // Nothing is decided yet: until then the last policy, which it kept, holds.
                     continue;
                 }
-                let problem = match tell(client, attachment.lease(), &now, &mut lent).await {
+                let problem = match tell(client, attachment.lease(), &now, &mut lent, given).await {
                     Ok(()) => None,
                     Err(ClientError::Refused(problem)) => Some(problem.into()),
                     Err(error) => {
@@ -142,15 +146,18 @@ async fn tell(
     lease: &str,
     wanted: &Wanted,
     lent: &mut Vec<Credentials>,
+    given: &mut Given,
 ) -> Result<(), ClientError> {
     for credentials in wanted.credentials.iter().filter(|c| !lent.contains(c)) {
-        client.lend(&credentials.under(lease)).await?;
+        let anew = given.is_news(credentials);
+        client.lend(&credentials.under(lease, anew)).await?;
+        given.heard(credentials);
     }
     set_routes(client, &wanted.policy).await?;
     if lent.iter().any(|credentials| !wanted.wants(credentials)) {
         client.take_back(lease).await?;
         for credentials in &wanted.credentials {
-            client.lend(&credentials.under(lease)).await?;
+            client.lend(&credentials.under(lease, false)).await?;
         }
     }
     lent.clone_from(&wanted.credentials);

@@ -77,7 +77,9 @@ async fn answer<D: Door>(
 fn status_of(problem: &Problem) -> StatusCode {
     match problem.code.as_str() {
         "no_such_request" => StatusCode::NOT_FOUND,
-        "bad_request" | "url_invalid" | "no_such_target" => StatusCode::BAD_REQUEST,
+        "bad_request" | "url_invalid" | "no_such_target" | "no_such_scheme" => {
+            StatusCode::BAD_REQUEST
+        }
         "body_too_long" => StatusCode::PAYLOAD_TOO_LARGE,
         "plan_stale" => StatusCode::CONFLICT,
         "too_many_listeners" => StatusCode::SERVICE_UNAVAILABLE,

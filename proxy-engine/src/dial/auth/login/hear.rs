@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::super::digest::Session;
 use super::super::scheme::{Known, Scheme, Wrapped};
+use super::super::standing::{Attempt, Trial};
 use super::super::{basic, challenges, ntlm};
 use super::{Heard, Login, Step, Who, unfit};
 use crate::dial::DialError;
@@ -56,12 +57,13 @@ impl Login {
             Step::Digest { fresh, .. } => {
                 // One nonce was too old, or counted by two; the next is this request's own.
                 if !fresh && Session::is_stale(&self.offered) {
+                    self.unheard();
                     return self.choose();
                 }
                 Scheme::Digest
             }
             Step::NtlmHello(wrapped) => return self.hear_ntlm(wrapped),
-            Step::NtlmProof(wrapped, _) => Scheme::Ntlm(wrapped),
+            Step::NtlmProof { wrapped, .. } => Scheme::Ntlm(wrapped),
         };
         // What is not offered any more was not refused: the upstream wants it in another way now.
         if self.offered.is_empty() || said.is_offered(&self.offered) {
@@ -75,10 +77,16 @@ impl Login {
     /// The connection ended before the next request: what was begun on it begins anew, or not.
     ///
     /// # Errors
-    /// [`DialError::LoginImpossible`].
+    /// [`DialError::LoginImpossible`]; [`DialError::UpstreamAnswer`] where a proof of the password
+    /// got no answer: another one would be another try.
     pub fn reconnects(&mut self) -> Result<(), DialError> {
+        self.is_cut_off();
         match self.step {
-            Step::NtlmProof(wrapped, _) => {
+            Step::NtlmProof { said: true, .. } => {
+                let what = "it closed the connection when it had the proof of the password";
+                Err(unfit(&self.upstream, what))
+            }
+            Step::NtlmProof { wrapped, .. } => {
                 self.impossible.push(Scheme::Ntlm(wrapped));
                 self.choose().map(|_| ())
             }
@@ -99,12 +107,28 @@ impl Login {
         }
     }
 
+    /// What was said last got no answer: that is all that this conversation says of what is on trial,
+    /// and the next time it is said counts as another one.
+    fn is_cut_off(&mut self) {
+        if self.attempt.as_ref().is_some_and(Attempt::is_in_doubt) {
+            self.attempt = None;
+        }
+        if self.shown.as_ref().is_some_and(Trial::is_in_doubt) {
+            self.shown = None;
+        }
+    }
+
     fn hear_ntlm(&mut self, wrapped: Wrapped) -> Result<Heard, DialError> {
         let word = wrapped.word().to_ascii_lowercase();
         let mut of_scheme = self.offered.iter().filter(|c| c.scheme == word);
         let token = of_scheme.find_map(|c| STANDARD.decode(c.token.as_deref()?).ok());
         if let Some(challenge) = token.and_then(|token| ntlm::Challenge::read(&token)) {
-            self.step = Step::NtlmProof(wrapped, challenge);
+            let said = false;
+            self.step = Step::NtlmProof {
+                wrapped,
+                challenge,
+                said,
+            };
             return Ok(Heard::Again);
         }
         self.impossible.push(Scheme::Ntlm(wrapped));
@@ -141,6 +165,13 @@ impl Login {
     }
 
     fn passed(&mut self) {
+        // What was let through without a question may never have been looked at.
+        if self.asked == 0 && !self.is_proven() {
+            self.unheard();
+            (self.attempt, self.shown) = (None, None);
+            self.step = Step::Ask;
+            return;
+        }
         if let Some(attempt) = self.attempt.take() {
             attempt.accepted();
         }
@@ -157,7 +188,7 @@ impl Login {
                 fresh: true,
             } => Known::Digest(session),
             // Some let the first message pass: the connection is as good as logged in.
-            Step::NtlmHello(wrapped) | Step::NtlmProof(wrapped, _) => {
+            Step::NtlmHello(wrapped) | Step::NtlmProof { wrapped, .. } => {
                 self.step = Step::Bound;
                 Known::Ntlm(wrapped)
             }

@@ -25,6 +25,7 @@ fn lent(password: &str) -> Credentials {
             authority: "proxy.test:3128".into(),
             user: "anna".into(),
             password: password.into(),
+            anew: false,
         },
         0,
     );
@@ -235,13 +236,96 @@ async fn a_request_with_a_body_waits_until_it_is_said_once() {
     assert!(first.needs_rehearsal(), "how it is wanted is not known");
     said(&mut first).await;
     asks(&mut first, &[DIGEST]).expect("heard");
-    assert!(!first.needs_rehearsal(), "with a nonce of its own");
+    assert!(first.needs_rehearsal(), "nobody took the password yet");
     said(&mut first).await;
     first.hear(&answer(200, &[])).expect("passed");
     let mut second = login(&credentials).await;
     assert!(second.needs_rehearsal(), "a nonce of old may be too old");
     second.rehearse();
     assert_eq!(said(&mut second).await, "");
+}
+
+#[tokio::test]
+async fn a_password_that_took_too_long_is_not_refused_for_that() {
+    let credentials = lent("pw");
+    for _ in 0..4 {
+        let mut slow = login(&credentials).await;
+        said(&mut slow).await;
+        asks(&mut slow, &["Basic realm=x"]).expect("heard");
+        assert_eq!(said(&mut slow).await, "Basic");
+        slow.unheard();
+    }
+    // A connection that ends at it is another thing, twice.
+    for _ in 0..2 {
+        let mut cut = login(&credentials).await;
+        said(&mut cut).await;
+        asks(&mut cut, &["Basic realm=x"]).expect("heard");
+        assert_eq!(said(&mut cut).await, "Basic");
+    }
+    let client = "172.17.0.9:40001".parse().expect("address");
+    let guest = Asker::captured(client, "203.0.113.1:443".parse().expect("address"));
+    let next = credentials.login(&upstream(), &guest).await;
+    assert!(matches!(next, Err(DialError::CredentialsRefused { .. })));
+}
+
+#[tokio::test]
+async fn a_new_password_is_not_said_before_it_is_asked_for() {
+    let credentials = lent("pw");
+    let mut first = login(&credentials).await;
+    said(&mut first).await;
+    asks(&mut first, &["Basic realm=x"]).expect("heard");
+    said(&mut first).await;
+    first.hear(&answer(200, &[])).expect("passed");
+    credentials.lend(
+        &LentCredentials {
+            lease: "l".into(),
+            authority: "proxy.test:3128".into(),
+            user: "anna".into(),
+            password: "another".into(),
+            anew: false,
+        },
+        0,
+    );
+    // What passes without a question may never have been looked at.
+    let mut second = login(&credentials).await;
+    assert_eq!(said(&mut second).await, "");
+    second.hear(&answer(403, &[])).expect("passed");
+    let mut third = login(&credentials).await;
+    assert_eq!(said(&mut third).await, "");
+    asks(&mut third, &["Basic realm=x"]).expect("heard");
+    assert_eq!(said(&mut third).await, "Basic");
+    let refused = asks(&mut third, &["Basic realm=x"]);
+    assert!(matches!(refused, Err(DialError::CredentialsRefused { .. })));
+}
+
+#[tokio::test]
+async fn a_proof_that_got_no_answer_is_followed_by_no_other_way() {
+    let credentials = lent("pw");
+    let mut login = login(&credentials).await;
+    said(&mut login).await;
+    asks(&mut login, &["NTLM", "Basic realm=x"]).expect("heard");
+    assert_eq!(said(&mut login).await, "NTLM");
+    asks(&mut login, &[&second(), "Basic realm=x"]).expect("heard");
+    assert_eq!(said(&mut login).await, "NTLM");
+    let cut = login.reconnects();
+    assert!(
+        matches!(cut, Err(DialError::UpstreamAnswer { .. })),
+        "{cut:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_waits_until_the_password_is_known_to_be_good() {
+    let credentials = lent("pw");
+    let mut first = login(&credentials).await;
+    said(&mut first).await;
+    asks(&mut first, &["Basic realm=x"]).expect("heard");
+    assert!(first.needs_rehearsal(), "everybody else would wait for it");
+    assert_eq!(said(&mut first).await, "Basic");
+    first.hear(&answer(200, &[])).expect("passed");
+    first.is_rehearsed();
+    assert!(!first.needs_rehearsal());
+    assert_eq!(said(&mut first).await, "Basic");
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ pub(super) async fn login(
     words: Words,
 ) -> Result<Exit, Failure> {
     let door = reach().await?;
+    // `host:port` alone says nothing of how it is spoken to.
+    let is_bare = upstream.as_ref().is_some_and(|url| !url.contains("://"));
     let upstream = which(upstream, &door, "login http://ann@proxy.corp:3128").await?;
     let authority = upstream.authority();
     let user = match user.or_else(|| upstream.user().map(str::to_owned)) {
@@ -39,6 +41,7 @@ pub(super) async fn login(
     let password = ask::password(&prompt).await?;
     door.store_credentials(StoreCredentials {
         authority: authority.clone(),
+        scheme: (!is_bare).then(|| upstream.scheme().as_str().to_owned()),
         user: user.clone(),
         password: password.expose_secret().to_owned(),
     })
