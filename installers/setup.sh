@@ -74,6 +74,8 @@ xwininfo                        x11-utils
 patch                           patch
 strace                          strace
 busybox                         busybox-static
+wine                            wine64
+x86_64-w64-mingw32-gcc          gcc-mingw-w64-x86-64
 openssl                         openssl
 python3                         python3
 file:/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc fonts-noto-cjk
@@ -182,6 +184,15 @@ install_rust() {
   rustup default "$rust_version"
 }
 
+# The engine for Windows is built and tried under Wine.
+install_windows_target() {
+  local target=x86_64-pc-windows-gnu
+  [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] && { say "Rust for Windows: there"; return; }
+  command -v rustup >/dev/null ||
+    fail "this Rust cannot build for Windows, which the tests do: install Rust by https://rustup.rs, then rustup target add $target"
+  rustup target add "$target" || fail "rustup could not add $target"
+}
+
 # Node brings certificate authorities of its own; a company's stand only in the system's file.
 export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}"
 
@@ -220,6 +231,7 @@ install_rust
 install_node
 if [ "$what" = test ]; then
   install_packages "$test_needs"
+  install_windows_target
   install_cargo_tool nextest "$nextest_version"
   # It runs for a second: not worth an optimised build.
   install_cargo_tool deny "$deny_version" --debug

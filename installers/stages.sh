@@ -90,6 +90,7 @@ case "${1:?a stage}" in
     stage "the window's tests" ui_test
     lint
     stage "the programs" cargo build --locked --workspace --all-targets
+    stage "the engine for Windows" cargo build --locked --target x86_64-pc-windows-gnu --package proxy-engine --example relay
     stage "examples in the docs" cargo test --locked --doc --quiet --workspace
     stage "tests" cargo nextest run --locked --workspace
     ;;

@@ -20,7 +20,6 @@ mod forwarded;
 mod holder;
 #[cfg(target_os = "linux")]
 mod interceptor;
-#[cfg(target_os = "linux")]
 mod listener;
 #[cfg(target_os = "linux")]
 pub(crate) mod netlink;

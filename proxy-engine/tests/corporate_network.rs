@@ -16,6 +16,8 @@ mod office;
 mod other_proxies;
 #[path = "corporate_network/refusal.rs"]
 mod refusal;
+#[path = "corporate_network/windows.rs"]
+mod windows;
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};

@@ -23,6 +23,7 @@ pub mod squid;
 pub mod ssh_socks;
 pub mod tls_front;
 mod wait;
+pub mod wine;
 mod workstation;
 
 pub use ca::Ca;
@@ -41,6 +42,7 @@ pub use squid::{Access, BasicLogin, Squid};
 pub use ssh_socks::SshSocks;
 pub use tls_front::TlsFront;
 pub use wait::wait_for;
+pub use wine::Wine;
 pub use workstation::{
     DISTRO_GATEWAY, Distro, KIND_CLUSTER, KindNode, WORKSTATION, WORKSTATION_V6, WSL_EXE,
     Workstation,

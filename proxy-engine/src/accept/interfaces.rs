@@ -8,6 +8,7 @@
 )]
 
 use std::io;
+#[cfg(unix)]
 use std::net::IpAddr;
 use std::sync::Arc;
 #[cfg(unix)]

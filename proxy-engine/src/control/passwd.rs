@@ -4,6 +4,10 @@
 pub(crate) struct User<'a> {
     pub(crate) name: &'a str,
     pub(crate) uid: u32,
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "groups are asked for on Linux alone")
+    )]
     pub(crate) gid: u32,
 }
 

@@ -9,6 +9,13 @@ use crate::control::Problem;
 use crate::dial::socks::Refusal;
 use crate::http::NoRoom;
 
+/// What a user does who has no ticket.
+const HOW_TO_GET_A_TICKET: &str = if cfg!(windows) {
+    "log in to the domain (\"klist\" shows its tickets)"
+} else {
+    "get one with \"kinit\""
+};
+
 /// Why a route did not become a connected stream.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
@@ -106,7 +113,7 @@ pub enum DialError {
     },
     /// It asks for a ticket, and there is none that it could be shown.
     #[error(
-        "the proxy {} asks for a Kerberos ticket: {detail}; get one with \"kinit\"",
+        "the proxy {} asks for a Kerberos ticket: {detail}; {HOW_TO_GET_A_TICKET}",
         upstream.authority()
     )]
     NoTicket {

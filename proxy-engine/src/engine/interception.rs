@@ -127,12 +127,14 @@ impl Intercepting {
     }
 
     /// Whether the rules end with this process.
+    #[cfg(unix)]
     pub(super) async fn holds_rules(&self) -> bool {
         let is_here = matches!(self.by, InterceptBy::ThisProcess { .. });
         is_here && self.door.lock().await.interceptor.is_some()
     }
 
     /// Leaves the broker with the rules in force, for another engine to take over.
+    #[cfg(unix)]
     pub(super) async fn leave(&self) {
         self.door.lock().await.interceptor = None;
         self.show(InterceptionState::Off);

@@ -37,6 +37,7 @@ pub(super) use other::Worker;
 pub(super) use process::Worker;
 
 /// What makes this program a worker, as its only argument.
+#[cfg(target_os = "linux")]
 const ARGUMENT: &str = "pac-worker";
 
 /// Which program runs scripts.
@@ -53,6 +54,10 @@ pub enum Program {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WorkerError {
     /// The script is no program.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "there is no worker that could read one")
+    )]
     Script(String),
     /// Everything else.
     Process(String),

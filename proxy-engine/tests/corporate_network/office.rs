@@ -135,6 +135,12 @@ impl Office {
         self.curl(&["-i", url]).unwrap()
     }
 
+    /// The same of a program of the node's that knows the relay.
+    pub(crate) fn node_asks(&self, url: &str) -> String {
+        let flags = ["-i", "-x", "http://127.0.0.1:3182", "--noproxy", "", url];
+        self.curl_in(&self.corp.node, &flags).unwrap()
+    }
+
     /// Starts a download in the pod; its `curl` ends well when all of it came.
     pub(crate) fn pod_downloads(&self, url: &str) -> Child {
         let mut command = self.corp.pod.command("curl");

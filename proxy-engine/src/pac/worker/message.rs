@@ -7,11 +7,14 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 /// No message is longer.
+#[cfg(target_os = "linux")]
 pub(super) const LONGEST: usize = 128 << 10;
 /// Bytes of the script in one message; JSON may need six for each.
+#[cfg(target_os = "linux")]
 pub(super) const PIECE: usize = 16 << 10;
 
 /// From the engine.
+#[cfg(target_os = "linux")]
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToWorker {
     /// The next piece of the script.
@@ -55,6 +58,7 @@ pub(in crate::pac) enum Wants {
 }
 
 /// From the worker.
+#[cfg(target_os = "linux")]
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum FromWorker {
     /// It is shut in, and takes the script.
