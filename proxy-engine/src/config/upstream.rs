@@ -113,6 +113,15 @@ pub enum UpstreamError {
 }
 
 impl Upstream {
+    /// Whether a user who logged in at `self` is the same at `proxy`: one host and port, spoken to as
+    /// the user said, or in TLS although they said nothing of it. A password that was given for TLS
+    /// never goes in clear.
+    pub fn is_login_at(&self, proxy: &Self) -> bool {
+        let scheme = (self.scheme(), proxy.scheme());
+        self.authority() == proxy.authority()
+            && (scheme.0 == scheme.1 || scheme.0 == Scheme::Http && proxy.scheme().knows_users())
+    }
+
     /// The upstream and, where the URL carried one, its password.
     ///
     /// # Errors

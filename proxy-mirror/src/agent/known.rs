@@ -245,9 +245,8 @@ fn log_in(sources: &mut [SourceFacts], settings: &Settings) {
             && let Some(login) = settings
                 .logins
                 .iter()
-                .find(|login| login.authority() == upstream.authority())
+                .find(|login| login.is_login_at(upstream))
         {
-            // The scheme is the source's to say: a password meant for TLS must not go in clear.
             *upstream = upstream.clone().with_user(login.user().map(str::to_owned));
         }
     }
