@@ -14,6 +14,7 @@ pub mod control;
 pub mod doctor;
 pub mod engine_service;
 pub mod messages;
+pub mod network;
 pub mod pac;
 pub mod places;
 pub mod policy;

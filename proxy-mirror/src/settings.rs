@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod keys;
 mod managed;
+mod profile;
 mod rules;
 mod upstream;
 mod word;
@@ -23,6 +24,7 @@ pub use change::{Changed, change, view};
 pub use error::SettingsError;
 pub use file::{keep_script, load, save};
 pub use managed::{Files, Managed};
+pub use profile::Profile;
 pub use upstream::upstream;
 
 /// The user's choices. Raw and validated are one type: each field refuses what is wrong as it is
@@ -38,6 +40,8 @@ pub struct Settings {
     pub resume: Mode,
     /// When mode `off` ends by itself, in seconds since 1970: then [`Settings::resume`] holds again.
     pub off_until: Option<u64>,
+    /// The profile that holds whatever the network; `None`: the first whose network this is.
+    pub profile: Option<String>,
     /// What targets are told: the engine's address, or the upstream itself.
     #[serde(deserialize_with = "word::word")]
     pub style: Style,
@@ -77,7 +81,12 @@ pub struct Settings {
     pub leave_alone: Vec<String>,
     /// Docker's daemon.
     pub docker: DockerSettings,
+    /// What is another in each network.
+    pub profiles: Vec<Profile>,
 }
+
+/// The word for no profile in particular: the network decides.
+pub const BY_NETWORK: &str = "auto";
 
 impl Settings {
     /// What holds at this time.

@@ -159,6 +159,12 @@ impl Core {
         self.around.heard_late().await;
     }
 
+    /// This machine is in another network.
+    pub(super) fn moved(&self) {
+        self.around.moved();
+        self.scripts.renew();
+    }
+
     /// Returns when a pause has come to its end.
     pub(super) async fn pause_ends(&self) {
         loop {

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::heard::Heard;
 use super::targets;
 use crate::control::Problem;
+use crate::network::{Place, Reach};
 use crate::pac::Keeper;
 use crate::places::Places;
 use crate::policy::{self, Decision, Facts, PacFacts, SourceFacts};
@@ -34,6 +35,7 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct Surroundings {
     networks: Heard<Vec<Network>>,
     distros: Heard<Vec<IpAddr>>,
+    reach: Reach,
     late: Arc<Notify>,
 }
 
@@ -44,8 +46,14 @@ impl Surroundings {
         Self {
             networks: Heard::new(Arc::clone(&late)),
             distros: Heard::new(Arc::clone(&late)),
+            reach: Reach::default(),
             late,
         }
+    }
+
+    /// This machine is in another network.
+    pub(super) fn moved(&self) {
+        self.reach.forget();
     }
 
     /// Returns when one of them has said something new that no look has seen.
@@ -57,8 +65,13 @@ impl Surroundings {
 /// One look at everything.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
-    /// The user's choices; where the file is malformed, those of before.
+    /// The user's choices, as they hold under the profile; where the file is malformed, those of
+    /// before.
     pub(super) settings: Settings,
+    /// The same as they are written.
+    pub(super) written: Settings,
+    /// The profile that holds, by its name, and whether the user chose it.
+    pub(super) profile: Option<(String, bool)>,
     /// Why the settings file is not followed.
     pub(super) settings_problem: Option<Problem>,
     /// Every source.
@@ -114,10 +127,10 @@ impl Known {
                     SourceFacts::read(&**source, before)
                 })
                 .collect();
-            (settled(&file), facts)
+            (settled(&file), facts, Place::here())
         });
         // A source that panics is a defect; the loop lives on with what was known.
-        let (loaded, sources) = match read.await {
+        let (loaded, sources, place) = match read.await {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(%error, "reading the sources failed");
@@ -125,25 +138,29 @@ impl Known {
                 (
                     settings::load(places.settings_files()),
                     before.unwrap_or_default(),
+                    Place::default(),
                 )
             }
         };
         let (settings, settings_problem) = match loaded {
             Ok(settings) => (settings, None),
             Err(error) => {
-                let before = before.map_or_else(Settings::default, |known| known.settings.clone());
+                let before = before.map_or_else(Settings::default, |known| known.written.clone());
                 (before, Some(error.problem()))
             }
         };
-        Self::decide(
-            settings,
-            settings_problem,
-            sources,
-            networks,
-            distros,
-            scripts,
-        )
-        .await
+        let holds = around.reach.holds(&settings, &place).await;
+        let profile = holds.map(|holds| (holds.profile.name.clone(), holds.by_hand));
+        let under = match holds {
+            Some(holds) => settings.clone().under(holds.profile),
+            None => settings.clone(),
+        };
+        let decided = Self::decide(under, settings_problem, sources, networks, distros, scripts);
+        Self {
+            written: settings,
+            profile,
+            ..decided.await
+        }
     }
 
     async fn decide(
@@ -174,6 +191,8 @@ impl Known {
             decision = policy::decide(&Facts { pac, ..facts });
         }
         Self {
+            written: settings.clone(),
+            profile: None,
             settings,
             settings_problem,
             sources,

@@ -5,8 +5,8 @@ use proxy_engine::control::{InterceptionState, Via};
 use super::engine_link::Report;
 use super::known::Known;
 use crate::control::{
-    ChainView, CredentialsState, EngineRuns, EngineView, PolicyKind, PolicyView, Problem, Said,
-    Status, TargetView, UpstreamView,
+    ChainView, CredentialsState, EngineRuns, EngineView, PolicyKind, PolicyView, Problem,
+    ProfileView, Said, Status, TargetView, UpstreamView,
 };
 use crate::settings::Mode;
 
@@ -20,8 +20,16 @@ pub(super) fn status(
     let engine = engine(report);
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        on: known.settings.mode != Mode::Off,
+        // A profile in whose network everything is direct is no switch.
+        on: known.written.mode != Mode::Off,
         off_until: known.settings.off_until,
+        profile: known
+            .profile
+            .clone()
+            .map(|(name, by_hand)| ProfileView { name, by_hand }),
+        profiles: { known.written.profiles.iter() }
+            .map(|profile| profile.name.clone())
+            .collect(),
         mode: known.settings.mode,
         style: known.settings.style,
         sources: known.decision.sources.clone(),
@@ -39,6 +47,8 @@ pub(super) fn unknown() -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         on: false,
         off_until: None,
+        profile: None,
+        profiles: Vec::new(),
         mode: Mode::default(),
         style: crate::settings::Style::default(),
         sources: Vec::new(),
@@ -59,6 +69,7 @@ pub(super) fn unknown() -> Status {
 fn notices(known: &Known, report: &Report, engine: &EngineView) -> Vec<Problem> {
     let mut notices = Vec::new();
     notices.extend(known.settings_problem.clone());
+    notices.extend(no_such_profile(known));
     notices.extend(report.problem.clone());
     if engine.runs == EngineRuns::Stopped {
         notices.push(Problem::new(
@@ -91,6 +102,18 @@ fn notices(known: &Known, report: &Report, engine: &EngineView) -> Vec<Problem> 
         }
     }
     notices
+}
+
+/// A profile was chosen that is not there.
+fn no_such_profile(known: &Known) -> Option<Problem> {
+    let name = known.written.profile.as_deref()?;
+    if known.written.profile_named(name).is_some() {
+        return None;
+    }
+    let message = format!(
+        "settings.toml chooses the profile `{name}` and has none of that name: `gangway profile auto`, or write it"
+    );
+    Some(Problem::new("profile_unknown", message).with("profile", name))
 }
 
 /// The engine as the agent sees it.

@@ -64,7 +64,7 @@ async fn listen(core: &Core, changed: &Notify) {
             () = core.pause_ends() => {}
             () = core.scripts().changed() => {}
             // What was had in the last network may not hold in this one.
-            () = network.changed() => core.scripts().renew(),
+            () = network.changed() => core.moved(),
         }
         changed.notify_one();
     }

@@ -18,6 +18,12 @@ pub struct Status {
     /// When it switches itself on again, in seconds since 1970; `None` where it does not.
     #[serde(default)]
     pub off_until: Option<u64>,
+    /// The profile that holds; `None` where none does.
+    #[serde(default)]
+    pub profile: Option<ProfileView>,
+    /// Every profile of the settings, by name.
+    #[serde(default)]
+    pub profiles: Vec<String>,
     /// The chosen mode.
     pub mode: Mode,
     /// The chosen style.
@@ -34,6 +40,15 @@ pub struct Status {
     pub notices: Vec<Problem>,
     /// The agent that answered: `None` when no agent runs and the command looked by itself.
     pub agent_pid: Option<u32>,
+}
+
+/// The profile that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProfileView {
+    /// Its name.
+    pub name: String,
+    /// Whether the user chose it; else this machine is in its network.
+    pub by_hand: bool,
 }
 
 /// One source.

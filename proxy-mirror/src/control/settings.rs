@@ -85,6 +85,8 @@ pub struct SettingsChange {
     pub pac_text: Option<String>,
     /// What holds where no PAC script can be had, or it gives no answer.
     pub pac_unavailable: Option<PacUnavailable>,
+    /// The profile that holds whatever the network, by name; `auto`: the network decides.
+    pub profile: Option<String>,
     /// The user's bypass entries, all of them.
     pub bypass: Option<Vec<String>>,
     /// Targets that are left alone, all of them.

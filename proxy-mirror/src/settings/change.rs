@@ -70,6 +70,9 @@ pub fn change(current: &Settings, change: &SettingsChange) -> Result<Changed, Se
     if let Some(restart_swarm) = change.restart_swarm {
         settings.docker.restart_swarm = restart_swarm;
     }
+    if let Some(name) = &change.profile {
+        settings.profile = profile(&settings, name.trim())?;
+    }
     if let Some(style) = change.style {
         settings.style = style;
     }
@@ -121,6 +124,23 @@ fn turn(settings: &mut Settings, mode: Mode) {
         }
     }
     settings.mode = mode;
+}
+
+/// The profile of this name, or none where the network decides.
+fn profile(settings: &Settings, name: &str) -> Result<Option<String>, SettingsError> {
+    if name == super::BY_NETWORK {
+        return Ok(None);
+    }
+    if settings.profile_named(name).is_none() {
+        let known: Vec<&str> = { settings.profiles.iter() }
+            .map(|profile| profile.name.as_str())
+            .chain([super::BY_NETWORK])
+            .collect();
+        let known = known.join(", ");
+        let what = format!("there is no profile of that name: write one of {known}");
+        return Err(refused("profile", what));
+    }
+    Ok(Some(name.to_owned()))
 }
 
 /// So many seconds from now: a minute to a week.

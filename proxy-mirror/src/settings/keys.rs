@@ -5,10 +5,11 @@ use std::ops::Range;
 use toml_edit::TableLike;
 
 /// Every key. A test holds this list against what [`super::Settings`] reads.
-pub(super) const KNOWN: [&str; 21] = [
+pub(super) const KNOWN: [&str; 23] = [
     "mode",
     "resume",
     "off_until",
+    "profile",
     "style",
     "upstream",
     "fallbacks",
@@ -27,6 +28,7 @@ pub(super) const KNOWN: [&str; 21] = [
     "leave_alone",
     "docker.live_restore",
     "docker.restart_swarm",
+    "profiles",
 ];
 
 /// A key that is not known, where it stands in the file, and what it may have meant.

@@ -36,6 +36,7 @@ fn without_a_file_the_defaults_hold() {
 fn every_known_key_is_read_and_every_key_read_is_known() {
     let full = Settings {
         off_until: Some(1),
+        profile: Some("office".into()),
         upstream: Some("http://ann@proxy.corp:3128".parse().unwrap()),
         upstream_ca: Some("/etc/corp/ca.pem".into()),
         pac: Some("http://wpad.corp/proxy.pac".to_owned()),
@@ -310,6 +311,8 @@ fn settings() -> impl Strategy<Value = Settings> {
                     mode,
                     resume,
                     off_until: None,
+                    profile: None,
+                    profiles: Vec::new(),
                     style: if mirror { Style::Mirror } else { Style::Relay },
                     upstream: upstream.map(|(host, port, user)| {
                         format!("http://{host}:{port}")

@@ -189,6 +189,26 @@ The password is asked for without echo, or read from standard input; never from 
         /// The upstream; without it the one in use
         upstream: Option<String>,
     },
+    /// Show the profiles, or choose the one that holds
+    #[command(after_help = "\
+A profile is what is another in one network. It stands in settings.toml; every kind of mark that it
+names must be there, and of each kind one is enough; the first profile whose network this is holds:
+  [[profiles]]
+  name = \"office\"
+  gateway = [\"10.1.0.1\"]             default gateways
+  dns_suffix = [\"corp.example\"]      domains that names are looked up in
+  interface = [\"eth0\", \"wg*\"]      interfaces with an address
+  reachable = [\"proxy.corp:8080\"]    what takes a connection within a second
+  mode = \"manual\"                    and in the place of the settings': mode, upstream, fallbacks,
+  upstream = \"http://proxy.corp:8080\"    pac, bypass, rules
+Examples:
+  gangway profile           which there are, and which holds
+  gangway profile office    this one, whatever the network
+  gangway profile auto      the network decides again")]
+    Profile {
+        /// A profile's name, or `auto`
+        name: Option<String>,
+    },
     /// Change a setting; it holds for new connections at once
     #[command(
         subcommand,

@@ -19,6 +19,7 @@ mod explain;
 mod helper;
 mod login;
 mod plan;
+mod profile;
 mod run;
 mod set;
 mod status;
@@ -44,6 +45,7 @@ pub(crate) async fn carry_out(
         Command::Engine(command) => engine::engine(command, output, words).await,
         Command::Login { upstream, user } => login::login(upstream, user, output, words).await,
         Command::Logout { upstream } => login::logout(upstream, output, words).await,
+        Command::Profile { name } => profile::profile(name, output, words).await,
         Command::Set(command) => set::set(command, output, words).await,
         Command::On => set::switch(true, None, output, words).await,
         Command::Off { while_ } => set::switch(false, while_, output, words).await,

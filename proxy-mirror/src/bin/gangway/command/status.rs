@@ -39,6 +39,9 @@ pub(super) fn lines(status: &Status, output: Output, words: Words) -> Vec<String
             None => words.text("cli_status_no_agent"),
         },
     ];
+    if !status.profiles.is_empty() {
+        lines.push(plain(&super::profile::holds(status, words)).into_owned());
+    }
     let heading = |key| output.tone(Tone::Heading, &words.text(key));
     lines.push(heading("cli_heading_sources"));
     lines.extend(
