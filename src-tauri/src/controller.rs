@@ -20,6 +20,8 @@ pub enum Event {
     Switch(bool),
     /// The user wants everything direct for half an hour.
     Pause,
+    /// The user chose a profile by its name, or that the network decides.
+    Profile(String),
     /// What the user asked for did not work.
     Failed(Problem),
     /// The user wants the window: from the tray, or by starting the app again.
@@ -108,11 +110,18 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
             Event::Lost(problem) => self.status = Err(problem),
             Event::Switch(on) => {
                 self.failure = None;
-                self.switch(on, None);
+                self.change(switched(on, None));
             }
             Event::Pause => {
                 self.failure = None;
-                self.switch(false, Some(HALF_AN_HOUR));
+                self.change(switched(false, Some(HALF_AN_HOUR)));
+            }
+            Event::Profile(name) => {
+                self.failure = None;
+                self.change(SettingsChange {
+                    profile: Some(name),
+                    ..SettingsChange::default()
+                });
             }
             Event::Failed(problem) => self.failure = Some(problem),
             Event::ShowWindow => self.desktop.show_window(),
@@ -152,10 +161,10 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
     }
 
     /// Beside the loop: an agent that takes its time must not hold up the menu.
-    fn switch(&self, on: bool, off_for: Option<u32>) {
+    fn change(&self, change: SettingsChange) {
         let (link, events) = (self.link.clone(), self.events.clone());
         tokio::spawn(async move {
-            if let Err(problem) = switch(&link, on, off_for).await {
+            if let Err(problem) = ask(&link, change).await {
                 // Nobody listens any more: the app is ending, and the failure with it.
                 let _ = events.send(Event::Failed(problem)).await;
             }
@@ -194,6 +203,11 @@ impl<A: Door + Clone + 'static, D: Desktop> Controller<A, D> {
     }
 }
 
+/// A change of the settings, asked of the agent.
+async fn ask<A: Door + Clone>(link: &Link<A>, change: SettingsChange) -> Result<(), Problem> {
+    link.agent()?.change_settings(change).await.map(drop)
+}
+
 /// Switches Gangway on (to the last mode that was not `off`) or off, for so many seconds or until it
 /// is switched on.
 ///
@@ -204,12 +218,15 @@ pub async fn switch<A: Door + Clone>(
     on: bool,
     off_for: Option<u32>,
 ) -> Result<(), Problem> {
-    let change = SettingsChange {
+    ask(link, switched(on, off_for)).await
+}
+
+fn switched(on: bool, off_for: Option<u32>) -> SettingsChange {
+    SettingsChange {
         on: Some(on),
         off_for,
         ..SettingsChange::default()
-    };
-    link.agent()?.change_settings(change).await.map(drop)
+    }
 }
 
 fn no_tray() -> Problem {

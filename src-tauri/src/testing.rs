@@ -17,6 +17,8 @@ pub(crate) fn status() -> Status {
         version: "0.1.0".into(),
         on: true,
         off_until: None,
+        profile: None,
+        profiles: Vec::new(),
         mode: Mode::System,
         style: Style::Relay,
         sources: Vec::new(),

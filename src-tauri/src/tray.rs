@@ -2,6 +2,7 @@
 
 use proxy_mirror::control::{PolicyKind, Problem, Status};
 use proxy_mirror::messages::{Catalogue, Language};
+use proxy_mirror::settings::BY_NETWORK;
 
 use crate::view::{self, Health};
 
@@ -38,6 +39,13 @@ pub enum Item {
     },
     /// Switches off for half an hour.
     Pause(String),
+    /// The profiles, one of which is chosen.
+    Profiles {
+        /// What each line says, and the profile that it chooses.
+        choices: Vec<(String, String)>,
+        /// The one that is chosen.
+        chosen: usize,
+    },
     /// Opens the window, where a proxy waits for a password.
     LogIn(String),
     /// Opens the window.
@@ -72,6 +80,7 @@ impl TrayView {
         }
         if let Ok(status) = status {
             menu.push(Item::Words(way(status, words)));
+            menu.extend(profiles(status, words));
             if let Some(wanted) = status.login_wanted() {
                 let label = words.text("tray_log_in", &[("authority", &wanted.authority)]);
                 menu.push(Item::LogIn(label));
@@ -88,6 +97,33 @@ impl TrayView {
             menu,
         }
     }
+}
+
+/// The profiles, after the choice that the network decides; none where there are none.
+fn profiles(status: &Status, words: &Catalogue) -> Option<Item> {
+    if status.profiles.is_empty() {
+        return None;
+    }
+    let holds = status.profile.as_ref();
+    let by_network = match holds.filter(|profile| !profile.by_hand) {
+        Some(profile) => words.text("tray_profile_found", &[("name", &profile.name)]),
+        None => words.text("tray_profile_auto", &[]),
+    };
+    let named = status.profiles.iter().map(|name| {
+        let label = words.text("tray_profile", &[("name", name)]);
+        (label, name.clone())
+    });
+    let choices: Vec<(String, String)> = [(by_network, BY_NETWORK.to_owned())]
+        .into_iter()
+        .chain(named)
+        .collect();
+    let by_hand = holds.filter(|profile| profile.by_hand);
+    let chosen =
+        by_hand.and_then(|by_hand| choices.iter().position(|(_, name)| *name == by_hand.name));
+    Some(Item::Profiles {
+        chosen: chosen.unwrap_or_default(),
+        choices,
+    })
 }
 
 /// Where traffic goes, in one line.

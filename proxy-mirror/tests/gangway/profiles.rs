@@ -15,7 +15,8 @@ fn settings() -> String {
     format!(
         "mode = \"manual\"\nupstream = \"{HOME}\"\n\
          [[profiles]]\nname = \"vpn\"\ninterface = [\"tun*\"]\nupstream = \"{TUNNEL}\"\n\
-         [[profiles]]\nname = \"office\"\nupstream = \"{CORP}\"\nbypass = [\".corp.test\"]\n"
+         [[profiles]]\nname = \"office\"\nupstream = \"{CORP}\"\nbypass = [\".corp.test\"]\n\
+         [[profiles]]\nname = \"plain\"\nmode = \"off\"\n"
     )
 }
 
@@ -45,7 +46,7 @@ fn the_profile_of_the_network_holds_and_the_one_that_is_chosen_by_hand_before_it
     let home = agent.until("the settings hold", |status| through(status) == HOME);
     assert_eq!(
         (&home["profile"], &home["profiles"]),
-        (&Value::Null, &json!(["vpn", "office"]))
+        (&Value::Null, &json!(["vpn", "office", "plain"]))
     );
 
     row.pod
@@ -71,7 +72,18 @@ fn the_profile_of_the_network_holds_and_the_one_that_is_chosen_by_hand_before_it
 
     let wrong = house.run(&["profile", "ofice"]);
     assert_eq!(wrong.code, 2);
-    assert!(wrong.err.contains("vpn, office, auto"), "{}", wrong.err);
+    assert!(
+        wrong.err.contains("vpn, office, plain, auto"),
+        "{}",
+        wrong.err
+    );
+
+    house.run(&["profile", "plain"]);
+    let plain = agent.until("everything is direct", |status| {
+        status["policy"]["kind"] == "direct"
+    });
+    // The switch is where the user left it.
+    assert_eq!(plain["on"], true);
 
     house.run(&["profile", "auto"]);
     agent.until("the network decides", |status| through(status) == TUNNEL);

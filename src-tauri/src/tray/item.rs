@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ksni::menu::{CheckmarkItem, StandardItem};
+use ksni::menu::{CheckmarkItem, RadioGroup, RadioItem, StandardItem};
 use ksni::{MenuItem, OfflineReason, ToolTip, TrayMethods};
 use tokio::sync::{mpsc, watch};
 
@@ -130,6 +130,24 @@ fn line(item: &Item) -> MenuItem<TrayItem> {
             checked: on,
             activate: Box::new(move |item: &mut TrayItem| item.say(Event::Switch(!on))),
             ..CheckmarkItem::default()
+        }
+        .into(),
+        Item::Profiles { choices, chosen } => RadioGroup {
+            selected: *chosen,
+            options: { choices.iter() }
+                .map(|(label, _)| RadioItem {
+                    label: without_access_keys(label),
+                    ..RadioItem::default()
+                })
+                .collect(),
+            select: {
+                let names: Vec<String> = choices.iter().map(|(_, name)| name.clone()).collect();
+                Box::new(move |item: &mut TrayItem, at| {
+                    if let Some(name) = names.get(at) {
+                        item.say(Event::Profile(name.clone()));
+                    }
+                })
+            },
         }
         .into(),
         Item::Pause(label) => click(label, || Event::Pause),

@@ -1,4 +1,4 @@
-use proxy_mirror::control::Problem;
+use proxy_mirror::control::{Problem, ProfileView};
 
 use super::*;
 use crate::testing::{asking, status, switched_off};
@@ -14,6 +14,13 @@ fn words(view: &TrayView) -> Vec<String> {
                 if *on { "x" } else { " " },
                 if *enabled { "" } else { " (dim)" }
             ),
+            Item::Profiles { choices, chosen } => {
+                let lines = choices.iter().enumerate().map(|(at, (label, name))| {
+                    let mark = if at == *chosen { "o" } else { " " };
+                    format!("({mark}) {label} = {name}")
+                });
+                lines.collect::<Vec<_>>().join("; ")
+            }
             Item::Pause(label) | Item::LogIn(label) | Item::Settings(label) | Item::Quit(label) => {
                 label.clone()
             }
@@ -37,6 +44,38 @@ fn the_menu_says_the_state_the_switch_and_the_way() {
         ]
     );
     assert_eq!(view.health, Health::On);
+}
+
+#[test]
+fn profiles_are_lines_of_which_one_is_chosen() {
+    let holds = |name: &str, by_hand| {
+        Some(ProfileView {
+            name: name.into(),
+            by_hand,
+        })
+    };
+    for (profile, wanted) in [
+        (
+            None,
+            "(o) Profile by network: none = auto; ( ) Profile home = home; ( ) Profile office = office",
+        ),
+        (
+            holds("office", false),
+            "(o) Profile by network: office = auto; ( ) Profile home = home; ( ) Profile office = office",
+        ),
+        (
+            holds("office", true),
+            "( ) Profile by network: none = auto; ( ) Profile home = home; (o) Profile office = office",
+        ),
+    ] {
+        let status = Status {
+            profile,
+            profiles: vec!["home".into(), "office".into()],
+            ..status()
+        };
+        let words = words(&TrayView::of(Ok(&status), Language::En));
+        assert!(words.contains(&wanted.to_owned()), "{words:?}");
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Desk {
         )
     }
 
-    fn with(top: &str) -> Self {
+    pub(crate) fn with(top: &str) -> Self {
         let session = Session::with_display().unwrap();
         let proxy = Recorder::on_loopback().unwrap();
         // Bound once to learn of a free port; the engine binds it again in a moment.

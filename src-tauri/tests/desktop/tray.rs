@@ -192,6 +192,29 @@ async fn the_toggle_in_the_tray_switches_gangway() {
 }
 
 #[tokio::test]
+async fn a_profile_is_chosen_in_the_tray() {
+    // A table of the settings begins after every key that stands alone.
+    let desk = Desk::with(
+        "profiles = [{ name = \"office\", upstream = \"http://corp.test:1\", mode = \"manual\" }]\n",
+    );
+    let (connection, mut coming) = panel(&desk.session).await;
+    let app = desk.app(&["--tray"]);
+    let menu = Menu::of(&connection, item(&mut coming).await).await;
+    menu.line("Profile by network: none", |line| line.checked)
+        .await;
+    let office = menu.line("Profile office", |line| !line.checked).await;
+    menu.click(&office).await;
+    desk.status_when(|status| status.profile.as_ref().is_some_and(|holds| holds.by_hand))
+        .await;
+    menu.line("Profile office", |line| line.checked).await;
+    menu.line("Through http://corp.test:1", |_| true).await;
+    menu.click(&menu.line("Profile by network: none", |_| true).await)
+        .await;
+    desk.status_when(|status| status.profile.is_none()).await;
+    app.terminate(SOON).unwrap();
+}
+
+#[tokio::test]
 async fn settings_opens_the_window_and_quit_ends_the_app_and_its_agent() {
     let desk = Desk::new();
     let (connection, mut coming) = panel(&desk.session).await;
