@@ -120,6 +120,11 @@ impl Places {
         self.state.join("journal")
     }
 
+    /// What the files of targets were when they were as they should be.
+    pub fn seen(&self) -> PathBuf {
+        self.state.join("seen.json")
+    }
+
     /// Where the before-images of the machine's files lie.
     pub fn machine_journal(&self) -> PathBuf {
         self.machine_state.join("journal")

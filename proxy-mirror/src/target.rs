@@ -31,6 +31,7 @@ mod desired;
 mod docker_cli;
 mod docker_daemon;
 mod docker_events;
+pub mod drift;
 pub mod guests;
 mod overruled;
 mod profile;

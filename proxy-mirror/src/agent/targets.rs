@@ -59,7 +59,14 @@ pub(super) fn relay(port: u16, networks: &[clusters::Network]) -> Relay {
 /// Every target, asked.
 pub(super) async fn ask(places: &Places, known: &Known, report: &Report) -> Vec<TargetView> {
     let (context, targets) = all(places, known, report).await;
-    target::views(&context, &targets).await
+    let mut views = target::views(&context, &targets).await;
+    let (seen, shown) = (places.seen(), views.clone());
+    let followed = tokio::task::spawn_blocking(move || {
+        target::drift::follow(&seen, &mut views);
+        views
+    });
+    // Whoever else changed them is only said.
+    followed.await.unwrap_or(shown)
 }
 
 /// What each world's programs would do with a destination.
@@ -101,7 +108,13 @@ pub(super) async fn undo(
     asking: Asking,
 ) -> Result<Undone, Problem> {
     let desks = desks(places).asking(asking);
-    off_thread(move || change::undo(&desks, only.as_ref())).await
+    let seen = places.seen();
+    off_thread(move || {
+        let undone = change::undo(&desks, only.as_ref())?;
+        target::drift::forget(&seen, only.as_ref());
+        Ok(undone)
+    })
+    .await
 }
 
 /// The names of every target.

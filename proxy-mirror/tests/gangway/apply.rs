@@ -50,6 +50,49 @@ fn one_target_is_given_back_and_left_alone_until_it_is_taken_in_again() {
 }
 
 #[test]
+fn a_file_that_somebody_else_changes_is_said_to_be_and_never_fought_over() {
+    let house = mirroring();
+    let file = with_config(&house);
+    let mut agent = house.agent();
+    let cli = |status: &serde_json::Value| -> (String, String) {
+        let targets = status["targets"].as_array().unwrap();
+        let cli = targets.iter().find(|target| target["id"] == "docker-cli");
+        let cli = cli.unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        (text(&cli["state"]), text(&cli["reason"]["english"]))
+    };
+    let before = agent.until("the first look", |status| cli(status).0 == "differs");
+    assert!(!cli(&before).1.contains("was changed"), "{before:#}");
+    house.json(&["apply", "--yes"], 0, "apply");
+    agent.until("it is applied", |status| cli(status).0 == "in_force");
+
+    let edited = fs::read_to_string(&file)
+        .unwrap()
+        .replace(UPSTREAM, "http://mine.test:1");
+    fs::write(&file, &edited).unwrap();
+    let said = house.run(&["status"]).out;
+    let words = format!(
+        "{} was changed since it said what it should",
+        file.display()
+    );
+    assert!(said.contains(&words), "{said}");
+    // It is theirs until somebody says otherwise.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited);
+
+    house.json(&["undo", "docker-cli", "--yes"], 0, "undo");
+    house.json(
+        &["set", "leave-alone", "docker-daemon,clusters"],
+        0,
+        "settings",
+    );
+    let said = house.run(&["status"]).out;
+    assert!(!said.contains("was changed since"), "{said}");
+    house.json(&["apply", "--yes"], 0, "apply");
+    assert!(fs::read_to_string(&file).unwrap().contains(UPSTREAM));
+}
+
+#[test]
 fn apply_then_undo_gives_the_file_back_byte_for_byte() {
     let house = mirroring();
     let file = with_config(&house);
