@@ -74,7 +74,7 @@ xwininfo                        x11-utils
 patch                           patch
 strace                          strace
 busybox                         busybox-static
-wine                            wine64
+wine                            wine
 x86_64-w64-mingw32-gcc          gcc-mingw-w64-x86-64
 openssl                         openssl
 python3                         python3

@@ -32,7 +32,7 @@ impl Wine {
     /// # Errors
     /// [`TestbedError::Missing`], or the command that failed.
     pub fn with(program: &Path) -> Result<Self> {
-        require("wine", "wine64")?;
+        require("wine", "wine")?;
         require("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64")?;
         let wine = Self {
             folder: scratch::folder("wine")?,
