@@ -2,13 +2,14 @@
 //! the machine's own Kerberos; it has no users, no domain and no group policy.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::child::{Child, run};
 use crate::net::{Netns, require};
-use crate::{Result, TestbedError, scratch};
+use crate::{BasicLogin, Result, TestbedError, scratch};
 
 /// Where Debian's packages lay the program that has no 32-bit part.
 const WINE: [&str; 2] = ["/usr/lib/wine/wine64", "/usr/bin/wine"];
@@ -49,6 +50,27 @@ impl Wine {
         Ok(wine)
     }
 
+    /// Somebody logs in. Wine asks Samba's `ntlm_auth` for proofs of who that is, which a domain
+    /// would keep the password of: a stand-in has it instead.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn log_in(&mut self, login: &BasicLogin) -> Result<()> {
+        require("ntlm_auth", "winbind")?;
+        let folder = self.folder.path().join("bin");
+        let BasicLogin { user, password } = login;
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *ntlmssp-client-1*)\n\
+             exec /usr/bin/ntlm_auth --helper-protocol=ntlmssp-client-1 --domain=CORP \
+             --username='{user}' --password='{password}' ;;\nesac\nexec /usr/bin/ntlm_auth \"$@\"\n"
+        );
+        let file = folder.join("ntlm_auth");
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(&file, script))
+            .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o755)))
+            .map_err(TestbedError::io(format!("write {}", file.display())))
+    }
+
     fn program(&self) -> PathBuf {
         self.folder.path().join("program.exe")
     }
@@ -68,6 +90,9 @@ impl Wine {
         command.arg(self.program()).args(arguments);
         self.machine(&mut command);
         command.envs(environment.iter().copied());
+        let path = std::env::var("PATH").unwrap_or_default();
+        let bin = self.folder.path().join("bin");
+        command.env("PATH", format!("{}:{path}", bin.display()));
         command.stdin(Stdio::null());
         Child::spawn(command)
     }

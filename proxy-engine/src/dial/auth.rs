@@ -7,6 +7,9 @@ mod digest;
 #[cfg_attr(not(any(target_os = "linux", windows)), path = "auth/no_gss.rs")]
 mod gss;
 mod handed;
+#[cfg_attr(windows, path = "auth/sspi_user.rs")]
+#[cfg_attr(not(windows), path = "auth/no_user.rs")]
+mod logged_in;
 mod login;
 mod negotiate;
 mod ntlm;

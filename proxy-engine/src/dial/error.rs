@@ -16,6 +16,13 @@ const HOW_TO_GET_A_TICKET: &str = if cfg!(windows) {
     "get one with \"kinit\""
 };
 
+/// What proxies are shown of a user without a password.
+const WHAT_IS_SHOWN: &str = if cfg!(windows) {
+    "the user who is logged in"
+} else {
+    "the Kerberos ticket"
+};
+
 /// Why a route did not become a connected stream.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
@@ -124,8 +131,8 @@ pub enum DialError {
     },
     /// It refused a ticket that is valid here.
     #[error(
-        "the proxy {} refused the Kerberos ticket: its user may not use it, or it has another key \
-         for its name",
+        "the proxy {} refused {WHAT_IS_SHOWN}: its user may not use it, or it has another key for \
+         its name",
         upstream.authority()
     )]
     TicketRefused {

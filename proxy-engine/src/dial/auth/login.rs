@@ -15,9 +15,10 @@ use secrecy::{ExposeSecret, SecretSlice};
 use tokio::sync::watch;
 
 use super::digest::Session;
+use super::logged_in::{self, Handshake};
 use super::scheme::{Known, Memory, Scheme, Wrapped};
 use super::standing::{Attempt, Standing, Trial};
-use super::tickets::{GssError, Tickets};
+use super::tickets::{GssError, Ticket, Tickets};
 use super::{Challenge, Lent, negotiate, ntlm};
 use crate::config::Upstream;
 use crate::dial::DialError;
@@ -36,6 +37,8 @@ pub struct Login {
     /// The ticket's.
     shown: Option<Trial>,
     tickets: Arc<Tickets>,
+    /// NTLM as the logged-in user, once it began.
+    handshake: Option<Handshake>,
     /// What the upstream offered last.
     offered: Vec<Challenge>,
     /// What was tried and cannot be gone.
@@ -82,12 +85,30 @@ enum Step {
         fresh: bool,
     },
     NtlmHello(Wrapped),
+    /// NTLM as the user who is logged in: what is said next, once it is made.
+    User {
+        wrapped: Wrapped,
+        part: Part,
+    },
     NtlmProof {
         wrapped: Wrapped,
         challenge: ntlm::Challenge,
         /// It has left this process.
         said: bool,
     },
+}
+
+/// Where NTLM as the logged-in user is.
+#[derive(Debug)]
+enum Part {
+    /// Its first message is not made yet.
+    Begin,
+    /// The first message.
+    Hello(Vec<u8>),
+    /// The proxy's message, which is not answered yet.
+    Challenge(Vec<u8>),
+    /// The last message.
+    Proof(Vec<u8>),
 }
 
 /// What follows from an answer.
@@ -138,6 +159,7 @@ impl Login {
             attempt: None,
             shown: None,
             tickets: Arc::clone(tickets),
+            handshake: None,
             offered: Vec::new(),
             impossible: Vec::new(),
             no_token: None,
@@ -155,11 +177,27 @@ impl Login {
         {
             self.step = match known {
                 Known::Negotiate => Step::Negotiate,
-                Known::Ntlm(wrapped) => Step::NtlmHello(wrapped),
+                Known::Ntlm(wrapped) => self.ntlm(wrapped),
                 Known::Basic => Step::Basic,
                 Known::Digest(session) => Step::Digest { session, fresh },
             };
         }
+    }
+
+    /// NTLM with a password, or as the logged-in user where there is none.
+    fn ntlm(&self, wrapped: Wrapped) -> Step {
+        match self.lent() {
+            Some(_) => Step::NtlmHello(wrapped),
+            None => Step::User {
+                wrapped,
+                part: Part::Begin,
+            },
+        }
+    }
+
+    /// Whether the user who is logged in can be shown to be somebody.
+    fn is_logged_in(&self) -> bool {
+        logged_in::KNOWN && matches!(self.who, Who::Has(Means { ticket: true, .. }))
     }
 
     /// A rehearsal has passed: what is said next is what passed.
@@ -235,26 +273,80 @@ impl Login {
     /// # Errors
     /// As [`Login::say`].
     pub async fn settle(&mut self) -> Result<(), DialError> {
-        if !matches!(self.step, Step::Negotiate) {
-            return Ok(());
-        }
-        match self.token().await {
-            Ok(token) => self.step = Step::Token(token),
-            Err(NoToken::Error(error)) => return Err(error),
-            Err(NoToken::Unusable(why)) => {
-                tracing::info!(upstream = %self.upstream.authority(), why, "no Kerberos token");
-                self.no_token = Some(why);
-                self.impossible.push(Scheme::Negotiate);
-                self.memory.forget(&self.upstream.authority());
-                if self.offered.is_empty() {
-                    // It was what worked last: what else does is not known.
-                    self.step = Step::Ask;
-                } else {
-                    self.choose()?;
+        // Each turn makes something, or rules a way out.
+        loop {
+            let (scheme, made) = match &self.step {
+                Step::Negotiate => {
+                    let token = self.token().await;
+                    (Scheme::Negotiate, token.map(Step::Token))
+                }
+                &Step::User {
+                    wrapped,
+                    part: Part::Begin | Part::Challenge(_),
+                } => {
+                    let message = self.message_of_user().await;
+                    let made = message.map(|part| Step::User { wrapped, part });
+                    (Scheme::Ntlm(wrapped), made)
+                }
+                _ => return Ok(()),
+            };
+            match made {
+                Ok(step) => {
+                    self.step = step;
+                    return Ok(());
+                }
+                Err(NoToken::Error(error)) => return Err(error),
+                Err(NoToken::Unusable(why)) => {
+                    tracing::info!(upstream = %self.upstream.authority(), why, "no token");
+                    self.no_token = Some(why);
+                    self.impossible.push(scheme);
+                    self.memory.forget(&self.upstream.authority());
+                    if self.offered.is_empty() {
+                        // It was what worked last: what else does is not known.
+                        self.step = Step::Ask;
+                    } else {
+                        self.choose()?;
+                    }
                 }
             }
         }
-        Ok(())
+    }
+
+    /// The next message of NTLM as the logged-in user. A refusal is remembered as that of a ticket.
+    async fn message_of_user(&mut self) -> Result<Part, NoToken> {
+        let step = std::mem::replace(&mut self.step, Step::Ask);
+        let unusable = |error: GssError| NoToken::Unusable(error.to_string());
+        let refused = || {
+            NoToken::Error(DialError::TicketRefused {
+                upstream: self.upstream.clone(),
+            })
+        };
+        let user = Ticket {
+            user: "the logged-in user".into(),
+            until: u64::MAX,
+        };
+        let standing = self.tickets.standing(&self.upstream.authority(), user);
+        if *standing.borrow() == Standing::Refused {
+            return Err(refused());
+        }
+        if let Step::User {
+            part: Part::Challenge(challenge),
+            ..
+        } = step
+        {
+            let Some(handshake) = self.handshake.take() else {
+                return Err(NoToken::Unusable("the log-in was never begun".into()));
+            };
+            let trial = Trial::claim(&standing, &self.changes).await;
+            self.shown = Some(trial.ok_or_else(refused)?);
+            let made = negotiate::apart(move || handshake.proof(&challenge)).await;
+            return made.map(Part::Proof).map_err(unusable);
+        }
+        let host = self.upstream.host().to_owned();
+        let begun = negotiate::apart(move || logged_in::hello(&host)).await;
+        let (handshake, message) = begun.map_err(unusable)?;
+        self.handshake = Some(handshake);
+        Ok(Part::Hello(message))
     }
 
     async fn token(&mut self) -> Result<Vec<u8>, NoToken> {
@@ -323,8 +415,12 @@ impl Login {
             Step::Digest { fresh, .. } => !fresh || !self.has_proven_password(),
             Step::Basic => !self.has_proven_password(),
             Step::Token(_) => !self.is_proven(),
-            Step::NtlmHello(_) => true,
-            Step::Negotiate | Step::Bound | Step::NtlmProof { .. } => false,
+            Step::NtlmHello(_)
+            | Step::User {
+                part: Part::Begin | Part::Hello(_),
+                ..
+            } => true,
+            Step::Negotiate | Step::Bound | Step::NtlmProof { .. } | Step::User { .. } => false,
         }
     }
 
@@ -344,9 +440,12 @@ impl Login {
     pub async fn say(&mut self, method: &[u8], target: &[u8]) -> Result<Option<Said>, DialError> {
         self.settle().await?;
         let needs_password = match self.step {
-            Step::Ask | Step::Bound | Step::Negotiate | Step::Token(_) | Step::NtlmHello(_) => {
-                false
-            }
+            Step::Ask
+            | Step::Bound
+            | Step::Negotiate
+            | Step::Token(_)
+            | Step::NtlmHello(_)
+            | Step::User { .. } => false,
             Step::Basic | Step::Digest { .. } | Step::NtlmProof { .. } => true,
         };
         if needs_password
@@ -359,6 +458,13 @@ impl Login {
         let said = match (&mut self.step, attempt) {
             (Step::NtlmHello(wrapped), _) => message(*wrapped, &ntlm::hello()),
             (Step::Token(token), _) => message(Wrapped::Negotiate, token),
+            (
+                Step::User {
+                    wrapped,
+                    part: Part::Hello(token) | Part::Proof(token),
+                },
+                _,
+            ) => message(*wrapped, token),
             (Step::Basic, Some(attempt)) => attempt.basic().expose_secret().as_bytes().to_vec(),
             (Step::Digest { session, .. }, Some(attempt)) => {
                 session.answer(attempt.user(), attempt.password(), method, target)
@@ -377,11 +483,16 @@ impl Login {
                 *said = true;
                 message(*wrapped, &proof)
             }
-            (Step::Ask | Step::Bound | Step::Negotiate, _) | (_, None) => return Ok(None),
+            (Step::Ask | Step::Bound | Step::Negotiate | Step::User { .. }, _) | (_, None) => {
+                return Ok(None);
+            }
         };
         Ok(Some(Said {
             value: SecretSlice::from(said),
-            in_handshake: matches!(self.step, Step::NtlmHello(_) | Step::NtlmProof { .. }),
+            in_handshake: matches!(
+                self.step,
+                Step::NtlmHello(_) | Step::NtlmProof { .. } | Step::User { .. }
+            ),
         }))
     }
 }

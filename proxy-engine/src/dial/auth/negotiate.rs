@@ -111,7 +111,7 @@ fn late() -> GssError {
     GssError::Unusable("Kerberos did not answer in time".into())
 }
 
-async fn apart<T: Send + 'static>(
+pub(super) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, GssError> + Send + 'static,
 ) -> Result<T, GssError> {
     let done = async {

@@ -23,8 +23,8 @@ use windows_sys::Win32::System::Rpc::{SEC_WINNT_AUTH_IDENTITY_UNICODE, SEC_WINNT
 
 use super::tickets::{GssError, Ticket};
 
-/// The package: tickets alone. What else Windows would negotiate (NTLM as the logged-in user) needs
-/// more than one message, and is not spoken.
+/// The package: tickets alone. NTLM as the logged-in user needs more than one message, and stands
+/// beside this.
 const PACKAGE: &str = "Kerberos";
 /// A ticket of Windows' has 48,000 bytes at most by default, and 65,535 however it is set.
 const LONGEST: usize = 64 << 10;
@@ -62,7 +62,20 @@ impl Cred {
     /// # Errors
     /// [`GssError::Unusable`].
     pub(super) fn of_tickets() -> Result<Self, GssError> {
-        Self::acquire(null())
+        Self::acquire(PACKAGE, null())
+    }
+
+    /// The same, as NTLM has it.
+    ///
+    /// # Errors
+    /// [`GssError::Unusable`].
+    pub(super) fn of_user() -> Result<Self, GssError> {
+        Self::acquire("NTLM", null())
+    }
+
+    /// As the provider knows it.
+    pub(super) fn handle(&self) -> *const SecHandle {
+        &raw const self.handle
     }
 
     /// A user's password, for which the domain gives a ticket when one is needed. It stays in memory.
@@ -83,13 +96,13 @@ impl Cred {
             PasswordLength: length(&password),
             Flags: SEC_WINNT_AUTH_IDENTITY_UNICODE,
         };
-        let made = Self::acquire((&raw const identity).cast());
+        let made = Self::acquire(PACKAGE, (&raw const identity).cast());
         password.fill(0);
         made
     }
 
-    fn acquire(identity: *const c_void) -> Result<Self, GssError> {
-        let package = wide(PACKAGE);
+    fn acquire(package: &str, identity: *const c_void) -> Result<Self, GssError> {
+        let package = wide(package);
         let mut handle = SecHandle::default();
         let mut until = 0_i64;
         // SAFETY: every pointer is valid for the call, or null where it may be.
@@ -200,7 +213,7 @@ impl Cred {
     }
 }
 
-fn check(status: i32) -> Result<(), GssError> {
+pub(super) fn check(status: i32) -> Result<(), GssError> {
     match status {
         SEC_E_OK => Ok(()),
         SEC_E_LOGON_DENIED => Err(GssError::Refused),
@@ -213,6 +226,6 @@ fn check(status: i32) -> Result<(), GssError> {
 }
 
 /// As Windows takes text.
-fn wide(text: &str) -> Vec<u16> {
+pub(super) fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
 }

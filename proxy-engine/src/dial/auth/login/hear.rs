@@ -7,7 +7,7 @@ use super::super::digest::Session;
 use super::super::scheme::{Known, Scheme, Wrapped};
 use super::super::standing::{Attempt, Trial};
 use super::super::{basic, challenges, ntlm};
-use super::{Heard, Login, Step, Who, unfit};
+use super::{Heard, Login, Part, Step, Who, unfit};
 use crate::dial::DialError;
 use crate::http::ResponseHead;
 
@@ -63,6 +63,11 @@ impl Login {
                 Scheme::Digest
             }
             Step::NtlmHello(wrapped) => return self.hear_ntlm(wrapped),
+            Step::User {
+                wrapped,
+                part: Part::Hello(_),
+            } => return self.hear_ntlm(wrapped),
+            Step::User { wrapped, .. } => Scheme::Ntlm(wrapped),
             Step::NtlmProof { wrapped, .. } => Scheme::Ntlm(wrapped),
         };
         // What is not offered any more was not refused: the upstream wants it in another way now.
@@ -94,6 +99,27 @@ impl Login {
                 self.step = Step::Ask;
                 Ok(())
             }
+            Step::User {
+                part: Part::Proof(_),
+                ..
+            } => {
+                self.shown = None;
+                let what = "it closed the connection when it had the proof of who is logged in";
+                Err(unfit(&self.upstream, what))
+            }
+            Step::User {
+                wrapped,
+                part: Part::Challenge(_),
+            } => {
+                self.handshake = None;
+                self.impossible.push(Scheme::Ntlm(wrapped));
+                self.choose().map(|_| ())
+            }
+            Step::User { wrapped, .. } => {
+                self.handshake = None;
+                self.step = self.ntlm(wrapped);
+                Ok(())
+            }
             // A token serves one connection (RFC 4559, section 6).
             Step::Token(_) => {
                 self.step = Step::Negotiate;
@@ -122,15 +148,22 @@ impl Login {
         let word = wrapped.word().to_ascii_lowercase();
         let mut of_scheme = self.offered.iter().filter(|c| c.scheme == word);
         let token = of_scheme.find_map(|c| STANDARD.decode(c.token.as_deref()?).ok());
-        if let Some(challenge) = token.and_then(|token| ntlm::Challenge::read(&token)) {
-            let said = false;
-            self.step = Step::NtlmProof {
-                wrapped,
-                challenge,
-                said,
+        let read = token.and_then(|token| Some((ntlm::Challenge::read(&token)?, token)));
+        if let Some((challenge, bytes)) = read {
+            self.step = match self.handshake {
+                Some(_) => Step::User {
+                    wrapped,
+                    part: Part::Challenge(bytes),
+                },
+                None => Step::NtlmProof {
+                    wrapped,
+                    challenge,
+                    said: false,
+                },
             };
             return Ok(Heard::Again);
         }
+        self.handshake = None;
         self.impossible.push(Scheme::Ntlm(wrapped));
         self.memory.forget(&self.upstream.authority());
         // Some hold a connection to the way that was begun on it.
@@ -151,7 +184,9 @@ impl Login {
         }
         match scheme {
             Scheme::Negotiate => Some(Step::Negotiate),
-            Scheme::Ntlm(wrapped) => self.lent().map(|_| Step::NtlmHello(wrapped)),
+            Scheme::Ntlm(wrapped) => {
+                (self.lent().is_some() || self.is_logged_in()).then(|| self.ntlm(wrapped))
+            }
             Scheme::Digest => {
                 let user = &self.lent()?.user;
                 let session = Session::of(&self.offered)?;
@@ -188,7 +223,9 @@ impl Login {
                 fresh: true,
             } => Known::Digest(session),
             // Some let the first message pass: the connection is as good as logged in.
-            Step::NtlmHello(wrapped) | Step::NtlmProof { wrapped, .. } => {
+            Step::NtlmHello(wrapped)
+            | Step::NtlmProof { wrapped, .. }
+            | Step::User { wrapped, .. } => {
                 self.step = Step::Bound;
                 Known::Ntlm(wrapped)
             }
