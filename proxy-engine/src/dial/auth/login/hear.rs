@@ -62,13 +62,12 @@ impl Login {
                 }
                 Scheme::Digest
             }
-            Step::NtlmHello(wrapped) => return self.hear_ntlm(wrapped),
-            Step::User {
+            Step::NtlmHello(wrapped)
+            | Step::User {
                 wrapped,
                 part: Part::Hello(_),
             } => return self.hear_ntlm(wrapped),
-            Step::User { wrapped, .. } => Scheme::Ntlm(wrapped),
-            Step::NtlmProof { wrapped, .. } => Scheme::Ntlm(wrapped),
+            Step::User { wrapped, .. } | Step::NtlmProof { wrapped, .. } => Scheme::Ntlm(wrapped),
         };
         // What is not offered any more was not refused: the upstream wants it in another way now.
         if self.offered.is_empty() || said.is_offered(&self.offered) {
