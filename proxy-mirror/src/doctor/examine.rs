@@ -4,6 +4,7 @@
 mod containers;
 mod environment;
 mod leftovers;
+mod names;
 mod picture;
 mod probe;
 mod registry;
@@ -97,6 +98,7 @@ pub async fn examine(ground: &Ground<'_>) -> Examination {
     findings.extend(picture::engine(ground.status));
     findings.extend(picture::notices(ground.status));
     findings.extend(upstreams::findings(ground).await);
+    findings.extend(names::findings(ground).await);
     findings.extend(picture::targets(ground.status));
     findings.extend(registry::findings(ground).await);
     findings.extend(containers::findings(ground).await);

@@ -41,6 +41,14 @@ fn what_containers_builders_systemd_and_the_registry_say_is_seen_while_it_is_so(
     ws.sh(&format!("docker pull -q {APP_IMAGE}")).unwrap();
     assert_eq!(only(&ws, "registry"), [APP_IMAGE, "good", ""]);
 
+    // The company's resolver knows no name outside, as most do.
+    assert_eq!(only(&ws, "dns"), ["example.com", "warn", ""]);
+    ws.sh("echo 192.0.2.10 example.com >> /etc/hosts").unwrap();
+    assert_eq!(only(&ws, "dns"), ["example.com", "good", ""]);
+    assert!(gangway(&ws, &["off"]).status.success());
+    assert_eq!(of(&ws, "dns"), [Value::Null; 0], "nothing is intercepted");
+    assert!(gangway(&ws, &["on"]).status.success());
+
     let run = |name: &str, proxy: &str| {
         ws.sh(&format!(
             "docker run --detach --name {name} --env https_proxy={proxy} --env HTTPS_PROXY= \
