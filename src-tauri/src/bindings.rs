@@ -17,6 +17,7 @@ pub fn builder() -> Builder<tauri::Wry> {
         .commands(collect_commands![
             commands::status,
             commands::switch,
+            commands::choose_profile,
             commands::settings,
             commands::save_settings,
             commands::log_in,

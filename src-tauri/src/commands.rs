@@ -63,6 +63,19 @@ pub async fn save_settings(
     Ok(reach.link.agent()?.change_settings(change).await?.into())
 }
 
+/// Chooses the profile that holds whatever the network, or with `auto` leaves it to the network.
+#[tauri::command]
+#[specta::specta]
+pub async fn choose_profile(reach: State<'_, Reach>, name: String) -> Result<(), Problem> {
+    let change = SettingsChange {
+        profile: Some(name),
+        ..SettingsChange::default()
+    };
+    let changed = reach.link.agent()?.change_settings(change).await?;
+    drop(changed);
+    Ok(())
+}
+
 /// Keeps a password in the keychain; the proxy is asked with it again.
 #[tauri::command]
 #[specta::specta]

@@ -9,6 +9,8 @@ export const commands = {
 	status: () => __TAURI_INVOKE<StatusPage>("status"),
 	/**  Switches Gangway on or off, at once; off for so many seconds or until it is switched on. */
 	switch: (on: boolean, offFor: number | null) => typedError<null, Problem>(__TAURI_INVOKE("switch", { on, offFor })),
+	/**  Chooses the profile that holds whatever the network, or with `auto` leaves it to the network. */
+	chooseProfile: (name: string) => typedError<null, Problem>(__TAURI_INVOKE("choose_profile", { name })),
 	/**  The settings as they are. */
 	settings: () => typedError<SettingsPage, Problem>(__TAURI_INVOKE("settings")),
 	/**  Writes the settings; refused whole where a field is wrong. */
@@ -302,6 +304,12 @@ export type StatusPage = {
 	on: boolean,
 	/**  When it switches itself on again, in seconds since 1970; 0 where it does not. */
 	off_until: number,
+	/**  Every profile, by name; empty where the settings have none. */
+	profiles: string[],
+	/**  The one that holds; empty where none does. */
+	profile: string,
+	/**  Whether the user chose it; else this machine is in its network. */
+	profile_by_hand: boolean,
 	/**  The state in one word. */
 	health: Health,
 	/**  The chosen mode. */

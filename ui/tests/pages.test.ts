@@ -128,6 +128,22 @@ describe("the status page", () => {
     expect(screen.queryByText("Direct for 30 min")).toBeNull();
   });
 
+  test("a profile is chosen, or left to the network", async () => {
+    const { calls, tell } = fakeAgent();
+    render(App);
+    await screen.findByText("In order");
+    expect(screen.queryByLabelText("Profile")).toBeNull();
+    await tell({ ...STATUS, profiles: ["home", "office"], profile: "office" });
+    const select = await screen.findByLabelText<HTMLSelectElement>("Profile");
+    expect(select.value).toBe("auto");
+    expect(screen.getByText("Profile by network: office")).toBeTruthy();
+    await user.selectOptions(select, "home");
+    expect(asked(calls, "choose_profile")).toEqual([{ name: "choose_profile", args: { name: "home" } }]);
+    await tell({ ...STATUS, profiles: ["home", "office"], profile: "home", profile_by_hand: true });
+    await screen.findByText("Profile by network: none");
+    expect(select.value).toBe("home");
+  });
+
   test("a refused undo is said in the dialog", async () => {
     const refused = new Refusal({ code: "not_in_the_catalogue", message: "another user is attached: ada", args: {} });
     fakeAgent({ undo: refused });

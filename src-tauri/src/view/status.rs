@@ -17,6 +17,12 @@ pub struct StatusPage {
     pub on: bool,
     /// When it switches itself on again, in seconds since 1970; 0 where it does not.
     pub off_until: u32,
+    /// Every profile, by name; empty where the settings have none.
+    pub profiles: Vec<String>,
+    /// The one that holds; empty where none does.
+    pub profile: String,
+    /// Whether the user chose it; else this machine is in its network.
+    pub profile_by_hand: bool,
     /// The state in one word.
     pub health: Health,
     /// The chosen mode.
@@ -276,6 +282,9 @@ impl From<control::Status> for StatusPage {
                 .off_until
                 .and_then(|until| u32::try_from(until).ok())
                 .unwrap_or_default(),
+            profile_by_hand: { status.profile.as_ref() }.is_some_and(|holds| holds.by_hand),
+            profile: status.profile.map(|holds| holds.name).unwrap_or_default(),
+            profiles: status.profiles,
             mode: status.mode.into(),
             style: status.style.into(),
             sources: status.sources.into_iter().map(Into::into).collect(),

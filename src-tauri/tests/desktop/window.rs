@@ -226,6 +226,30 @@ async fn what_a_restart_of_docker_may_do_is_chosen_in_the_window() {
 }
 
 #[tokio::test]
+async fn a_profile_is_chosen_in_the_window() {
+    let profiles = "profiles = [{ name = \"home\" }, { name = \"office\", mode = \"manual\", \
+                    upstream = \"http://corp.test:1\" }]\n";
+    let desk = Desk::with(profiles);
+    let window = Window::open(&desk, "en").await;
+    let select = window.find("#profile").await;
+    select.select_by_value("office").await.unwrap();
+    desk.status_when(|status| {
+        let holds = status.profile.as_ref();
+        holds.is_some_and(|holds| holds.by_hand && holds.name == "office")
+    })
+    .await;
+    window.says(&["http://corp.test:1"]).await;
+    window.picture("profile.png").await;
+    // Nothing of the page is beside the window.
+    let wide = "return document.documentElement.scrollWidth <= window.innerWidth";
+    let fits = window.page.execute(wide, Vec::new()).await.unwrap();
+    assert_eq!(fits, true);
+    select.select_by_value("auto").await.unwrap();
+    desk.status_when(|status| status.profile.is_none()).await;
+    window.close().await;
+}
+
+#[tokio::test]
 async fn the_window_says_why_the_upstream_lets_nothing_through() {
     let desk = Desk::new();
     let window = Window::open(&desk, "en").await;
