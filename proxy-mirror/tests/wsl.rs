@@ -207,7 +207,7 @@ fn a_content_that_breaks_off_is_not_taken() {
         uid: 0,
         gid: 0,
     };
-    assert!(host.replace(place, &image).is_err());
+    assert!(host.replace(place, &image, None).is_err());
     assert!(!distro.root().join("etc/docker/daemon.json").exists());
 }
 

@@ -1,6 +1,6 @@
 //! Where changes are carried out: one machine and the journal that its images go to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +10,9 @@ use super::render::{inverse, render, take_back};
 use super::undo::Restarts;
 use super::validate::validate;
 use super::{Change, ChangeError, FileId, Fingerprint, UnitId};
+
+/// So often is a file written that an editor saves in the same moment.
+const ATTEMPTS: u32 = 3;
 
 /// dockerd has read its file again within this time, or does not.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -102,63 +105,79 @@ impl Desk {
         file: &FileId,
         restarts: &[UnitId],
     ) -> Result<(), ChangeError> {
-        let draft = self.draft(change, file)?;
-        if !draft.changes_something() {
-            return Ok(());
+        let earlier = |path: &Path| self.journal.find(self.host.machine(), path);
+        for attempt in 1.. {
+            let draft = self.draft(change, file)?;
+            if !draft.changes_something() {
+                return Ok(());
+            }
+            let earlier = earlier(&draft.path)?;
+            match self.write_over(change, file, restarts, earlier.as_ref(), &draft) {
+                // An editor saved it in this very moment: ours goes into what it is now.
+                Err(ChangeError::Stale { .. }) if attempt < ATTEMPTS => {}
+                Err(error @ ChangeError::Stale { .. }) => {
+                    // Nothing of ours has come into it.
+                    match earlier {
+                        Some(earlier) => self.journal.save(&earlier)?,
+                        None => self.journal.forget_path(self.host.machine(), &draft.path)?,
+                    }
+                    return Err(error);
+                }
+                written => return written,
+            }
         }
+        Ok(())
+    }
+
+    fn write_over(
+        &self,
+        change: &Change,
+        file: &FileId,
+        restarts: &[UnitId],
+        earlier: Option<&Record>,
+        draft: &Draft,
+    ) -> Result<(), ChangeError> {
         let place = Place::of(file);
         let place = place.at(&draft.path);
-        let record = self.record(change, file, &draft, restarts)?;
+        let record = self.record(change, file, draft, restarts, earlier)?;
+        let on_its_way = match earlier {
+            Some(earlier) => record.clone().or(earlier, draft.fingerprint()),
+            None => record.clone(),
+        };
         // From here on undo is exact, whatever happens.
-        self.journal.save(&record)?;
+        self.journal.save(&on_its_way)?;
         for folder in self.host.missing_folders(place)? {
             self.host.make_folder(place.at(&folder))?;
         }
-        let image = if let Some(current) = draft.current {
-            FileImage {
-                bytes: draft.bytes,
-                ..current
-            }
-        } else {
-            let (uid, gid) = self.host.new_owner(place)?;
-            FileImage {
-                bytes: draft.bytes,
-                mode: file.mode(),
-                uid,
-                gid,
-            }
+        let (mode, (uid, gid)) = match &draft.current {
+            Some(current) => (current.mode, (current.uid, current.gid)),
+            None => (file.mode(), self.host.new_owner(place)?),
         };
-        self.host.replace(place, &image)
+        let bytes = draft.bytes.clone();
+        let image = FileImage {
+            bytes,
+            mode,
+            uid,
+            gid,
+        };
+        self.host.replace(place, &image, draft.current.as_ref())?;
+        if on_its_way != record {
+            self.journal.save(&record)?;
+        }
+        Ok(())
     }
 
+    /// What takes the change out again, once it is in the file.
     fn record(
         &self,
         change: &Change,
         file: &FileId,
         draft: &Draft,
         restarts: &[UnitId],
+        earlier: Option<&Record>,
     ) -> Result<Record, ChangeError> {
         let place = Place::of(file);
-        let earlier = self.journal.find(self.host.machine(), &draft.path)?;
-        let ours = |image: &FileImage| earlier.as_ref().is_some_and(|e| e.is_ours(&image.bytes));
-        let before = match (&earlier, &draft.current) {
-            (Some(earlier), Some(current)) if ours(current) => earlier.image()?,
-            // Somebody else wrote since: what they wrote is now part of what was there before.
-            (Some(earlier), Some(current)) => {
-                take_back(&earlier.inverse, &draft.path, &current.bytes)?
-                    .map(|bytes| FileImage {
-                        bytes,
-                        ..current.clone()
-                    })
-                    .or_else(|| {
-                        earlier
-                            .before
-                            .as_ref()
-                            .and_then(|_| earlier.image().ok().flatten())
-                    })
-            }
-            (_, current) => current.clone(),
-        };
+        let before = before(earlier, draft)?;
         let mut record = Record {
             machine: self.host.machine().clone(),
             file: file.clone(),
@@ -171,22 +190,18 @@ impl Desk {
                 &draft.path,
                 before.as_ref().map(|image| image.bytes.as_slice()),
                 &draft.bytes,
-                earlier.as_ref().map(|earlier| &earlier.inverse),
+                earlier.map(|earlier| &earlier.inverse),
             )?,
             before: before.as_ref().map(Before::from),
-            wrote: Vec::new(),
+            wrote: vec![Fingerprint::of(&draft.bytes)],
             folders: self.host.missing_folders(place.at(&draft.path))?,
             units: restarts.to_vec(),
         };
-        if let Some(current) = draft.current.as_ref().filter(|current| ours(current)) {
-            record.wrote.push(Fingerprint::of(&current.bytes));
-        }
-        record.wrote.push(Fingerprint::of(&draft.bytes));
         if let Some(earlier) = earlier {
             record.since = earlier.since;
-            record.folders = [earlier.folders, record.folders].concat();
+            record.folders = [earlier.folders.clone(), record.folders].concat();
             record.folders.dedup();
-            record.units.extend(earlier.units);
+            record.units.extend(&earlier.units);
             record.units.sort_unstable();
             record.units.dedup();
         }
@@ -276,4 +291,23 @@ impl Desk {
     pub(super) fn checked(&self, command: Command<'_>) -> Result<Output, ChangeError> {
         self.host.run(command)?.checked(command)
     }
+}
+
+/// What was there before Gangway: where somebody else wrote since, what they wrote is part of it.
+fn before(earlier: Option<&Record>, draft: &Draft) -> Result<Option<FileImage>, ChangeError> {
+    let (Some(earlier), Some(current)) = (earlier, &draft.current) else {
+        return Ok(draft.current.clone());
+    };
+    let before = earlier.image()?;
+    if earlier.is_ours(&current.bytes) {
+        return Ok(before);
+    }
+    let there = before.as_ref().map(|image| image.bytes.as_slice());
+    let left = take_back(&earlier.inverse, &draft.path, there, &current.bytes)?;
+    Ok(left
+        .map(|bytes| FileImage {
+            bytes,
+            ..current.clone()
+        })
+        .or(before))
 }

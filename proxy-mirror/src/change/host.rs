@@ -303,11 +303,29 @@ pub trait Host: Send + Sync {
     /// The file with mode and owner; `None` where there is none.
     fn read(&self, place: Place<'_>) -> Result<Option<FileImage>, ChangeError>;
 
-    /// Replaces or creates the file, atomically and durably, with exactly this mode and owner.
-    fn replace(&self, place: Place<'_>, image: &FileImage) -> Result<(), ChangeError>;
+    /// Replaces or creates the file, atomically and durably, with exactly this mode and owner; refused
+    /// where it is no longer what was read as `over`, so that what somebody else has written meanwhile
+    /// is not lost.
+    fn replace(
+        &self,
+        place: Place<'_>,
+        image: &FileImage,
+        over: Option<&FileImage>,
+    ) -> Result<(), ChangeError>;
 
-    /// Removes the file; one that is not there is no error.
-    fn remove(&self, place: Place<'_>) -> Result<(), ChangeError>;
+    /// Removes the file, unless it is no longer what was read as `over`; one that is not there is no
+    /// error.
+    fn remove(&self, place: Place<'_>, over: Option<&FileImage>) -> Result<(), ChangeError>;
+
+    /// Refuses where the file is no longer what was read there.
+    fn still(&self, place: Place<'_>, read: Option<&FileImage>) -> Result<(), ChangeError> {
+        if self.read(place)?.as_ref() == read {
+            return Ok(());
+        }
+        Err(ChangeError::Stale {
+            path: place.path.to_owned(),
+        })
+    }
 
     /// Takes away what a killed [`Host::replace`] had begun beside the file; nothing is no error.
     fn discard_begun(&self, place: Place<'_>) -> Result<(), ChangeError>;

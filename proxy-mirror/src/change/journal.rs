@@ -33,7 +33,8 @@ pub struct Record {
     pub since: u64,
     /// What was there; `None` where nothing was.
     pub before: Option<Before>,
-    /// What we wrote there, the newest last. Two while a change is on its way: a crash leaves either.
+    /// What we wrote there, the newest first; while a change is on its way, also what the file held
+    /// until then: a crash leaves either.
     pub wrote: Vec<Fingerprint>,
     /// How ours is taken out once somebody else changed the file.
     pub inverse: Inverse,
@@ -108,6 +109,13 @@ impl Record {
     /// Whether these bytes are what we wrote.
     pub fn is_ours(&self, bytes: &[u8]) -> bool {
         self.wrote.contains(&Fingerprint::of(bytes))
+    }
+
+    /// This one while the change is on its way to the file, which holds `held` until then.
+    pub(super) fn or(mut self, earlier: &Self, held: Option<Fingerprint>) -> Self {
+        self.wrote.extend(held);
+        self.inverse = self.inverse.or(&earlier.inverse);
+        self
     }
 
     fn name(&self) -> String {
@@ -211,7 +219,15 @@ impl Journal {
     /// # Errors
     /// [`ChangeError::Io`].
     pub fn forget(&self, record: &Record) -> Result<(), ChangeError> {
-        let path = self.folder.join(record.name());
+        self.forget_path(&record.machine, &record.path)
+    }
+
+    /// Forgets the record of one file.
+    ///
+    /// # Errors
+    /// [`ChangeError::Io`].
+    pub(super) fn forget_path(&self, machine: &Machine, path: &Path) -> Result<(), ChangeError> {
+        let path = self.folder.join(name(machine, path));
         std::fs::remove_file(&path).map_err(ChangeError::io("remove", &path))
     }
 
@@ -251,8 +267,11 @@ impl Journal {
 
     fn make_folder(&self) -> Result<(), ChangeError> {
         if !self.folder.is_dir() {
-            if let Some(parent) = self.folder.parent() {
+            if let Some(parent) = self.folder.parent().filter(|parent| !parent.is_dir()) {
                 std::fs::create_dir_all(parent).map_err(ChangeError::io("make", parent))?;
+                // Whatever the umask: that there is a journal is seen by all of the machine's users.
+                let seen = std::fs::Permissions::from_mode(0o755);
+                std::fs::set_permissions(parent, seen).map_err(ChangeError::io("make", parent))?;
             }
             match std::fs::DirBuilder::new().mode(0o700).create(&self.folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {

@@ -40,6 +40,42 @@ pub struct KeyBefore {
     pub was: Option<Value>,
     /// What we left there; `None` where we removed it.
     pub wrote: Option<Value>,
+    /// What we left there before that, and what may still stand there while a change is on its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub or: Vec<Option<Value>>,
+}
+
+impl KeyBefore {
+    fn is_ours(&self, value: Option<&Value>) -> bool {
+        self.wrote.as_ref() == value || self.or.iter().any(|or| or.as_ref() == value)
+    }
+}
+
+impl Inverse {
+    /// This one of a change that is on its way, while `earlier` may still be what the file holds: a
+    /// crash leaves either.
+    #[must_use]
+    pub fn or(mut self, earlier: &Self) -> Self {
+        match (&mut self, earlier) {
+            (Self::JsonKeys { keys, .. }, Self::JsonKeys { keys: earlier, .. }) => {
+                for key in keys {
+                    if let Some(before) = earlier.iter().find(|before| before.path == key.path) {
+                        key.or = before.or.clone();
+                        key.or.push(before.wrote.clone());
+                        key.or.retain(|value| *value != key.wrote);
+                        key.or.dedup();
+                    }
+                }
+            }
+            (Self::Lines { lines }, Self::Lines { lines: earlier }) => {
+                let more = earlier.iter().filter(|line| !lines.contains(line));
+                let more: Vec<String> = more.cloned().collect();
+                lines.extend(more);
+            }
+            _ => {}
+        }
+        self
+    }
 }
 
 /// The file's bytes with the change in them. `carried` is the text of files that are part of this
@@ -140,6 +176,7 @@ pub fn inverse(
         .map(|path| KeyBefore {
             was: before.get(&path),
             wrote: after.get(&path),
+            or: Vec::new(),
             path,
         })
         .collect();
@@ -147,20 +184,22 @@ pub fn inverse(
 }
 
 /// Takes ours out of a file that somebody else changed since, and keeps theirs; `None` where
-/// nothing is left. A member that they gave another value stays theirs.
+/// nothing is left that was not there `before` us. A member that they gave another value stays
+/// theirs, and one that they took out stays out.
 ///
 /// # Errors
 /// Those of [`Document::parse`].
 pub fn take_back(
     inverse: &Inverse,
     path: &Path,
+    before: Option<&[u8]>,
     current: &[u8],
 ) -> Result<Option<Vec<u8>>, ChangeError> {
     match inverse {
         Inverse::JsonKeys { keys, made } => {
             let document = Document::parse(path, current)?;
             for key in keys.iter().rev() {
-                if document.get(&key.path) == key.wrote {
+                if key.is_ours(document.get(&key.path).as_ref()) {
                     document.set(&key.path, key.was.as_ref().unwrap_or(&Value::Null))?;
                 }
             }
@@ -169,7 +208,8 @@ pub fn take_back(
                     document.remove(parent);
                 }
             }
-            Ok((!document.is_empty()).then(|| document.into_bytes()))
+            let is_left = before.is_some() || !document.is_empty();
+            Ok(is_left.then(|| document.into_bytes()))
         }
         Inverse::Lines { lines } => {
             let text = String::from_utf8_lossy(current);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::host::{Command, FileImage, Host, Machine, Place, Wsl};
+use super::host::{Command, Host, Machine, Place, Wsl};
 use super::journal::{Journal, Record};
 use super::render::{Inverse, take_back};
 use super::{Asking, ChangeError, Desk, FileId, Owner, UnitId, elevation};
@@ -88,8 +88,12 @@ pub fn undo(desks: &Desks, only: Option<&TargetId>) -> Result<Undone, ChangeErro
     // Root's journal cannot be read by others; that it is there says that it holds something.
     if desks.root {
         note(desks.machine_desk().undo(only));
-    } else if desks.machine_journal.exists() && only.is_none_or(is_roots) {
-        note(elevation::undo(desks, only));
+    } else if only.is_none_or(is_roots) {
+        // Where even that cannot be seen, root knows.
+        let holds = desks.machine_journal.try_exists().unwrap_or(true);
+        if holds {
+            note(elevation::undo(desks, only));
+        }
     }
     match machines(&desks.user_journal) {
         Ok(machines) => {
@@ -181,7 +185,12 @@ impl Desk {
         let mut first_error = None;
         let ours = |record: &Record| record.machine == *self.host.machine() && which(record);
         for record in self.journal.records()?.into_iter().filter(ours) {
-            match self.give_back(&record) {
+            let mut given_back = self.give_back(&record);
+            if matches!(given_back, Err(ChangeError::Stale { .. })) {
+                // An editor saved it in this very moment: what it is now is looked at.
+                given_back = self.give_back(&record);
+            }
+            match given_back {
                 Ok(how) => {
                     let name = super::plan::on(&record.machine, record.path.display());
                     match how {
@@ -199,6 +208,10 @@ impl Desk {
         units.dedup();
         if restarts == Restarts::None {
             units.clear();
+        }
+        if restarts == Restarts::All && !units.is_empty() {
+            // systemd still has what was in the files a moment ago.
+            self.checked(Command::DaemonReload)?;
         }
         for unit in units {
             let name = unit.name().to_owned();
@@ -233,6 +246,7 @@ impl Desk {
         let place = place.at(&record.path);
         let current = self.host.read(place)?;
         let before = record.image()?;
+        let over = current.as_ref();
         let ours = match &current {
             Some(current) => {
                 record.is_ours(&current.bytes)
@@ -244,27 +258,32 @@ impl Desk {
             // Nothing is there: nothing was yet (a crash), or somebody took it away.
             None => before.is_none(),
         };
-        let how = match (ours, before, current) {
-            (true, Some(before), current) => {
-                if current.as_ref() == Some(&before) {
+        let how = match (ours, before, over) {
+            (true, Some(before), over) => {
+                if over == Some(&before) {
                     self.host.discard_begun(place)?;
                 } else {
-                    self.host.replace(place, &before)?;
+                    self.host.replace(place, &before, over)?;
                 }
                 GivenBack::Restored
             }
-            (true, None, _) => {
-                self.host.remove(place)?;
+            (true, None, over) => {
+                self.host.remove(place, over)?;
                 GivenBack::Removed
             }
             // They took the file away: that stays so.
             (false, _, None) => GivenBack::Merged,
             (false, before, Some(current)) => {
-                match take_back(&record.inverse, &record.path, &current.bytes)? {
-                    Some(bytes) => self.host.replace(place, &FileImage { bytes, ..current })?,
+                let there = before.as_ref().map(|image| image.bytes.as_slice());
+                match take_back(&record.inverse, &record.path, there, &current.bytes)? {
+                    Some(bytes) => {
+                        let mut left = current.clone();
+                        left.bytes = bytes;
+                        self.host.replace(place, &left, over)?;
+                    }
                     None => match before {
-                        Some(before) => self.host.replace(place, &before)?,
-                        None => self.host.remove(place)?,
+                        Some(before) => self.host.replace(place, &before, over)?,
+                        None => self.host.remove(place, over)?,
                     },
                 }
                 GivenBack::Merged

@@ -170,3 +170,29 @@ fn a_unit_that_failed_is_started_again_with_what_was_given_back() {
             .ends_with("restart docker.service\n")
     );
 }
+
+#[test]
+fn a_daemon_is_started_without_ours_by_a_systemd_that_knows_that_it_is_gone() {
+    let machine = Sandbox::new();
+    machine.stand_in_for_systemctl();
+    let before = machine.picture();
+    // systemd starts a unit by what it read when it was last told to read.
+    let script = "#!/bin/sh\nd=/etc/systemd/system/docker.service.d/gangway.conf\n\
+        case $1 in\n\
+        show) echo ActiveState=inactive ;;\n\
+        daemon-reload) : >/loaded; [ ! -e $d ] || echo ours >/loaded ;;\n\
+        restart) read with </loaded; [ \"$with\" != ours ] ;;\n\
+        esac\n";
+    std::fs::write(machine.root().join("bin/systemctl"), script).unwrap();
+    let restart = Change::RestartUnit {
+        unit: UnitId::Docker,
+    };
+    let error = machine
+        .apply(&[drop_in("http://127.0.0.1:3182"), restart])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("and it runs"), "{error}");
+    std::fs::remove_file(machine.root().join("loaded")).unwrap();
+    machine.stand_in_for_systemctl();
+    assert_eq!(machine.picture(), before);
+}

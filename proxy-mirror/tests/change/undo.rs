@@ -1,9 +1,12 @@
 //! What is changed is given back: byte for byte, mode and owner included.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::sync::Arc;
 
-use proxy_mirror::change::undo;
+use proxy_mirror::change::host::Local;
+use proxy_mirror::change::{ChangeError, Desk, Journal, undo};
 
+use crate::failing::Failing;
 use crate::sandbox::{DAEMON_JSON, Sandbox, daemon_json, daemon_json_to, drop_in};
 
 #[test]
@@ -167,4 +170,68 @@ fn a_file_that_somebody_took_away_stays_away() {
         ["/etc/docker/daemon.json"]
     );
     assert!(!file.exists());
+}
+
+#[test]
+fn what_its_owner_took_out_meanwhile_does_not_come_back() {
+    let machine = Sandbox::new();
+    let file = machine.write("etc/docker/daemon.json", "{\"debug\": true}\n");
+    machine.apply(&[daemon_json()]).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let without = text.replace("\"debug\": true,", "");
+    assert_ne!(without, text);
+    std::fs::write(&file, &without).unwrap();
+    // Nor by a second change.
+    machine
+        .apply(&[daemon_json_to("http://127.0.0.1:4000")])
+        .unwrap();
+    undo(&machine.desks, None).unwrap();
+    let left: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(left, serde_json::json!({}));
+}
+
+#[test]
+fn what_an_editor_saves_in_the_moment_of_a_change_is_not_lost() {
+    let machine = Sandbox::new();
+    let file = machine.write("etc/docker/daemon.json", "{\"debug\": true}\n");
+    let desk = |saves| Desk {
+        host: Arc::new(Failing::saving(Local::at(machine.root()), &file, saves)),
+        journal: Journal::at(machine.journal()),
+    };
+    let read =
+        || -> serde_json::Value { serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap() };
+    desk(1).carry_out(&daemon_json(), &[]).unwrap();
+    assert_eq!(read()["saved1"], true);
+    assert!(read()["proxies"].is_object());
+    desk(1).undo(None).unwrap();
+    let left = serde_json::json!({"debug": true, "saved1": true, "saved2": true});
+    assert!(read()["proxies"].is_null(), "{}", read());
+    assert_eq!(read(), left);
+
+    // One that does not stop saving keeps its file, and nothing is noted as changed.
+    let error = desk(99).carry_out(&daemon_json(), &[]).unwrap_err();
+    assert!(matches!(error, ChangeError::Stale { .. }), "{error}");
+    assert!(read()["proxies"].is_null(), "{}", read());
+    assert_eq!(Journal::at(machine.journal()).records().unwrap(), []);
+}
+
+#[test]
+fn a_strict_umask_hides_nothing_from_those_who_must_see_it() {
+    // Of this test's own process.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let folder = tempfile::tempdir().unwrap();
+    let mut machine = Sandbox::new();
+    machine.desks.machine_journal = folder.path().join("var/journal");
+    std::fs::set_permissions(
+        machine.root().join("etc/systemd/system"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    machine.apply(&[drop_in("http://127.0.0.1:3182")]).unwrap();
+    let mode = |path: &std::path::Path| path.metadata().unwrap().mode() & 0o7777;
+    let unit = machine.root().join("etc/systemd/system/docker.service.d");
+    assert_eq!(mode(&unit), 0o755);
+    assert_eq!(mode(&unit.join("gangway.conf")), 0o644);
+    assert_eq!(mode(&folder.path().join("var")), 0o755);
+    assert_eq!(mode(&folder.path().join("var/journal")), 0o700);
 }

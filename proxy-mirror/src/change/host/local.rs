@@ -253,11 +253,17 @@ impl Host for Local {
         }))
     }
 
-    fn replace(&self, place: Place<'_>, image: &FileImage) -> Result<(), ChangeError> {
+    fn replace(
+        &self,
+        place: Place<'_>,
+        image: &FileImage,
+        over: Option<&FileImage>,
+    ) -> Result<(), ChangeError> {
         let folder = self.existing_folder(place)?;
         let name = file_name(place.path)?;
         let fresh = fresh_name(place.path)?;
-        let written = || -> std::io::Result<()> {
+        let failed = |error: std::io::Error| ChangeError::io("replace", place.path)(error);
+        let begun = || -> std::io::Result<()> {
             unlink(&folder, &fresh)?;
             let flags =
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -277,7 +283,9 @@ impl Host for Local {
             if let Some(current) = current(&folder, name)? {
                 attributes::carry_over(&current, &file)?;
             }
-            file.sync_all()?;
+            file.sync_all()
+        };
+        let taken = || -> std::io::Result<()> {
             match rustix::fs::renameat(&folder, &fresh, &folder, name) {
                 // A file that is mounted there (into a container, say) cannot be exchanged.
                 Err(Errno::BUSY) if place.owner == Owner::User => {
@@ -288,18 +296,23 @@ impl Host for Local {
             }
             rustix::fs::fsync(&folder)?;
             Ok(())
-        }();
-        written.map_err(|error| {
+        };
+        let written = begun()
+            .map_err(failed)
+            // As late as can be: an editor may have saved since it was read.
+            .and_then(|()| self.still(place, over))
+            .and_then(|()| taken().map_err(failed));
+        written.inspect_err(|_| {
             // The file itself is untouched; what was begun beside it goes, if it can.
             let _ = unlink(&folder, &fresh);
-            ChangeError::io("replace", place.path)(error)
         })
     }
 
-    fn remove(&self, place: Place<'_>) -> Result<(), ChangeError> {
+    fn remove(&self, place: Place<'_>, over: Option<&FileImage>) -> Result<(), ChangeError> {
         let Some(folder) = self.folder(place)? else {
             return Ok(());
         };
+        self.still(place, over)?;
         let (name, fresh) = (file_name(place.path)?, fresh_name(place.path)?);
         unlink(&folder, &fresh)
             .and_then(|()| unlink(&folder, name))
@@ -334,11 +347,22 @@ impl Host for Local {
             Owner::System => 0o755,
             Owner::User => 0o700,
         };
-        match rustix::fs::mkdirat(&parent, file_name(place.path)?, Mode::from_raw_mode(mode)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(ChangeError::io("make", place.path)(error.into())),
-        }
-        rustix::fs::fsync(&parent).map_err(|e| ChangeError::io("make", place.path)(e.into()))
+        let name = file_name(place.path)?;
+        let made_folder = || -> Result<(), Errno> {
+            match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode)) {
+                Ok(()) => {}
+                Err(Errno::EXIST) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            // Whatever the umask of who started us: systemd and dockerd must come in.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let folder = rustix::fs::openat(&parent, name, flags, Mode::empty())?;
+            rustix::fs::fchmod(&folder, Mode::from_raw_mode(mode))?;
+            rustix::fs::fsync(&folder)
+        };
+        made_folder()
+            .and_then(|()| rustix::fs::fsync(&parent))
+            .map_err(|e| ChangeError::io("make", place.path)(e.into()))
     }
 
     fn remove_empty_folder(&self, place: Place<'_>) -> Result<bool, ChangeError> {

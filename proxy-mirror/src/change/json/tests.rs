@@ -121,7 +121,9 @@ fn what_others_wrote_since_is_kept_when_ours_is_taken_out() {
     )
     .unwrap();
     let theirs = after.replace("\"x\": 1", "\"x\": 2");
-    let left = take_back(&undo, path, theirs.as_bytes()).unwrap().unwrap();
+    let left = take_back(&undo, path, Some(before.as_bytes()), theirs.as_bytes())
+        .unwrap()
+        .unwrap();
     let left: Value = serde_json::from_slice(&left).unwrap();
     assert_eq!(
         left,
@@ -129,7 +131,9 @@ fn what_others_wrote_since_is_kept_when_ours_is_taken_out() {
     );
     // A value of ours that they changed is theirs.
     let theirs = after.replacen(PROXY, "http://theirs:9", 1);
-    let left = take_back(&undo, path, theirs.as_bytes()).unwrap().unwrap();
+    let left = take_back(&undo, path, Some(before.as_bytes()), theirs.as_bytes())
+        .unwrap()
+        .unwrap();
     let left: Value = serde_json::from_slice(&left).unwrap();
     assert_eq!(
         left,
@@ -143,9 +147,14 @@ fn objects_that_were_made_for_ours_go_with_it() {
     let after = rendered("");
     let undo = inverse(&change(), path, None, after.as_bytes(), None).unwrap();
     assert!(matches!(&undo, Inverse::JsonKeys { made, .. } if made.len() == 1));
-    assert_eq!(take_back(&undo, path, after.as_bytes()).unwrap(), None);
+    assert_eq!(
+        take_back(&undo, path, None, after.as_bytes()).unwrap(),
+        None
+    );
     let theirs = after.replacen('{', "{\n  \"debug\": true,", 1);
-    let left = take_back(&undo, path, theirs.as_bytes()).unwrap().unwrap();
+    let left = take_back(&undo, path, None, theirs.as_bytes())
+        .unwrap()
+        .unwrap();
     assert_eq!(
         serde_json::from_slice::<Value>(&left).unwrap(),
         json!({"debug": true})
@@ -235,7 +244,7 @@ proptest! {
         let again = render(&change(), path, Some(&after), None).unwrap();
         prop_assert_eq!(&again, &after);
         let undo = inverse(&change(), path, Some(text.as_bytes()), &after, None).unwrap();
-        let left = take_back(&undo, path, &after).unwrap();
+        let left = take_back(&undo, path, Some(text.as_bytes()), &after).unwrap();
         let left = left.map_or(json!({}), |left| serde_json::from_slice(&left).unwrap());
         prop_assert_eq!(left, document);
     }

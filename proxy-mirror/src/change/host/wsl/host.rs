@@ -71,7 +71,13 @@ impl Host for Wsl {
         }))
     }
 
-    fn replace(&self, place: Place<'_>, image: &FileImage) -> Result<(), ChangeError> {
+    fn replace(
+        &self,
+        place: Place<'_>,
+        image: &FileImage,
+        over: Option<&FileImage>,
+    ) -> Result<(), ChangeError> {
+        self.still(place, over)?;
         let mode = format!("{:o}", image.mode);
         let owner = format!("{}:{}", image.uid, image.gid);
         let length = image.bytes.len().to_string();
@@ -80,7 +86,8 @@ impl Host for Wsl {
             .map(drop)
     }
 
-    fn remove(&self, place: Place<'_>) -> Result<(), ChangeError> {
+    fn remove(&self, place: Place<'_>, over: Option<&FileImage>) -> Result<(), ChangeError> {
+        self.still(place, over)?;
         self.on_file("remove", script::REMOVE, place.path, &[], &[])
             .map(drop)
     }
