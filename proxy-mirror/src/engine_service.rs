@@ -107,6 +107,7 @@ pub fn install(desks: &Desks) -> Result<(), ChangeError> {
     let program = engine_binary()?;
     must_run(host, &program)?;
     flags::must_be_understood(host, &program)?;
+    let _turn = desks.turn()?;
     let desk = desk(desks);
     let before = exchange::Before::look(&desk)?;
     account::make(&desk, &FileId::EngineUser)?;
@@ -151,9 +152,15 @@ pub fn remove(desks: &Desks) -> Result<Undone, ChangeError> {
     if !desks.root {
         return elevation::remove_engine(desks);
     }
+    let _turn = desks.turn()?;
     let host = desks.local.as_ref();
     let desk = desk(desks);
     if desk.journal.records()?.is_empty() {
+        // Nothing was installed, or one that was killed had come to its last step.
+        if !FileId::EngineUnit.path().exists() {
+            forget(host)?;
+            remove_state(desks)?;
+        }
         return Ok(Undone::default());
     }
     for unit in UNITS.into_iter().rev() {
@@ -163,15 +170,22 @@ pub fn remove(desks: &Desks) -> Result<Undone, ChangeError> {
     lenders::remove(&desk)?;
     account::remove(&desk)?;
     let undone = desk.undo(None)?;
-    if host.has_systemd() {
-        run(host, Command::DaemonReload)?;
-        for unit in UNITS {
-            // Forgets that it failed once, if it did; a unit that systemd has forgotten is fine.
-            let _: Output = host.run(Command::ResetFailed(unit))?;
-        }
-    }
+    forget(host)?;
     remove_state(desks)?;
     Ok(undone)
+}
+
+/// Makes systemd forget units that are gone.
+fn forget(host: &dyn Host) -> Result<(), ChangeError> {
+    if !host.has_systemd() {
+        return Ok(());
+    }
+    run(host, Command::DaemonReload)?;
+    for unit in UNITS {
+        // Forgets that it failed once, if it did; a unit that systemd has forgotten is fine.
+        let _: Output = host.run(Command::ResetFailed(unit))?;
+    }
+    Ok(())
 }
 
 /// Whether the service is there, and its control socket answers.
@@ -232,6 +246,8 @@ fn remove_state(desks: &Desks) -> Result<(), ChangeError> {
     };
     let engine = state.join("engine");
     remove_tree(&engine)?;
+    // An installation that did not come to its end.
+    let _ = std::fs::remove_file(exchange::note(&desk(desks)));
     // The way to the engine's socket; systemd takes away what it led to.
     let _ = std::fs::remove_file(CONTROL);
     for folder in [Path::new("/run/gangway"), state] {

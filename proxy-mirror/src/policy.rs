@@ -41,6 +41,8 @@ pub struct Facts<'a> {
     pub distros: &'a [IpAddr],
     /// The relay's addresses.
     pub relay: Relay,
+    /// Why the user's choices are not known; `None` where they are.
+    pub unread: Option<&'a Problem>,
     /// The script that was had from the address that [`Decision::pac`] named; `None` before it was
     /// asked for.
     pub pac: Option<&'a PacFacts>,

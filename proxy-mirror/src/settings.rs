@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use certificates::certificates;
 pub use change::{Changed, change, view};
 pub use error::SettingsError;
-pub use file::{keep_script, load, save};
+pub use file::{KeptScript, load, save};
 pub use managed::{Files, Managed};
 pub use profile::Profile;
 pub use upstream::upstream;

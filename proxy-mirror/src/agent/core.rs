@@ -269,6 +269,10 @@ impl Core {
         let Role::Agent(keeping) = &self.role else {
             return false;
         };
+        if !known.was_read {
+            // An engine that runs goes on with the last policy that it was told.
+            return false;
+        }
         let credentials = self
             .passwords
             .of(&known.decision.wanted, self.keychain)
@@ -311,7 +315,7 @@ impl Core {
                 let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
             }
             Role::Alone => {
-                let Some(known) = self.known() else {
+                let Some(known) = self.known().filter(|known| known.was_read) else {
                     return;
                 };
                 let policy = &known.decision.policy;
@@ -355,6 +359,14 @@ impl Core {
         match self.role {
             Role::Agent(_) => Asking::Aside,
             Role::Alone => Asking::of_a_command(),
+        }
+    }
+
+    /// Settings that cannot be read, and none from before: whatever is done would be a guess.
+    fn must_be_known(known: &Known) -> Result<(), Problem> {
+        match &known.settings_problem {
+            Some(problem) if !known.was_read => Err(problem.clone()),
+            _ => Ok(()),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::network::{Place, Reach};
 use crate::pac::Keeper;
 use crate::places::Places;
 use crate::policy::{self, Decision, Facts, PacFacts, SourceFacts};
-use crate::settings::{self, Settings, SettingsError};
+use crate::settings::{self, Files, Settings, SettingsError};
 use crate::source::{Says, Source};
 use crate::target;
 use crate::target::clusters::{self, Network};
@@ -70,10 +70,15 @@ pub(super) struct Known {
     pub(super) settings: Settings,
     /// The same as they are written.
     pub(super) written: Settings,
+    /// Their keys that the administrator has fixed.
+    fixed: Vec<&'static str>,
     /// The profile that holds, by its name, and whether the user chose it.
     pub(super) profile: Option<(String, bool)>,
     /// Why the settings file is not followed.
     pub(super) settings_problem: Option<Problem>,
+    /// Whether the settings could be read, now or before. Where they never could, what the user wants
+    /// is not known, and nobody is told anything.
+    pub(super) was_read: bool,
     /// Every source.
     pub(super) sources: Vec<SourceFacts>,
     /// The machine's container networks, as last heard of.
@@ -136,36 +141,46 @@ impl Known {
                 tracing::error!(%error, "reading the sources failed");
                 let before = before.as_ref().map(|before| before.sources.clone());
                 (
-                    settings::load(places.settings_files()),
+                    load(places.settings_files()),
                     before.unwrap_or_default(),
                     Place::default(),
                 )
             }
         };
-        let (settings, settings_problem) = match loaded {
-            Ok(settings) => (settings, None),
+        let (settings, fixed, settings_problem, was_read) = match loaded {
+            Ok((settings, fixed)) => (settings, fixed, None, true),
             Err(error) => {
-                let before = before.map_or_else(Settings::default, |known| known.written.clone());
-                (before, Some(error.problem()))
+                let problem = Some(error.problem());
+                match before {
+                    Some(before) => {
+                        let (written, fixed) = (before.written.clone(), before.fixed.clone());
+                        (written, fixed, problem, before.was_read)
+                    }
+                    None => (Settings::default(), Vec::new(), problem, false),
+                }
             }
         };
         let holds = around.reach.holds(&settings, &place).await;
         let profile = holds.map(|holds| (holds.profile.name.clone(), holds.by_hand));
         let under = match holds {
-            Some(holds) => settings.clone().under(holds.profile),
+            Some(holds) => settings.clone().under(holds.profile, &fixed),
             None => settings.clone(),
         };
-        let decided = Self::decide(under, settings_problem, sources, networks, distros, scripts);
+        let unread = settings_problem.clone().filter(|_| !was_read);
+        let decided = Self::decide(under, unread, sources, networks, distros, scripts);
         Self {
             written: settings,
+            fixed,
             profile,
+            settings_problem,
+            was_read,
             ..decided.await
         }
     }
 
     async fn decide(
         settings: Settings,
-        settings_problem: Option<Problem>,
+        unread: Option<Problem>,
         mut sources: Vec<SourceFacts>,
         networks: Vec<Network>,
         distros: Vec<IpAddr>,
@@ -180,6 +195,7 @@ impl Known {
             networks: &clusters::container_networks(&networks),
             distros: &distros,
             relay,
+            unread: unread.as_ref(),
             pac: None,
             certificates: certificates.as_ref(),
         };
@@ -192,9 +208,11 @@ impl Known {
         }
         Self {
             written: settings.clone(),
+            fixed: Vec::new(),
             profile: None,
             settings,
-            settings_problem,
+            settings_problem: None,
+            was_read: true,
             sources,
             networks,
             distros,
@@ -245,12 +263,18 @@ impl Known {
 
 /// The settings, but not those of a file that is just being written: editors empty it first, and
 /// an empty one would mean "no proxy".
-fn settled(places: &Places) -> Result<Settings, SettingsError> {
+fn settled(places: &Places) -> Result<(Settings, Vec<&'static str>), SettingsError> {
     let is_empty = || fs::metadata(&places.settings).is_ok_and(|metadata| metadata.len() == 0);
     if is_empty() {
         std::thread::sleep(BEING_WRITTEN);
     }
-    settings::load(places.settings_files())
+    load(places.settings_files())
+}
+
+/// The settings, and which of them are fixed.
+fn load(files: Files<'_>) -> Result<(Settings, Vec<&'static str>), SettingsError> {
+    let settings = settings::load(files)?;
+    Ok((settings, settings::Managed::read(files)?.keys))
 }
 
 /// A source names a proxy, rarely a user: the one who logged in to it is added.

@@ -68,7 +68,8 @@ pub(super) fn unknown() -> Status {
 /// What a person should know or do, the most urgent first.
 fn notices(known: &Known, report: &Report, engine: &EngineView) -> Vec<Problem> {
     let mut notices = Vec::new();
-    notices.extend(known.settings_problem.clone());
+    // Else the decision says it.
+    notices.extend(known.settings_problem.clone().filter(|_| known.was_read));
     notices.extend(no_such_profile(known));
     notices.extend(report.problem.clone());
     if engine.runs == EngineRuns::Stopped {

@@ -1,6 +1,6 @@
 //! Where changes are carried out: one machine and the journal that its images go to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -105,13 +105,16 @@ impl Desk {
         file: &FileId,
         restarts: &[UnitId],
     ) -> Result<(), ChangeError> {
-        let earlier = |path: &Path| self.journal.find(self.host.machine(), path);
+        let path = self.host.resolve(Place::of(file))?;
+        let earlier = self.journal.find(self.host.machine(), &path)?;
         for attempt in 1.. {
             let draft = self.draft(change, file)?;
             if !draft.changes_something() {
                 return Ok(());
             }
-            let earlier = earlier(&draft.path)?;
+            if draft.path != path {
+                return Err(ChangeError::Stale { path });
+            }
             match self.write_over(change, file, restarts, earlier.as_ref(), &draft) {
                 // An editor saved it in this very moment: ours goes into what it is now.
                 Err(ChangeError::Stale { .. }) if attempt < ATTEMPTS => {}
@@ -119,7 +122,7 @@ impl Desk {
                     // Nothing of ours has come into it.
                     match earlier {
                         Some(earlier) => self.journal.save(&earlier)?,
-                        None => self.journal.forget_path(self.host.machine(), &draft.path)?,
+                        None => self.journal.forget_path(self.host.machine(), &path)?,
                     }
                     return Err(error);
                 }

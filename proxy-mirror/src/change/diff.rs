@@ -1,4 +1,7 @@
 //! A plan's files as one unified diff that `patch -p1 -d /` accepts.
+//!
+//! A password of somebody else's in a line that changes is shown as `***`: such a part is to be read,
+//! and not to be patched with.
 
 use std::path::Path;
 
@@ -32,9 +35,121 @@ pub(super) fn diff(
         3
     };
     let from = before.map_or_else(|| "/dev/null".to_owned(), |_| format!("a{name}"));
-    TextDiff::from_lines(&old, &new)
+    let diff = TextDiff::from_lines(&old, &new)
         .unified_diff()
         .context_radius(context)
         .header(&from, &format!("b{name}"))
-        .to_string()
+        .to_string();
+    diff.split_inclusive('\n').map(without_secrets).collect()
+}
+
+/// Stands for what is not shown.
+const HIDDEN: &str = "***";
+
+/// Members of Docker's configuration whose text is a secret (docker/cli `cli/config/types`).
+const SECRET: [&str; 4] = [
+    "\"auth\"",
+    "\"identitytoken\"",
+    "\"registrytoken\"",
+    "\"password\"",
+];
+
+fn without_secrets(line: &str) -> String {
+    let mut line = without_passwords(line);
+    for member in SECRET {
+        let mut from = 0;
+        while let Some(found) = line[from..].to_ascii_lowercase().find(member) {
+            from += found + member.len();
+            let rest = line[from..].trim_start();
+            let Some(text) = rest.strip_prefix(':').map(str::trim_start) else {
+                continue;
+            };
+            let Some(text) = text.strip_prefix('"') else {
+                continue;
+            };
+            let start = line.len() - text.len();
+            let end = start + end_of_string(text);
+            line.replace_range(start..end, HIDDEN);
+            from = start + HIDDEN.len();
+        }
+    }
+    line
+}
+
+/// Where the quote is that ends a JSON string; its whole length where none does.
+fn end_of_string(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.unwrap_or(text.trim_end_matches(['\r', '\n']).len())
+}
+
+/// `scheme://user:password@host` without the password.
+fn without_passwords(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let ends = |c: char| c.is_whitespace() || "\"'/?#,<>".contains(c);
+        let authority = &url[..url.find(ends).unwrap_or(url.len())];
+        // A password may hold what ends an authority, written as people should not: up to the last
+        // `@` of the word.
+        let word = &url[..url
+            .find(|c: char| c.is_whitespace() || "\"'".contains(c))
+            .unwrap_or(url.len())];
+        let user_info = match authority.rfind('@') {
+            Some(at) => Some(at),
+            None => authority.contains(':').then(|| word.rfind('@')).flatten(),
+        };
+        let password = user_info.and_then(|end| Some((url[..end].find(':')? + 1, end)));
+        match password {
+            Some((start, end)) => {
+                shown.push_str(&url[..start]);
+                shown.push_str(HIDDEN);
+                rest = &url[end..];
+            }
+            None => rest = url,
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn passwords_of_others_are_not_shown_and_all_else_is() {
+        for (line, shown) in [
+            ("+  \"http-proxy\": \"http://127.0.0.1:3182\",\n", None),
+            ("-HTTP_PROXY=http://ann@corp:8080 x@y:z\n", None),
+            (
+                "-Environment=\"A=http://ann:s3:c@ret@corp:8080/\" B=socks5://b:t@c:1",
+                Some("-Environment=\"A=http://ann:***@corp:8080/\" B=socks5://b:***@c:1"),
+            ),
+            (
+                "-\"httpProxy\": \"http://ann:a/b@corp:8080\"",
+                Some("-\"httpProxy\": \"http://ann:***@corp:8080\""),
+            ),
+            (
+                "-{\"auths\":{\"r\":{\"auth\": \"YW4=\",\"Password\":\"a\\\"b\"}},\"x\":1}\n",
+                Some("-{\"auths\":{\"r\":{\"auth\": \"***\",\"Password\":\"***\"}},\"x\":1}\n"),
+            ),
+            (
+                "-\"identitytoken\": \"open\n",
+                Some("-\"identitytoken\": \"***\n"),
+            ),
+            (
+                "-\"auths\": {}, \"auth\": 7, \"é\": \"http://é:é@é\"",
+                Some("-\"auths\": {}, \"auth\": 7, \"é\": \"http://é:***@é\""),
+            ),
+        ] {
+            assert_eq!(without_secrets(line), shown.unwrap_or(line));
+        }
+    }
 }

@@ -82,6 +82,12 @@ pub enum ChangeError {
         /// The file that differs.
         path: PathBuf,
     },
+    /// Somebody else changes the same machine, and does not come to an end.
+    #[error("another `gangway` is changing this machine (it holds {path}), or waits for somebody to give it root: let it end, then try again", path = path.display())]
+    Busy {
+        /// What it holds.
+        path: PathBuf,
+    },
     /// A distro that `wsl.exe` does not know, or whose name could not be one.
     #[error("WSL distro `{name}`: {message}")]
     Distro {
@@ -138,6 +144,7 @@ impl ChangeError {
             Self::Journal { .. } => "journal_unreadable",
             Self::Command { .. } => "command_failed",
             Self::Stale { .. } => "plan_stale",
+            Self::Busy { .. } => "change_busy",
             Self::Distro { .. } => "wsl_distro",
             Self::Elevation { .. } => "needs_root",
             Self::Helper { code, .. } => code,
@@ -157,6 +164,7 @@ impl ChangeError {
                 .with("reason", reason)
                 .with("command", command)
                 .with("file", file.display()),
+            Self::Busy { path } => problem.with("path", path.display()),
             _ => problem,
         }
     }

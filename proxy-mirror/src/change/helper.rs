@@ -115,6 +115,7 @@ fn answer(desks: &Desks, bytes: &[u8]) -> Result<Option<Undone>, ChangeError> {
     let desk = desks.machine_desk();
     match request {
         Request::CarryOut { errands } => {
+            let _turn = desks.turn()?;
             // All are looked at before the first is carried out.
             for errand in &errands {
                 let Some(file) = errand.change.file() else {
@@ -136,7 +137,10 @@ fn answer(desks: &Desks, bytes: &[u8]) -> Result<Option<Undone>, ChangeError> {
             }
             Ok(None)
         }
-        Request::Undo { target } => desk.undo(target.as_ref()).map(Some),
+        Request::Undo { target } => {
+            let _turn = desks.turn()?;
+            desk.undo(target.as_ref()).map(Some)
+        }
         Request::InstallEngine => engine_service::install(desks).map(|()| None),
         Request::RemoveEngine => engine_service::remove(desks).map(Some),
     }

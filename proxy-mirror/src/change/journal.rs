@@ -267,12 +267,7 @@ impl Journal {
 
     fn make_folder(&self) -> Result<(), ChangeError> {
         if !self.folder.is_dir() {
-            if let Some(parent) = self.folder.parent().filter(|parent| !parent.is_dir()) {
-                std::fs::create_dir_all(parent).map_err(ChangeError::io("make", parent))?;
-                // Whatever the umask: that there is a journal is seen by all of the machine's users.
-                let seen = std::fs::Permissions::from_mode(0o755);
-                std::fs::set_permissions(parent, seen).map_err(ChangeError::io("make", parent))?;
-            }
+            make_parent(&self.folder)?;
             match std::fs::DirBuilder::new().mode(0o700).create(&self.folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                     return Err(ChangeError::io("make", &self.folder)(error));
@@ -303,4 +298,15 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// Makes the folder that the journal lies in.
+pub(super) fn make_parent(journal: &Path) -> Result<(), ChangeError> {
+    let Some(parent) = journal.parent().filter(|parent| !parent.is_dir()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(parent).map_err(ChangeError::io("make", parent))?;
+    // Whatever the umask: that there is a journal is seen by all of the machine's users.
+    let seen = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(parent, seen).map_err(ChangeError::io("make", parent))
 }

@@ -163,13 +163,17 @@ fn edits(desks: &Desks, proposal: &Proposal) -> Result<(Vec<Planned>, String), C
 /// Carries out a plan. Nothing is begun when a file has changed since the plan was made. Blocks.
 ///
 /// # Errors
-/// [`ChangeError::Stale`] before the first step; any other in the midst, with everything that was
+/// [`ChangeError::Stale`] or [`ChangeError::Busy`] before the first step; any other in the midst, with everything that was
 /// done in the journal.
 pub fn execute(
     desks: &Desks,
     planned: &PlannedChanges,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Vec<PlanStep>, ChangeError> {
+    if planned.steps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let _turn = desks.turn()?;
     for step in &planned.steps {
         fresh(desks, step)?;
     }

@@ -79,6 +79,7 @@ impl Desks {
 /// The first [`ChangeError`]; what could be given back has been, and what could not is still in the
 /// journal.
 pub fn undo(desks: &Desks, only: Option<&TargetId>) -> Result<Undone, ChangeError> {
+    let _turn = desks.turn()?;
     let mut undone = Undone::default();
     let mut first_error = None;
     let mut note = |result: Result<Undone, ChangeError>| match result {

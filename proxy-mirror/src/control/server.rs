@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
@@ -110,7 +112,7 @@ async fn answer_on<D: Door + 'static>(
 ) {
     let service = service_fn(move |request| {
         let (door, listeners) = (Arc::clone(&door), listeners.clone());
-        async move { Ok::<_, std::convert::Infallible>(answer::to(request, &*door, &listeners).await) }
+        async move { Ok::<_, std::convert::Infallible>(answer(request, door, listeners).await) }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -120,4 +122,21 @@ async fn answer_on<D: Door + 'static>(
     if let Err(error) = served {
         tracing::debug!(%error, "a connection to the agent broke");
     }
+}
+
+/// What changes something is carried through to its end, though nobody waits for the answer any
+/// longer: half of it would be neither what was nor what was asked for.
+async fn answer<D: Door + 'static>(
+    request: Request<Incoming>,
+    door: Arc<D>,
+    listeners: events::Listeners,
+) -> Response<answer::Body> {
+    if request.method() == Method::GET {
+        return answer::to(request, &*door, &listeners).await;
+    }
+    let carried_through =
+        tokio::spawn(async move { answer::to(request, &*door, &listeners).await });
+    carried_through
+        .await
+        .unwrap_or_else(|error| answer::broke(&error))
 }

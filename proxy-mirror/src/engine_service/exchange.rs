@@ -5,15 +5,17 @@
 //! goes on with the program that it was started from, as long as the new engine and it understand
 //! each other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proxy_engine::control::InterceptionState;
 use proxy_engine::control::client::Client;
+use serde::{Deserialize, Serialize};
 
 use super::{CONTROL, PATIENCE, UNITS, run, written};
 use crate::change::host::{Command, Host};
-use crate::change::{ChangeError, Desk, FileId, UnitId};
+use crate::change::{ChangeError, Desk, FileId, Fingerprint, UnitId};
+use crate::regular_file;
 
 /// Problems of interception that an engine and a broker of different versions have.
 const MISUNDERSTOOD: [&str; 2] = ["broker_version", "invalid_request"];
@@ -21,36 +23,85 @@ const MISUNDERSTOOD: [&str; 2] = ["broker_version", "invalid_request"];
 /// An engine that did not answer is asked again after this.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// Beside the journal, while what runs may be older than what is installed.
+const NOTE: &str = "exchange.json";
+
 /// What there was before the service was installed.
 pub(super) struct Before {
-    program: Option<Vec<u8>>,
-    broker: Unit,
-    engine: Unit,
+    started_from: StartedFrom,
+    broker_runs: bool,
+    engine_runs: bool,
+    note: PathBuf,
 }
 
-struct Unit {
-    text: Option<Vec<u8>>,
-    runs: bool,
+/// The files that what runs was started from.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartedFrom {
+    program: Option<Fingerprint>,
+    broker: Option<Fingerprint>,
+    engine: Option<Fingerprint>,
+}
+
+impl StartedFrom {
+    fn look(desk: &Desk) -> Result<Self, ChangeError> {
+        let written = |file: &FileId| {
+            let bytes = written(desk, file)?;
+            Ok::<_, ChangeError>(bytes.as_deref().map(Fingerprint::of))
+        };
+        Ok(Self {
+            program: written(&FileId::EngineBinary)?,
+            broker: written(&FileId::BrokerUnit)?,
+            engine: written(&FileId::EngineUnit)?,
+        })
+    }
 }
 
 impl Before {
-    /// Looks.
+    /// Looks, and notes it: an installation that is killed before what runs was exchanged is finished
+    /// by the next.
     ///
     /// # Errors
     /// [`ChangeError`] where a file cannot be read, or systemd cannot be asked.
     pub(super) fn look(desk: &Desk) -> Result<Self, ChangeError> {
-        let unit = |file: &FileId, unit| {
-            Ok::<_, ChangeError>(Unit {
-                text: written(desk, file)?,
-                runs: runs(desk.host.as_ref(), unit)?,
-            })
+        let note = note(desk);
+        let noted = regular_file::read(&note, 1 << 20).map_err(ChangeError::io("read", &note))?;
+        // One that cannot be understood says at least that something is to be exchanged.
+        let noted = noted.map(|noted| serde_json::from_slice(&noted).unwrap_or(UNKNOWN));
+        let started_from = if let Some(noted) = noted {
+            noted
+        } else {
+            let now = StartedFrom::look(desk)?;
+            write(&note, &now).map_err(ChangeError::io("write", &note))?;
+            now
         };
         Ok(Self {
-            program: written(desk, &FileId::EngineBinary)?,
-            broker: unit(&FileId::BrokerUnit, UnitId::Broker)?,
-            engine: unit(&FileId::EngineUnit, UnitId::Engine)?,
+            started_from,
+            broker_runs: runs(desk.host.as_ref(), UnitId::Broker)?,
+            engine_runs: runs(desk.host.as_ref(), UnitId::Engine)?,
+            note,
         })
     }
+}
+
+const UNKNOWN: StartedFrom = StartedFrom {
+    program: None,
+    broker: None,
+    engine: None,
+};
+
+/// Where it is noted what runs.
+pub(super) fn note(desk: &Desk) -> PathBuf {
+    desk.journal.folder().with_file_name(NOTE)
+}
+
+fn write(note: &Path, started_from: &StartedFrom) -> std::io::Result<()> {
+    let folder = note.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&mut file, started_from)?;
+    file.as_file().sync_all()?;
+    file.persist(note)?;
+    std::fs::File::open(folder)?.sync_all()
 }
 
 /// Brings what ran before to what is installed now. What was started meanwhile is that already.
@@ -58,14 +109,20 @@ impl Before {
 /// # Errors
 /// [`ChangeError`] where a unit does not start again.
 pub(super) fn exchange(desk: &Desk, before: &Before) -> Result<(), ChangeError> {
+    exchange_what_runs(desk, before)?;
+    std::fs::remove_file(&before.note).map_err(ChangeError::io("remove", &before.note))
+}
+
+fn exchange_what_runs(desk: &Desk, before: &Before) -> Result<(), ChangeError> {
     let host = desk.host.as_ref();
-    let program = written(desk, &FileId::EngineBinary)? != before.program;
-    let broker = written(desk, &FileId::BrokerUnit)? != before.broker.text;
-    let engine = written(desk, &FileId::EngineUnit)? != before.engine.text;
-    if before.broker.runs && (broker || program && !before.engine.runs) {
+    let now = StartedFrom::look(desk)?;
+    let program = now.program != before.started_from.program;
+    let broker = now.broker != before.started_from.broker;
+    let engine = now.engine != before.started_from.engine;
+    if before.broker_runs && (broker || program && !before.engine_runs) {
         run(host, Command::Restart(UnitId::Broker))?;
     }
-    if !before.engine.runs || !(engine || program) {
+    if !before.engine_runs || !(engine || program) {
         return Ok(());
     }
     if host.run(Command::Reload(UnitId::Engine))?.success() && is_understood(Path::new(CONTROL)) {

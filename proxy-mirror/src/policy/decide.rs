@@ -145,6 +145,10 @@ fn without_loop(mut source: SourceFacts, facts: &Facts<'_>) -> SourceFacts {
 
 fn follow<'a>(facts: &Facts<'_>, sources: &'a [SourceFacts]) -> Follows<'a> {
     let of_mode = || Said::verbatim("settings.toml: mode");
+    if let Some(problem) = facts.unread {
+        // Not even whether there shall be a proxy at all.
+        return Follows::refused(problem.clone(), Said::verbatim("settings.toml"));
+    }
     match facts.settings.mode {
         Mode::Off if facts.settings.off_until.is_some() => {
             Follows::direct("said_paused", of_mode())

@@ -59,6 +59,7 @@ fn decided(settings: &Settings, sources: &[SourceFacts]) -> Decision {
         networks: &[docker0()],
         distros: &[],
         relay: RELAY,
+        unread: None,
         pac: None,
         certificates: None,
     })
@@ -232,6 +233,7 @@ fn containers_are_served_and_their_bridges_intercepted_but_never_internal_ones()
             networks: &networks,
             distros: &["172.28.80.1".parse().unwrap()],
             relay: RELAY,
+            unread: None,
             pac: None,
             certificates: None,
         })

@@ -1,11 +1,12 @@
 //! The user's own certificates, of the file that the settings name.
 
-use std::io::Read as _;
+use std::io;
 use std::path::Path;
 
 use proxy_engine::config::{Certificates, CertificatesError};
 
 use super::SettingsError;
+use crate::regular_file;
 
 /// The certificates of a PEM file.
 ///
@@ -16,18 +17,9 @@ pub fn certificates(file: &Path) -> Result<Certificates, SettingsError> {
         field: "upstream_ca",
         what: format!("{}: {what}", file.display()),
     };
-    let unreadable = |error| refused(format!("it cannot be read: {error}"));
-    // A pipe would be waited for as it is opened.
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(refused("it is no file".to_owned()));
-    }
-    let mut text = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|opened| {
-            let most = Certificates::MOST as u64 + 1;
-            opened.take(most).read_to_end(&mut text)
-        })
-        .map_err(unreadable)?;
+    let unreadable = |error: io::Error| refused(format!("it cannot be read: {error}"));
+    let read = regular_file::read(file, Certificates::MOST as u64).map_err(unreadable)?;
+    let text = read.ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
     // What is no certificate, a comment in another encoding say, does not matter.
     let text = String::from_utf8_lossy(&text);
     Certificates::new(&text).map_err(|error: CertificatesError| refused(error.to_string()))

@@ -1,7 +1,7 @@
 //! `settings.toml`: read whole, written without touching what did not change.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,7 +10,9 @@ use proxy_engine::pac::Script;
 use toml_edit::{Document, DocumentMut, Item, Table, Value};
 
 use super::{Files, Managed, Settings, SettingsError, keys};
+use crate::fingerprint::Fingerprint;
 use crate::position::position;
+use crate::regular_file;
 
 /// What stands in a file's address as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -67,23 +69,46 @@ pub fn save<'a>(files: impl Into<Files<'a>>, settings: &Settings) -> Result<(), 
     replace(path, &new).map_err(failed)
 }
 
-/// Keeps a script beside the settings; its address.
-///
-/// # Errors
-/// [`SettingsError::Refused`] where it is none, [`SettingsError::Write`] where it cannot be kept.
-pub fn keep_script(settings: &Path, text: &str) -> Result<String, SettingsError> {
-    let script = Script::new(text).map_err(|error| SettingsError::Refused {
-        field: "pac",
-        what: error.to_string(),
-    })?;
-    let path = settings.with_file_name("proxy.pac");
-    replace(&path, script.text()).map_err(|source| SettingsError::Write {
-        path: path.clone(),
-        source,
-    })?;
-    let path = path.to_string_lossy().replace('\\', "/");
-    let path = utf8_percent_encode(path.trim_start_matches('/'), PLAIN);
-    Ok(format!("file:///{path}"))
+/// A script that shall lie beside the settings, under a name that says which it is: one that was kept
+/// before stays what it is.
+#[derive(Debug)]
+pub struct KeptScript {
+    script: Script,
+    path: PathBuf,
+}
+
+impl KeptScript {
+    /// The script; nothing is written yet.
+    ///
+    /// # Errors
+    /// [`SettingsError::Refused`] where it is none.
+    pub fn new(settings: &Path, text: &str) -> Result<Self, SettingsError> {
+        let script = Script::new(text).map_err(|error| SettingsError::Refused {
+            field: "pac",
+            what: error.to_string(),
+        })?;
+        let name = Fingerprint::of(script.text().as_bytes());
+        let path = settings.with_file_name(format!("proxy-{}.pac", name.short()));
+        Ok(Self { script, path })
+    }
+
+    /// Where it will be had from: `file:///…`
+    pub fn address(&self) -> String {
+        let path = self.path.to_string_lossy().replace('\\', "/");
+        let path = utf8_percent_encode(path.trim_start_matches('/'), PLAIN);
+        format!("file:///{path}")
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`SettingsError::Write`].
+    pub fn keep(&self) -> Result<(), SettingsError> {
+        replace(&self.path, self.script.text()).map_err(|source| SettingsError::Write {
+            path: self.path.clone(),
+            source,
+        })
+    }
 }
 
 pub(super) fn text(path: &Path) -> Result<Option<String>, SettingsError> {
@@ -91,18 +116,9 @@ pub(super) fn text(path: &Path) -> Result<Option<String>, SettingsError> {
         path: path.to_owned(),
         source,
     };
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
+    let Some(bytes) = regular_file::read(path, LARGEST).map_err(failed)? else {
+        return Ok(None);
     };
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(failed(io::Error::other("it is larger than 1 MiB")));
-    }
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         malformed(

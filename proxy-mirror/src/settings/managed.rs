@@ -55,7 +55,7 @@ impl Managed {
             .parse()
             .map_err(|_| malformed(path, text.as_bytes(), 0, "it is no TOML".to_owned()))?;
         let values = document(path, &settings)?;
-        let keys = { keys::KNOWN.into_iter() }.filter(|key| value(&written, key).is_some());
+        let keys = { keys::KNOWN.into_iter() }.filter(|key| is_there(&written, key));
         Ok(Self {
             path: path.to_owned(),
             keys: keys.collect(),
@@ -99,6 +99,13 @@ impl Managed {
             }),
         }
     }
+}
+
+/// Whether something stands under the key, in whichever form: profiles are tables.
+fn is_there(document: &DocumentMut, key: &str) -> bool {
+    let mut parts = key.split('.');
+    let item = parts.try_fold(document.as_item(), |item, part| item.get(part));
+    item.is_some_and(|item| !item.is_none())
 }
 
 fn document(path: &Path, settings: &Settings) -> Result<DocumentMut, SettingsError> {
@@ -193,6 +200,35 @@ mod tests {
             )
         );
         assert_eq!(std::fs::read_to_string(machine.user()).unwrap(), written);
+    }
+
+    #[test]
+    fn the_administrators_profiles_stand_in_the_place_of_the_users() {
+        let machine = Machine::new(
+            "profile = \"mine\"\n[[profiles]]\nname = \"mine\"\nmode = \"off\"\n",
+            "[[profiles]]\nname = \"office\"\ngateway = [\"10.1.0.1\"]\n",
+        );
+        let managed = machine.with(Managed::read).unwrap();
+        assert_eq!(managed.keys, ["profiles"]);
+        let settings = machine.with(|files| load(files)).unwrap();
+        let names = { settings.profiles.iter() }.map(|profile| profile.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["office"]);
+        let mut changed = settings.clone();
+        changed.profiles.clear();
+        let refused = machine.with(|files| save(files, &changed)).unwrap_err();
+        assert!(
+            refused.to_string().starts_with("`profiles` is fixed"),
+            "{refused}"
+        );
+        // What the user may choose is saved beside them.
+        let mut changed = settings;
+        changed.profile = None;
+        machine.with(|files| save(files, &changed)).unwrap();
+        let user = std::fs::read_to_string(machine.user()).unwrap();
+        assert!(
+            user.contains("name = \"mine\"") && !user.contains("office"),
+            "{user}"
+        );
     }
 
     #[test]

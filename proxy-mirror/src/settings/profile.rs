@@ -67,6 +67,22 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Takes out what is not its to say.
+    fn leave(&mut self, fixed: &[&str]) {
+        for key in fixed {
+            match *key {
+                "mode" => self.mode = None,
+                "upstream" => self.upstream = None,
+                "fallbacks" => self.fallbacks = None,
+                "pac" => self.pac = None,
+                "bypass" => self.bypass = None,
+                "rules" => self.rules = Vec::new(),
+                // Profiles say nothing of it.
+                _ => {}
+            }
+        }
+    }
+
     /// Whether there is anything that its network is recognised by.
     pub fn has_marks(&self) -> bool {
         !(self.gateway.is_empty()
@@ -82,10 +98,14 @@ impl Settings {
         self.profiles.iter().find(|profile| profile.name == name)
     }
 
-    /// What holds under the profile.
+    /// What holds under the profile. What the administrator has `fixed` (keys of the settings) does
+    /// whatever a user's profile says; profiles that are the administrator's own hold as they are.
     #[must_use]
-    pub fn under(mut self, profile: &Profile) -> Self {
-        let profile = profile.clone();
+    pub fn under(mut self, profile: &Profile, fixed: &[&str]) -> Self {
+        let mut profile = profile.clone();
+        if !fixed.contains(&"profiles") {
+            profile.leave(fixed);
+        }
         if let Some(mode) = profile.mode.filter(|_| self.mode != Mode::Off) {
             self.mode = mode;
         }
@@ -99,7 +119,9 @@ impl Settings {
             let user = upstream.user().map(str::to_owned).or(user);
             self.upstream = Some(upstream.with_user(user));
             // Those of the settings stand behind another one.
-            self.fallbacks = Vec::new();
+            if !fixed.contains(&"fallbacks") {
+                self.fallbacks = Vec::new();
+            }
         }
         if let Some(fallbacks) = profile.fallbacks {
             self.fallbacks = fallbacks;
@@ -166,19 +188,33 @@ mode = \"off\"
     fn a_profile_holds_in_the_place_of_the_settings_and_only_what_it_names() {
         let settings = read(OFFICE).unwrap();
         let office = settings.profile_named("office").unwrap().clone();
-        let there = settings.clone().under(&office);
+        let there = settings.clone().under(&office, &[]);
         assert_eq!(there.mode, Mode::Manual);
         let upstream = there.upstream.as_ref().map(ToString::to_string);
         assert_eq!(upstream.as_deref(), Some("http://ann@proxy.corp:8080"));
         assert_eq!(there.bypass, settings.bypass);
         let home = settings.profile_named("home").unwrap().clone();
-        assert_eq!(settings.clone().under(&home).mode, Mode::Off);
+        assert_eq!(settings.clone().under(&home, &[]).mode, Mode::Off);
         // Who has switched off has done so everywhere.
         let off = Settings {
             mode: Mode::Off,
             ..settings
         };
-        assert_eq!(off.under(&office).mode, Mode::Off);
+        assert_eq!(off.under(&office, &[]).mode, Mode::Off);
+    }
+
+    #[test]
+    fn what_an_administrator_has_fixed_holds_under_a_profile_of_the_user() {
+        let settings = read(&OFFICE.replace("mode = \"manual\"\n", "mode = \"off\"\nbypass = [\"*\"]\npac = \"http://x.test/p\"\nfallbacks = [\"http://f.test:1\"]\nrules = [\"x.test=direct\"]\n")).unwrap();
+        let office = settings.profile_named("office").unwrap().clone();
+        let fixed = ["mode", "upstream", "fallbacks", "pac", "bypass", "rules"];
+        let free = settings.clone().under(&office, &[]);
+        let (mode, pac) = (free.mode, free.pac.as_deref());
+        assert_eq!((mode, pac), (Mode::Off, Some("http://x.test/p")));
+        assert_eq!(settings.clone().under(&office, &fixed), settings);
+        // Unless the profiles are the administrator's own.
+        let own = [&fixed[..], &["profiles"]].concat();
+        assert_eq!(settings.clone().under(&office, &own), free);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use proxy_engine::config::{DefaultRoute, Scheme, Upstream};
 
+use super::way::without_password;
 use super::{Context, TargetState};
 use crate::bypass::Dialect;
 use crate::control::{EngineRuns, Problem, Said};
@@ -37,7 +38,10 @@ impl Proxies {
             Some(other) if other.proxy == self.proxy => {
                 Said::new("said_docker_exceptions", &[("list", &other.no_proxy)])
             }
-            Some(other) => Said::new("said_docker_uses", &[("proxy", &other.proxy)]),
+            Some(other) => {
+                let proxy = without_password(&other.proxy);
+                Said::new("said_docker_uses", &[("proxy", &proxy)])
+            }
         }
     }
 }
@@ -176,7 +180,7 @@ fn mirrored(upstream: &Upstream, world: World) -> Result<String, TargetState> {
 
 #[cfg(test)]
 mod tests {
-    use super::{World, mirrored};
+    use super::{Proxies, World, mirrored};
     use crate::target::TargetState;
 
     #[test]
@@ -214,5 +218,20 @@ mod tests {
                 "{refused:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_somebody_else_set_is_told_without_its_password() {
+        let proxies = |proxy: &str| Proxies {
+            proxy: proxy.to_owned(),
+            no_proxy: String::new(),
+        };
+        let said = proxies("http://127.0.0.1:3182")
+            .differs_from(Some(&proxies("http://ann:s3cret@corp.test:8080")));
+        let said = format!("{said:?}");
+        assert!(
+            said.contains("corp.test:8080") && !said.contains("s3cret"),
+            "{said}"
+        );
     }
 }

@@ -17,9 +17,10 @@ use super::desired::World;
 use super::{
     Asked, Context, Detected, Here, Proxies, Target, TargetId, TargetState, Told, files_say,
 };
-use crate::change::host::{Host, Machine};
+use crate::change::host::{Host, Machine, Place};
 use crate::change::{Change, FileId};
 use crate::control::{Problem, Said, WayKind};
+use crate::regular_file;
 use crate::settings::Style;
 
 /// A relay on this machine answers in milliseconds.
@@ -99,9 +100,10 @@ impl DockerCli {
     /// What its file gives to new containers for such URLs, whoever wrote it.
     async fn in_file(&self, in_clear: bool) -> Told {
         let file = self.file.clone();
-        let read = super::off_thread(move || match std::fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| error.to_string()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
+        let limit = Place::SETTINGS_LIMIT;
+        let read = super::off_thread(move || match regular_file::read(&file, limit) {
+            Ok(Some(text)) => serde_json::from_slice(&text).map_err(|error| error.to_string()),
+            Ok(None) => Ok(Config::default()),
             Err(error) => Err(error.to_string()),
         });
         let given = match read.await {

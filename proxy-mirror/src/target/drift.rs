@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{TargetId, TargetState};
 use crate::change::Fingerprint;
 use crate::control::{Said, TargetView};
+use crate::regular_file;
 
 /// No file of a target is larger.
 const LARGEST: u64 = 4 << 20;
@@ -112,14 +113,7 @@ fn fingerprint(file: &str) -> Option<Fingerprint> {
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {
-    // A pipe in a file's place would be waited for.
-    if !fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).ok()?;
-    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    regular_file::read(path, LARGEST).ok().flatten()
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ fn is_loopback(to: &Destination) -> bool {
 }
 
 /// Other people's settings hold passwords.
-fn without_password(proxy: &str) -> String {
+pub(super) fn without_password(proxy: &str) -> String {
     match Upstream::parse_with_credentials(proxy) {
         Ok((upstream, _)) => upstream.to_string(),
         Err(_) => proxy

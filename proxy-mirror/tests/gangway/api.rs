@@ -95,3 +95,59 @@ fn events_tell_the_picture_at_once_and_at_every_change() {
     house.json(&["off"], 0, "settings");
     while next()["mode"] != "off" {}
 }
+
+#[test]
+fn a_script_of_a_refused_change_is_not_kept() {
+    let house = House::new();
+    let _agent = house.agent();
+    let scripts = || {
+        let folder = house.settings_file();
+        let files = std::fs::read_dir(folder.parent().unwrap()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.ends_with(".pac")).collect();
+        names.sort();
+        names
+    };
+    let script =
+        |proxy: &str| format!("function FindProxyForURL() {{ return 'PROXY {proxy}:1'; }}");
+    let change = |script: &str, upstream: &str| {
+        let change = serde_json::json!({ "pac_text": script, "upstream": upstream });
+        ask(&house, "PUT /v1/settings", &change.to_string()).0
+    };
+    assert_eq!(change(&script("a"), "http://a.test:1"), 200);
+    let kept = scripts();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(change(&script("b"), "http://a\nb:1"), 422);
+    assert_eq!(scripts(), kept);
+    // One that is followed stays what it is while the next is written.
+    assert_eq!(change(&script("b"), "http://a.test:1"), 200);
+    assert_eq!(scripts().len(), 2);
+}
+
+#[test]
+fn a_change_is_carried_through_though_nobody_waits_for_the_answer() {
+    let house = House::new();
+    house.mirror_into_cli("http://corp.test:8080");
+    let _agent = house.agent();
+    let applied = house.run(&["apply", "--yes"]);
+    assert_eq!(applied.code, 0, "{applied:?}");
+    let settings = || std::fs::read_to_string(house.settings_file()).unwrap();
+    assert!(!settings().contains("docker-cli"), "{}", settings());
+    // Somebody else changes this machine just now: the agent waits for them, and nobody for the agent.
+    let lock = house.home().join(".local/state/gangway/journal.lock");
+    let held = std::fs::File::create(lock).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let asked = send(&house, "POST /v1/undo?target=docker-cli", "");
+    let applied = std::fs::read(house.docker_config()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    drop(asked);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(std::fs::read(house.docker_config()).unwrap(), applied);
+    drop(held);
+    let begun = Instant::now();
+    // Given back, and left alone by the next `apply`.
+    while !settings().contains("docker-cli") {
+        assert!(begun.elapsed() < SOON, "{}", settings());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}

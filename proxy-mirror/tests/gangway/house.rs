@@ -20,6 +20,7 @@ pub(crate) struct House {
     environment: Vec<(String, String)>,
 }
 
+#[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: i32,
     pub(crate) out: String,

@@ -241,3 +241,36 @@ fn an_engine_that_another_one_decides_for_is_told_no_route_and_status_says_who_d
         status["engine"]["decided_by"]["problem"]["code"] == "engine_unreachable"
     });
 }
+
+#[test]
+fn an_agent_that_cannot_read_the_settings_leaves_the_engine_what_it_was_told() {
+    let company = Recorder::start("company");
+    let house = house_with(&company.url());
+    let service = Service::start(&house);
+    {
+        let _agent = house.agent();
+        until_answered_by(relay(&house), "company");
+    }
+    let told = service.engine.status();
+    let told = serde_json::to_value(&told.policy).unwrap();
+    let readable = std::fs::read_to_string(house.settings_file()).unwrap();
+    std::fs::write(house.settings_file(), format!("{readable}\nmode = =\n")).unwrap();
+    let mut agent = house.agent();
+    let status = agent.until("the file is named", |status| {
+        status["notices"].to_string().contains("settings.toml")
+    });
+    assert_eq!(status["policy"]["kind"], "refused", "{status}");
+    for arguments in [&["plan"][..], &["apply", "--yes"]] {
+        let said = house.run(arguments);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains("settings.toml"), "{said:?}");
+    }
+    until_answered_by(relay(&house), "company");
+    let now = serde_json::to_value(service.engine.status().policy).unwrap();
+    assert_eq!(now, told);
+    // Mended, it is followed.
+    std::fs::write(house.settings_file(), readable).unwrap();
+    agent.until("the settings are followed", |status| {
+        status["policy"]["kind"] == "upstreams"
+    });
+}

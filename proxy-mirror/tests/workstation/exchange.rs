@@ -253,3 +253,56 @@ fn flags_that_clash_only_together_are_found_before_the_service_is_touched() {
     assert!(said.contains("--ports") && said.contains("FLAGS"), "{said}");
     assert_eq!(main_pid(&ws, "gangway-engine"), old);
 }
+
+/// From here on, whoever tells systemd this is killed before it does.
+fn kill_who_says(ws: &Workstation<'_>, word: &str) {
+    ws.sh("mv /usr/bin/systemctl /usr/bin/systemctl.real")
+        .unwrap();
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" != {word} ] || kill -9 $PPID\nexec /usr/bin/systemctl.real \"$@\"\n"
+    );
+    ws.write("/usr/bin/systemctl", &script).unwrap();
+    ws.sh("chmod 755 /usr/bin/systemctl").unwrap();
+}
+
+fn kill_nobody(ws: &Workstation<'_>) {
+    ws.sh("mv /usr/bin/systemctl.real /usr/bin/systemctl")
+        .unwrap();
+}
+
+#[test]
+fn what_a_killed_installation_or_removal_left_is_finished_by_the_next() {
+    let office = Office::open();
+    let ws = office.workstation();
+    succeed(&ws, &["engine", "install", "--yes"]);
+    let old = main_pid(&ws, "gangway-engine");
+    ws.sh("echo new >> /opt/gangway/proxy-engine").unwrap();
+    kill_who_says(&ws, "daemon-reload");
+    assert_eq!(
+        gangway(&ws, &["engine", "install", "--yes"]).status.code(),
+        None
+    );
+    kill_nobody(&ws);
+    // The new program is there, and the old one runs.
+    ws.sh("cmp /usr/local/lib/gangway/proxy-engine /opt/gangway/proxy-engine")
+        .unwrap();
+    assert_eq!(main_pid(&ws, "gangway-engine"), old);
+    succeed(&ws, &["engine", "install", "--yes"]);
+    let new = serves(&ws);
+    assert_ne!(new, old);
+    ws.sh(&format!("cmp /proc/{new}/exe /opt/gangway/proxy-engine"))
+        .unwrap();
+    // Once it is exchanged, it stays.
+    succeed(&ws, &["engine", "install", "--yes"]);
+    assert_eq!(serves(&ws), new);
+
+    kill_who_says(&ws, "reset-failed");
+    assert_eq!(
+        gangway(&ws, &["engine", "remove", "--yes"]).status.code(),
+        None
+    );
+    kill_nobody(&ws);
+    ws.sh("test -d /var/lib/gangway").unwrap();
+    succeed(&ws, &["engine", "remove", "--yes"]);
+    ws.sh("test ! -e /var/lib/gangway").unwrap();
+}

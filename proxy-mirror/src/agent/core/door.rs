@@ -19,6 +19,7 @@ impl Door for Core {
 
     async fn plan(&self) -> Result<Plan, Problem> {
         let known = self.look().await;
+        Self::must_be_known(&known)?;
         let report = self.report().await;
         Ok(targets::plan(&self.places, &known, &report).await.view)
     }
@@ -28,6 +29,7 @@ impl Door for Core {
         self.follow().await;
         self.heard().await;
         let known = self.look().await;
+        Self::must_be_known(&known)?;
         let planned = targets::plan(&self.places, &known, &self.report().await).await;
         if planned.view.id != request.plan {
             return Err(Problem::new(
@@ -72,12 +74,7 @@ impl Door for Core {
 
     async fn explain(&self, url: &str) -> Result<Explanation, Problem> {
         let known = self.look().await;
-        // Settings that cannot be read, and none from before: any route would be a guess.
-        if let Some(problem) = &known.settings_problem
-            && known.settings == Settings::default()
-        {
-            return Err(problem.clone());
-        }
+        Self::must_be_known(&known)?;
         let decision = &known.decision;
         let explanation = doctor::explain(url, decision).map_err(|error| error.problem())?;
         let mut explanation = doctor::ask_script(url, decision, explanation).await;
@@ -111,16 +108,16 @@ impl Door for Core {
 
     async fn change_settings(&self, mut change: SettingsChange) -> Result<SettingsView, Problem> {
         let _turn = self.changing.lock().await;
-        if let Some(text) = change.pac_text.take() {
-            let kept = settings::keep_script(&self.places.settings, &text);
-            change.pac = Some(kept.map_err(|error| error.problem())?);
-        }
-        let file = self.places.settings_files();
-        let current = settings::load(file).map_err(|error| error.problem())?;
-        let changed = settings::change(&current, &change).map_err(|error| error.problem())?;
-        settings::Managed::read(file)
-            .and_then(|managed| managed.permit(&current, &changed.settings))
-            .map_err(|error| error.problem())?;
+        let script = match change.pac_text.take() {
+            Some(text) => {
+                let script = settings::KeptScript::new(&self.places.settings, &text);
+                let script = script.map_err(|error| error.problem())?;
+                change.pac = Some(script.address());
+                Some(script)
+            }
+            None => None,
+        };
+        let changed = self.changed(&change).map_err(|error| error.problem())?;
         if let (Some(password), Some(upstream)) = (changed.password, &changed.settings.upstream) {
             let user = upstream.user().unwrap_or_default();
             self.keychain
@@ -129,7 +126,14 @@ impl Door for Core {
                 .map_err(|error| error.problem())?;
             self.passwords.were_given(&upstream.authority());
         }
-        settings::save(file, &changed.settings).map_err(|error| error.problem())?;
+        // Once more: the keychain may have asked somebody for a while, who may have edited the file
+        // meanwhile.
+        let changed = self.changed(&change).map_err(|error| error.problem())?;
+        if let Some(script) = script {
+            script.keep().map_err(|error| error.problem())?;
+        }
+        settings::save(self.places.settings_files(), &changed.settings)
+            .map_err(|error| error.problem())?;
         self.follow_settings().await;
         self.settings_view(&changed.settings).await
     }
@@ -142,6 +146,7 @@ impl Door for Core {
             password,
         } = credentials;
         let scheme = scheme.as_deref().map(scheme_of).transpose()?;
+        let _turn = self.changing.lock().await;
         self.keychain
             .store(&user, &authority, password.into())
             .await
@@ -164,6 +169,7 @@ impl Door for Core {
     }
 
     async fn forget_credentials(&self, authority: &str) -> Result<(), Problem> {
+        let _turn = self.changing.lock().await;
         let known = self.look().await;
         for user in logins::users(&known.settings, &known.decision.wanted, authority) {
             self.keychain
@@ -179,6 +185,15 @@ impl Door for Core {
 }
 
 impl Core {
+    /// The settings as they are now, changed; refused where that is not the user's to change.
+    fn changed(&self, change: &SettingsChange) -> Result<settings::Changed, SettingsError> {
+        let files = self.places.settings_files();
+        let current = settings::load(files)?;
+        let changed = settings::change(&current, change)?;
+        settings::Managed::read(files)?.permit(&current, &changed.settings)?;
+        Ok(changed)
+    }
+
     /// Asked before anything is given back: where the administrator has fixed which targets are left
     /// alone, the next `apply` would bring it there again.
     fn may_leave_alone(&self, target: &TargetId) -> Result<(), SettingsError> {

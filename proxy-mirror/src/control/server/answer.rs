@@ -31,6 +31,12 @@ pub(super) async fn to<D: Door>(
         .unwrap_or_else(|problem| json(status_of(&problem), &problem))
 }
 
+/// Said where answering itself broke.
+pub(super) fn broke(error: &tokio::task::JoinError) -> Response<Body> {
+    let problem = Problem::new("change_broke", error.to_string()).with("error", error);
+    json(status_of(&problem), &problem)
+}
+
 async fn answer<D: Door>(
     request: Request<Incoming>,
     door: &D,

@@ -28,6 +28,7 @@ fn decision(settings: &Settings) -> Decision {
             port: 3182,
             containers: None,
         },
+        unread: None,
         pac: None,
         certificates: None,
     })

@@ -34,6 +34,7 @@ fn with_kept(settings: &Settings, sources: &[SourceFacts], address: &str, kept: 
         networks: &[docker0()],
         distros: &[],
         relay: RELAY,
+        unread: None,
         pac: Some(&PacFacts { address, kept }),
         certificates: None,
     })

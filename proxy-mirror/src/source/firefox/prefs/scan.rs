@@ -7,17 +7,28 @@ use crate::position::position;
 pub(super) struct Scan<'a> {
     text: &'a str,
     at: usize,
+    /// A line, from 1, and where it was counted: a file has many preferences, and its lines are
+    /// counted once.
+    line: (usize, usize),
 }
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-        Self { text, at }
+        Self {
+            text,
+            at,
+            line: (1, 0),
+        }
     }
 
     /// The line here, from 1.
-    pub(super) fn line(&self) -> usize {
-        position(self.text.as_bytes(), self.at).0
+    pub(super) fn line(&mut self) -> usize {
+        let (line, counted) = self.line;
+        let between = &self.text.as_bytes()[counted..self.at];
+        let more = between.split(|byte| *byte == b'\n').count() - 1;
+        self.line = (line + more, self.at);
+        self.line.0
     }
 
     /// Skips white space and comments; whether anything follows.
