@@ -149,3 +149,18 @@ fn a_target_whose_file_this_user_may_not_read_is_refused_alone_and_says_who_may(
         .collect();
     assert_eq!(whose, ["docker-cli"]);
 }
+
+#[test]
+fn a_plan_shows_no_password_of_somebody_else() {
+    let machine = Sandbox::new();
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config.json");
+    let one_line = r#"{"auths": {"r.test": {"auth": "c2VjcmV0"}}, "proxies": {"default": {"httpProxy": "http://ann:hunter2@old.test:1"}}}"#;
+    std::fs::write(&config, one_line).unwrap();
+    let diff = machine.plan(&[cli_config(&config)]).view.diff;
+    assert!(diff.contains("http://ann:***@old.test:1"), "{diff}");
+    assert!(
+        !diff.contains("hunter2") && !diff.contains("c2VjcmV0"),
+        "{diff}"
+    );
+}
