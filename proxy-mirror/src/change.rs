@@ -87,6 +87,14 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whose machine or files it changes.
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::KeepContainers { unit } | Self::RestartUnit { unit } => unit.owner(),
+            _ => self.file().map_or(Owner::System, FileId::owner),
+        }
+    }
+
     /// The file that it edits; `None` for a restart.
     pub fn file(&self) -> Option<&FileId> {
         match self {
@@ -108,6 +116,16 @@ pub enum FileId {
     DockerDaemonJson,
     /// `/etc/systemd/system/docker.service.d/gangway.conf`
     DockerDropIn,
+    /// `$XDG_CONFIG_HOME/docker/daemon.json`, of the daemon that the user runs without root.
+    RootlessDaemonJson {
+        /// Absolute path of the file.
+        path: PathBuf,
+    },
+    /// `$XDG_CONFIG_HOME/systemd/user/docker.service.d/gangway.conf`, of the same.
+    RootlessDropIn {
+        /// Absolute path of the file.
+        path: PathBuf,
+    },
     /// `/etc/systemd/system/containerd.service.d/gangway.conf`
     ContainerdDropIn,
     /// `/etc/profile.d/gangway.sh`
@@ -147,7 +165,9 @@ impl FileId {
             Self::DockerDropIn => "/etc/systemd/system/docker.service.d/gangway.conf",
             Self::ContainerdDropIn => "/etc/systemd/system/containerd.service.d/gangway.conf",
             Self::ProfileD => "/etc/profile.d/gangway.sh",
-            Self::DockerCliConfig { path } => return path,
+            Self::DockerCliConfig { path }
+            | Self::RootlessDaemonJson { path }
+            | Self::RootlessDropIn { path } => return path,
             Self::EngineBinary => "/usr/local/lib/gangway/proxy-engine",
             Self::EngineUnit => "/etc/systemd/system/gangway-engine.service",
             Self::BrokerUnit => "/etc/systemd/system/gangway-broker.service",
@@ -159,7 +179,9 @@ impl FileId {
     /// Whose it is.
     pub fn owner(&self) -> Owner {
         match self {
-            Self::DockerCliConfig { .. } => Owner::User,
+            Self::DockerCliConfig { .. }
+            | Self::RootlessDaemonJson { .. }
+            | Self::RootlessDropIn { .. } => Owner::User,
             Self::DockerDaemonJson
             | Self::DockerDropIn
             | Self::ContainerdDropIn
@@ -184,6 +206,8 @@ impl FileId {
             | Self::DockerDropIn
             | Self::ContainerdDropIn
             | Self::ProfileD
+            | Self::RootlessDaemonJson { .. }
+            | Self::RootlessDropIn { .. }
             | Self::DockerCliConfig { .. } => false,
         }
     }
@@ -193,6 +217,9 @@ impl FileId {
         match self {
             Self::DockerDaemonJson | Self::DockerDropIn => Some("docker-daemon"),
             Self::ContainerdDropIn => Some("containerd"),
+            Self::RootlessDaemonJson { .. } | Self::RootlessDropIn { .. } => {
+                Some("docker-rootless")
+            }
             Self::DockerCliConfig { .. } => Some("docker-cli"),
             Self::ProfileD => Some("profile"),
             Self::EngineBinary
@@ -207,6 +234,9 @@ impl FileId {
     pub fn unit(&self) -> Option<UnitId> {
         match self {
             Self::DockerDaemonJson | Self::DockerDropIn => Some(UnitId::Docker),
+            Self::RootlessDaemonJson { .. } | Self::RootlessDropIn { .. } => {
+                Some(UnitId::RootlessDocker)
+            }
             Self::ContainerdDropIn => Some(UnitId::Containerd),
             Self::ProfileD
             | Self::DockerCliConfig { .. }
@@ -235,6 +265,8 @@ impl FileId {
 pub enum UnitId {
     /// `docker.service`
     Docker,
+    /// `docker.service` of the user's own manager: the daemon that runs without root.
+    RootlessDocker,
     /// `containerd.service`
     Containerd,
     /// `gangway-engine.service`
@@ -244,10 +276,18 @@ pub enum UnitId {
 }
 
 impl UnitId {
+    /// Whose manager has it.
+    pub fn owner(self) -> Owner {
+        match self {
+            Self::RootlessDocker => Owner::User,
+            Self::Docker | Self::Containerd | Self::Engine | Self::Broker => Owner::System,
+        }
+    }
+
     /// The unit's name.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Docker => "docker.service",
+            Self::Docker | Self::RootlessDocker => "docker.service",
             Self::Containerd => "containerd.service",
             Self::Engine => "gangway-engine.service",
             Self::Broker => "gangway-broker.service",

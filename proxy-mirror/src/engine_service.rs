@@ -54,6 +54,8 @@ pub(crate) fn carried(file: &FileId) -> Result<Vec<u8>, ChangeError> {
         }
         FileId::DockerDaemonJson
         | FileId::DockerDropIn
+        | FileId::RootlessDaemonJson { .. }
+        | FileId::RootlessDropIn { .. }
         | FileId::ContainerdDropIn
         | FileId::ProfileD
         | FileId::EngineLenders

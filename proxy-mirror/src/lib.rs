@@ -21,6 +21,7 @@ pub mod places;
 pub mod policy;
 mod position;
 mod regular_file;
+pub mod rootless;
 pub mod secret;
 pub mod settings;
 pub mod source;

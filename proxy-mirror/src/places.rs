@@ -39,6 +39,17 @@ pub struct Places {
     pub broker_socket: PathBuf,
     /// Where administrators configure programs: `/etc`.
     pub etc: PathBuf,
+    /// The Docker daemon that the user runs without root.
+    pub rootless: Rootless,
+}
+
+/// Where a Docker daemon without root has its things (docs.docker.com/engine/security/rootless).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rootless {
+    /// Its API's socket: `$XDG_RUNTIME_DIR/docker.sock`.
+    pub socket: PathBuf,
+    /// The folder above those of its settings: `$XDG_CONFIG_HOME`.
+    pub config: PathBuf,
 }
 
 /// Why there are no places.
@@ -82,6 +93,10 @@ impl Places {
         // Without a session (root on a server) the machine's own runtime folder serves.
         let runtime = path("XDG_RUNTIME_DIR").unwrap_or_else(|| PathBuf::from("/run"));
         Ok(Self {
+            rootless: Rootless {
+                socket: runtime.join("docker.sock"),
+                config: config.clone(),
+            },
             settings: config.join("gangway/settings.toml"),
             managed: PathBuf::from("/etc/gangway/managed.toml"),
             state: state.join("gangway"),
@@ -102,6 +117,11 @@ impl Places {
         let local = path("LOCALAPPDATA").unwrap_or_else(|| home.join("AppData/Local"));
         let machine = path("PROGRAMDATA").unwrap_or_else(|| PathBuf::from("C:/ProgramData"));
         Ok(Self {
+            // Docker has none on Windows.
+            rootless: Rootless {
+                socket: local.join("docker.sock"),
+                config: roaming.clone(),
+            },
             settings: roaming.join("gangway/settings.toml"),
             managed: machine.join("gangway/managed.toml"),
             state: local.join("gangway"),

@@ -103,6 +103,8 @@ pub struct Context {
     pub engine: EngineRuns,
     /// What the engine intercepts, as it says.
     pub interception: InterceptionState,
+    /// Where the daemon is that the user runs without root.
+    pub rootless: crate::places::Rootless,
     /// The machine's Docker daemon ([`Daemon::local`]).
     pub docker: Daemon,
     /// Its networks ([`clusters::networks`]); empty where there is no daemon.
@@ -199,6 +201,7 @@ pub async fn distro_addresses() -> Vec<std::net::IpAddr> {
 pub async fn all(context: &Arc<Context>) -> Vec<Box<dyn Target>> {
     let mut targets: Vec<Box<dyn Target>> = vec![
         Box::new(DockerDaemon::local(Arc::clone(context))),
+        Box::new(DockerDaemon::rootless(Arc::clone(context))),
         Box::new(DockerCli::local(Arc::clone(context))),
         Box::new(Containerd::local(Arc::clone(context))),
         Box::new(clusters::Clusters::new(Arc::clone(context))),

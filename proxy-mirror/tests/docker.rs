@@ -17,6 +17,7 @@ use proxy_engine::control::InterceptionState;
 use proxy_mirror::change::host::Local;
 use proxy_mirror::change::{Asking, Desks, execute, undo};
 use proxy_mirror::control::{EngineRuns, Said, TargetView};
+use proxy_mirror::places::Rootless;
 use proxy_mirror::settings::{Settings, Style};
 use proxy_mirror::target::{self, Context, Daemon, TargetState};
 use proxy_mirror::world::Relay;
@@ -38,6 +39,10 @@ fn context(folder: &std::path::Path, docker: Daemon) -> Context {
         },
         engine: EngineRuns::Service,
         interception: InterceptionState::Off,
+        rootless: Rootless {
+            socket: folder.join("none.sock"),
+            config: folder.join("config"),
+        },
         docker,
         networks: Vec::new(),
         desks: Desks {

@@ -18,6 +18,7 @@ Without a display, use `gangway run`.
 fn main() -> ExitCode {
     // It holds an engine where no service is installed.
     proxy_mirror::agent::serve_as_worker_if_asked();
+    proxy_mirror::rootless::listen_if_asked();
     proxy_mirror::agent::leave_no_core_file();
     let mut start = Start { window: true };
     for argument in std::env::args().skip(1) {

@@ -20,7 +20,8 @@ use crate::places::Places;
 use crate::secret::Keychain;
 use crate::settings::{Settings, Style};
 use crate::source::Source;
-use crate::{settings, source};
+use crate::world::Relay;
+use crate::{rootless, settings, source};
 
 /// A change of settings waits so long for the engine to have heard of it.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
@@ -62,6 +63,7 @@ struct Keeping {
     wanted: watch::Sender<Wanted>,
     report: watch::Receiver<Report>,
     statuses: watch::Sender<Arc<Status>>,
+    relay: watch::Sender<Option<Relay>>,
 }
 
 /// The core of a new agent, and what comes out of it.
@@ -99,12 +101,15 @@ impl Core {
             wanted,
             report: report.clone(),
             statuses: publish,
+            relay: watch::Sender::new(None),
         };
         let told = Told {
             wanted: wants,
             guests: targets::guests(ended),
             given: engine_link::Given::default(),
         };
+        let inner = rootless::keep(places.rootless.socket.clone(), keeping.relay.subscribe());
+        tokio::spawn(ended.clone().run_until_cancelled_owned(inner));
         let engine = engine_link::keep(places.clone(), told, reports, ended.clone());
         Founded {
             core: Arc::new(Self::new(places, Role::Agent(keeping))),
@@ -273,6 +278,10 @@ impl Core {
             // An engine that runs goes on with the last policy that it was told.
             return false;
         }
+        keeping.relay.send_if_modified(|relay| {
+            let before = relay.replace(known.relay);
+            before != *relay
+        });
         let credentials = self
             .passwords
             .of(&known.decision.wanted, self.keychain)

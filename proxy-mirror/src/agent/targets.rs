@@ -163,6 +163,7 @@ async fn all(
         relay: known.relay,
         engine: report.runs,
         interception,
+        rootless: places.rootless.clone(),
         docker: Daemon::local(),
         networks: known.networks.clone(),
         desks: desks(places),

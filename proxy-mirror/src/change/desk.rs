@@ -279,7 +279,7 @@ impl Desk {
 
     /// Reads changed units again and restarts one, once.
     fn restart(&self, unit: UnitId) -> Result<(), ChangeError> {
-        self.checked(Command::DaemonReload)?;
+        self.checked(Command::daemon_reload(unit))?;
         self.restart_as_loaded(unit)
     }
 

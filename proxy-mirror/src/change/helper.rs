@@ -119,6 +119,9 @@ fn answer(desks: &Desks, bytes: &[u8]) -> Result<Option<Undone>, ChangeError> {
             // All are looked at before the first is carried out.
             for errand in &errands {
                 let Some(file) = errand.change.file() else {
+                    if errand.change.owner() != Owner::System {
+                        return Err(refused("it is not root's to restart".into()));
+                    }
                     continue;
                 };
                 if file.owner() != Owner::System || file.is_engine_service() {

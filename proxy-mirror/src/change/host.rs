@@ -124,6 +124,8 @@ impl<'a> Place<'a> {
 pub enum Command<'a> {
     /// `systemctl daemon-reload`
     DaemonReload,
+    /// `systemctl --user daemon-reload`
+    UserDaemonReload,
     /// `systemctl reset-failed UNIT`: forgets how often it was started lately.
     ResetFailed(UnitId),
     /// `systemctl restart UNIT`
@@ -180,6 +182,14 @@ pub enum Command<'a> {
 }
 
 impl<'a> Command<'a> {
+    /// Makes the unit's manager read changed units again.
+    pub fn daemon_reload(unit: UnitId) -> Self {
+        match unit.owner() {
+            Owner::System => Self::DaemonReload,
+            Owner::User => Self::UserDaemonReload,
+        }
+    }
+
     /// Program and arguments.
     pub fn argv(self) -> Vec<Cow<'a, str>> {
         let words = match self {
@@ -187,33 +197,23 @@ impl<'a> Command<'a> {
                 return vec!["getent".into(), "passwd".into(), uid.to_string().into()];
             }
             Self::DaemonReload => vec!["systemctl", "daemon-reload"],
-            Self::ResetFailed(unit) => vec!["systemctl", "reset-failed", unit.name()],
-            Self::Restart(unit) => vec!["systemctl", "restart", unit.name()],
-            Self::Reload(unit) => vec!["systemctl", "reload", unit.name()],
-            Self::EnableNow(unit) => vec!["systemctl", "enable", "--now", unit.name()],
-            Self::DisableNow(unit) => vec!["systemctl", "disable", "--now", unit.name()],
-            Self::Status(unit) => {
-                vec![
-                    "systemctl",
+            Self::UserDaemonReload => vec!["systemctl", "--user", "daemon-reload"],
+            Self::ResetFailed(unit) => systemctl(unit, &["reset-failed"]),
+            Self::Restart(unit) => systemctl(unit, &["restart"]),
+            Self::Reload(unit) => systemctl(unit, &["reload"]),
+            Self::EnableNow(unit) => systemctl(unit, &["enable", "--now"]),
+            Self::DisableNow(unit) => systemctl(unit, &["disable", "--now"]),
+            Self::Status(unit) => systemctl(unit, &["show", "--property=Result,ExecMainStatus"]),
+            Self::Condition(unit) => systemctl(unit, &["show", "--property=LoadState,ActiveState"]),
+            Self::Environment(unit) => systemctl(
+                unit,
+                &[
                     "show",
-                    "--property=Result,ExecMainStatus",
-                    unit.name(),
-                ]
-            }
-            Self::Condition(unit) => vec![
-                "systemctl",
-                "show",
-                "--property=LoadState,ActiveState",
-                unit.name(),
-            ],
-            Self::Environment(unit) => vec![
-                "systemctl",
-                "show",
-                "--timestamp=unix",
-                "--property=LoadState,ActiveState,NeedDaemonReload,ExecMainStartTimestamp,Environment",
-                unit.name(),
-            ],
-            Self::Cat(unit) => vec!["systemctl", "--no-pager", "cat", unit.name()],
+                    "--timestamp=unix",
+                    "--property=LoadState,ActiveState,NeedDaemonReload,ExecMainStartTimestamp,Environment",
+                ],
+            ),
+            Self::Cat(unit) => systemctl(unit, &["--no-pager", "cat"]),
             Self::Version(program) => vec![program, "--version"],
             Self::Understands { program, flags } => {
                 let flags = flags.split_whitespace();
@@ -246,6 +246,15 @@ impl<'a> Command<'a> {
         };
         words.into_iter().map(Cow::Borrowed).collect()
     }
+}
+
+/// A unit's own manager is told.
+fn systemctl(unit: UnitId, words: &[&'static str]) -> Vec<&'static str> {
+    let manager: &[&str] = match unit.owner() {
+        Owner::System => &["systemctl"],
+        Owner::User => &["systemctl", "--user"],
+    };
+    [manager, words, &[unit.name()]].concat()
 }
 
 /// What a command left behind.

@@ -101,10 +101,8 @@ pub fn build(desks: &Desks, proposals: Vec<Proposal>) -> PlannedChanges {
         }
     }
     steps.extend(restarts);
-    let needs_root = steps.iter().any(|step| match step.change.file() {
-        Some(file) => desks.needs_helper(&step.machine, file.owner()),
-        None => desks.needs_helper(&step.machine, Owner::System),
-    });
+    let needs_root =
+        { steps.iter() }.any(|step| desks.needs_helper(&step.machine, step.change.owner()));
     let view = Plan {
         id: id(&steps),
         steps: steps.iter().map(|step| step.view.clone()).collect(),
@@ -177,10 +175,8 @@ pub fn execute(
     for step in &planned.steps {
         fresh(desks, step)?;
     }
-    let (by_helper, own): (Vec<_>, Vec<_>) = planned.steps.iter().partition(|step| {
-        let owner = step.change.file().map_or(Owner::System, FileId::owner);
-        desks.needs_helper(&step.machine, owner)
-    });
+    let (by_helper, own): (Vec<_>, Vec<_>) = { planned.steps.iter() }
+        .partition(|step| desks.needs_helper(&step.machine, step.change.owner()));
     let of = planned.steps.len();
     let mut done = Vec::new();
     if !by_helper.is_empty() {
@@ -205,9 +201,8 @@ pub fn execute(
             of,
             what: step.view.what.english.clone(),
         });
-        let owner = step.change.file().map_or(Owner::System, FileId::owner);
         desks
-            .desk(&step.machine, owner)
+            .desk(&step.machine, step.change.owner())
             .carry_out(&step.change, &step.restarts)?;
         done.push(step.view.clone());
     }

@@ -113,7 +113,7 @@ pub fn undo(desks: &Desks, only: Option<&TargetId>) -> Result<Undone, ChangeErro
 /// Whether root's journal may hold something of this target's.
 fn is_roots(target: &TargetId) -> bool {
     let of_distro = target.0.contains('/');
-    !of_distro && target.0 != "docker-cli"
+    !of_distro && !["docker-cli", "docker-rootless"].contains(&target.0.as_str())
 }
 
 fn machines(journal: &Path) -> Result<Vec<Machine>, ChangeError> {
@@ -210,11 +210,11 @@ impl Desk {
         if restarts == Restarts::None {
             units.clear();
         }
-        if restarts == Restarts::All && !units.is_empty() {
-            // systemd still has what was in the files a moment ago.
-            self.checked(Command::DaemonReload)?;
-        }
         for unit in units {
+            if restarts == Restarts::All {
+                // systemd still has what was in the files a moment ago.
+                self.checked(Command::daemon_reload(unit))?;
+            }
             let name = unit.name().to_owned();
             if restarts == Restarts::WhatRuns && !self.runs(unit)? {
                 undone.not_running.push(name);
@@ -235,7 +235,7 @@ impl Desk {
     /// were given back when it starts, and one that was uninstalled reads none.
     fn runs(&self, unit: UnitId) -> Result<bool, ChangeError> {
         // systemd remembers a unit whose file is gone until it is told to look.
-        self.checked(Command::DaemonReload)?;
+        self.checked(Command::daemon_reload(unit))?;
         let said = self.checked(Command::Condition(unit))?.stdout;
         let gone = ["LoadState=not-found", "ActiveState=inactive"];
         Ok(!said.lines().any(|line| gone.contains(&line)))
@@ -299,7 +299,9 @@ impl Desk {
     /// A record is believed only about files that could have been changed.
     fn is_plausible(&self, record: &Record) -> Result<(), ChangeError> {
         let fixed = match &record.file {
-            FileId::DockerCliConfig { .. } => true,
+            FileId::DockerCliConfig { .. }
+            | FileId::RootlessDaemonJson { .. }
+            | FileId::RootlessDropIn { .. } => true,
             file => file.path() == record.path,
         };
         let above = record

@@ -27,7 +27,7 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
     match change {
         Change::SetJsonKeys { file, keys } => {
             let allowed = match file {
-                FileId::DockerDaemonJson => DAEMON_KEYS,
+                FileId::DockerDaemonJson | FileId::RootlessDaemonJson { .. } => DAEMON_KEYS,
                 FileId::DockerCliConfig { .. } => CLI_KEYS,
                 other => return Err(wrong_file(other)),
             };
@@ -50,7 +50,9 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
             })
         }
         Change::WriteEnvironmentDropIn { file, environment } => match file {
-            FileId::DockerDropIn | FileId::ContainerdDropIn => variables(environment),
+            FileId::DockerDropIn | FileId::RootlessDropIn { .. } | FileId::ContainerdDropIn => {
+                variables(environment)
+            }
             other => Err(wrong_file(other)),
         },
         Change::WriteProfile { file, environment } => match file {
@@ -67,7 +69,7 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
             unit: UnitId::Docker,
         }
         | Change::RestartUnit {
-            unit: UnitId::Docker | UnitId::Containerd,
+            unit: UnitId::Docker | UnitId::RootlessDocker | UnitId::Containerd,
         } => Ok(()),
         Change::KeepContainers { unit } | Change::RestartUnit { unit } => {
             Err(refused(unit.name(), "no plan restarts it"))

@@ -120,14 +120,24 @@ struct Swarm {
 }
 
 impl Daemon {
-    /// This machine's: the socket of `DOCKER_HOST`, else `/var/run/docker.sock`.
+    /// This machine's: the socket of `DOCKER_HOST`, else `/var/run/docker.sock`, else that of the
+    /// daemon which the user runs without root.
     pub fn local() -> Self {
         match std::env::var("DOCKER_HOST") {
             Ok(host) if !host.is_empty() => match host.strip_prefix("unix://") {
                 Some(path) => Self::Socket(path.into()),
                 None => Self::Remote(host),
             },
-            _ => Self::Socket(SOCKET.into()),
+            _ => {
+                let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+                let rootless = runtime.map(|runtime| runtime.join("docker.sock"));
+                let rootless = rootless.filter(|socket| socket.exists());
+                let machines = PathBuf::from(SOCKET);
+                Self::Socket(match rootless {
+                    Some(rootless) if !machines.exists() => rootless,
+                    _ => machines,
+                })
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! systemd gives it (docs.docker.com/engine/daemon/proxy). Neither is read again without a restart.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -24,7 +25,19 @@ use crate::control::{Problem, Said, WayKind};
 /// The first version that reads `proxies`.
 const READS_PROXIES: u32 = 23;
 
-/// A Docker daemon of this machine or of a WSL distro.
+/// Whom a daemon belongs to.
+#[derive(Debug, Clone)]
+enum Runs {
+    /// The machine: it runs as root.
+    AsRoot,
+    /// The user, without root: its files are below this folder, and it sits in a network of its own.
+    AsUser {
+        /// `$XDG_CONFIG_HOME`
+        config: PathBuf,
+    },
+}
+
+/// A Docker daemon of this machine, of its user or of a WSL distro.
 pub struct DockerDaemon {
     context: Arc<Context>,
     id: TargetId,
@@ -32,6 +45,7 @@ pub struct DockerDaemon {
     daemon: Daemon,
     host: Arc<dyn Host>,
     world: World,
+    runs: Runs,
 }
 
 impl DockerDaemon {
@@ -43,6 +57,23 @@ impl DockerDaemon {
             daemon: context.docker.clone(),
             host: Arc::clone(&context.desks.local),
             world: World::Machine,
+            runs: Runs::AsRoot,
+            context,
+        }
+    }
+
+    /// The one that the user runs without root.
+    pub fn rootless(context: Arc<Context>) -> Self {
+        let rootless = context.rootless.clone();
+        Self {
+            id: TargetId("docker-rootless".into()),
+            title: "Docker daemon (rootless)".into(),
+            daemon: Daemon::Socket(rootless.socket),
+            host: Arc::clone(&context.desks.local),
+            world: World::Machine,
+            runs: Runs::AsUser {
+                config: rootless.config,
+            },
             context,
         }
     }
@@ -60,18 +91,40 @@ impl DockerDaemon {
             daemon: Daemon::CommandLine(Arc::clone(&host)),
             host,
             world,
+            runs: Runs::AsRoot,
             context,
         }
     }
 
+    fn unit(&self) -> UnitId {
+        match self.runs {
+            Runs::AsRoot => UnitId::Docker,
+            Runs::AsUser { .. } => UnitId::RootlessDocker,
+        }
+    }
+
+    /// Whether it is a unit of systemd's, which can be restarted.
+    async fn is_unit(&self) -> bool {
+        let (host, unit) = (Arc::clone(&self.host), self.unit());
+        let runs_as_user = matches!(self.runs, Runs::AsUser { .. });
+        super::off_thread(move || {
+            let loaded = || {
+                let said = host.run(Command::Condition(unit));
+                said.is_ok_and(|said| said.stdout.lines().any(|line| line == "LoadState=loaded"))
+            };
+            host.has_systemd() && (!runs_as_user || loaded())
+        })
+        .await
+    }
+
     /// Whether another drop-in makes ours void.
-    async fn overruled(&self) -> Option<Overruled> {
+    async fn overruled(&self, ours: &FileId) -> Option<Overruled> {
         let wanted = self.desired().ok()?.environment();
-        let host = Arc::clone(&self.host);
-        let cat = super::off_thread(move || host.run(Command::Cat(UnitId::Docker))).await;
+        let (host, unit) = (Arc::clone(&self.host), self.unit());
+        let cat = super::off_thread(move || host.run(Command::Cat(unit))).await;
         // A unit that cannot be shown is judged by what the daemon says alone.
         let cat = cat.ok().filter(Output::success)?.stdout;
-        overruled(&cat, FileId::DockerDropIn.path(), &wanted)
+        overruled(&cat, ours.path(), &wanted)
     }
 
     /// A restart moves a swarm's tasks to other nodes: only the user says so.
@@ -84,18 +137,24 @@ impl DockerDaemon {
     /// anew from its file alone.
     fn keeps_containers(&self, now: &Here) -> bool {
         let asked = self.context.settings.docker.live_restore;
-        asked && !now.work.swarm && now.systemd && Self::file(now) == FileId::DockerDaemonJson
+        asked && !now.work.swarm && now.systemd && self.file(now) == FileId::DockerDaemonJson
     }
 
-    fn file(here: &Here) -> FileId {
+    fn file(&self, here: &Here) -> FileId {
         let major = here
             .version
             .as_deref()
             .and_then(|v| v.split('.').next()?.parse::<u32>().ok());
-        if major.is_some_and(|major| major < READS_PROXIES) {
-            FileId::DockerDropIn
-        } else {
-            FileId::DockerDaemonJson
+        let by_environment = major.is_some_and(|major| major < READS_PROXIES);
+        match (&self.runs, by_environment) {
+            (Runs::AsRoot, true) => FileId::DockerDropIn,
+            (Runs::AsRoot, false) => FileId::DockerDaemonJson,
+            (Runs::AsUser { config }, true) => FileId::RootlessDropIn {
+                path: config.join("systemd/user/docker.service.d/gangway.conf"),
+            },
+            (Runs::AsUser { config }, false) => FileId::RootlessDaemonJson {
+                path: config.join("docker/daemon.json"),
+            },
         }
     }
 }
@@ -124,29 +183,33 @@ impl Target for DockerDaemon {
                     });
                 }
             };
-            if says.rootless {
-                let reason = Said::new("said_docker_rootless", &[]);
-                return Detected::Not(TargetState::Failed { reason });
+            match (&self.runs, says.rootless) {
+                (Runs::AsRoot, false) | (Runs::AsUser { .. }, true) => {}
+                // `DOCKER_HOST` leads to the other one.
+                (Runs::AsRoot, true) | (Runs::AsUser { .. }, false) => {
+                    return Detected::Not(TargetState::NotInstalled);
+                }
             }
-            let host = Arc::clone(&self.host);
             let mut here = Here {
                 version: Some(says.version),
                 in_force: says.proxies,
                 work: says.work,
-                systemd: super::off_thread(move || host.has_systemd()).await,
+                systemd: self.is_unit().await,
                 ..Here::default()
             };
-            let file = Self::file(&here);
+            let file = self.file(&here);
             here.files.push(file.path().to_owned());
-            if here.systemd && file == FileId::DockerDropIn {
-                here.overruled = self.overruled().await;
+            if here.systemd && is_drop_in(&file) {
+                here.overruled = self.overruled(&file).await;
             }
             Detected::Here(here)
         })
     }
 
     fn desired(&self) -> Result<Proxies, TargetState> {
-        self.context.needs_service()?;
+        if matches!(self.runs, Runs::AsRoot) {
+            self.context.needs_service()?;
+        }
         self.context.proxies(self.world, self.dialect())
     }
 
@@ -177,8 +240,8 @@ impl Target for DockerDaemon {
         if now.overruled.is_some() || self.waits_for_a_yes(now, desired) {
             return Vec::new();
         }
-        let file = Self::file(now);
-        let mut changes = vec![if file == FileId::DockerDropIn {
+        let file = self.file(now);
+        let mut changes = vec![if is_drop_in(&file) {
             Change::WriteEnvironmentDropIn {
                 file,
                 environment: desired.environment(),
@@ -202,13 +265,9 @@ impl Target for DockerDaemon {
         }];
         if now.systemd && now.in_force.as_ref() != Some(desired) {
             if self.keeps_containers(now) && !now.work.live_restore {
-                changes.push(Change::KeepContainers {
-                    unit: UnitId::Docker,
-                });
+                changes.push(Change::KeepContainers { unit: self.unit() });
             }
-            changes.push(Change::RestartUnit {
-                unit: UnitId::Docker,
-            });
+            changes.push(Change::RestartUnit { unit: self.unit() });
         }
         changes
     }
@@ -247,7 +306,7 @@ impl Target for DockerDaemon {
                 };
             }
             let written = files_say(&self.context.desks, self.machine(), self.plan(now, desired));
-            let file = Self::file(now);
+            let file = self.file(now);
             let file = file.path().display();
             let proxy = &desired.proxy;
             match (written.await, in_force) {
@@ -279,6 +338,10 @@ impl Target for DockerDaemon {
             }
         })
     }
+}
+
+fn is_drop_in(file: &FileId) -> bool {
+    matches!(file, FileId::DockerDropIn | FileId::RootlessDropIn { .. })
 }
 
 /// What the daemon says it uses, in the words of `docker info`, which are no language's.

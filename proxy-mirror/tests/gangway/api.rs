@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -100,11 +101,12 @@ fn events_tell_the_picture_at_once_and_at_every_change() {
 fn a_script_of_a_refused_change_is_not_kept() {
     let house = House::new();
     let _agent = house.agent();
-    let scripts = || {
+    let scripts = || -> Vec<PathBuf> {
         let folder = house.settings_file();
         let files = std::fs::read_dir(folder.parent().unwrap()).unwrap();
-        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<String> = names.filter(|name| name.ends_with(".pac")).collect();
+        let files = files.map(|file| file.unwrap().path());
+        let is_script = |file: &PathBuf| file.extension().is_some_and(|is| is == "pac");
+        let mut names: Vec<PathBuf> = files.filter(is_script).collect();
         names.sort();
         names
     };

@@ -100,8 +100,8 @@ fn a_script_that_is_pasted_is_kept_beside_the_settings() {
     assert!(paste(&script(&proxy)).status.success());
     until_answered_by(relay(&house), "pasted");
     let settings = std::fs::read_to_string(house.settings_file()).unwrap();
-    let kept = settings.split('"').find(|text| text.ends_with(".pac"));
-    let kept = kept.and_then(|address| address.strip_prefix("file://"));
+    let mut words = settings.split('"');
+    let kept = words.find_map(|address| address.strip_prefix("file://"));
     let kept = kept.unwrap_or_else(|| panic!("{settings}"));
     assert_eq!(std::fs::read_to_string(kept).unwrap(), script(&proxy));
 }

@@ -28,6 +28,7 @@ mod workstation {
     mod managed;
     mod pods;
     mod restart;
+    mod rootless;
     mod unattended;
     mod undo;
     mod upstream_changes;

@@ -21,6 +21,7 @@ use self::words::Words;
 fn main() -> Exit {
     // It holds an engine where no service is installed.
     proxy_engine::pac::worker::serve_if_asked();
+    proxy_mirror::rootless::listen_if_asked();
     proxy_engine::memory::leave_no_core_file();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

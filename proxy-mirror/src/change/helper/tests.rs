@@ -145,3 +145,10 @@ fn a_request_without_end_is_refused() {
     let answer: Value = serde_json::from_slice(&output).unwrap();
     assert_eq!(answer["code"], "value_refused");
 }
+
+#[test]
+fn what_a_user_runs_is_not_restarted_by_root() {
+    let change = json!({"change": "restart_unit", "unit": "rootless_docker"});
+    let error = refusal(&errand(&change));
+    assert!(error.to_string().contains("not root's"), "{error}");
+}
