@@ -13,6 +13,7 @@ mod desk;
 mod diff;
 pub(crate) mod dropin;
 pub mod elevation;
+pub(crate) mod engine_conf;
 mod error;
 pub mod helper;
 pub mod host;
@@ -53,6 +54,16 @@ pub enum Change {
         /// Names and values; validated, `%` doubled as it is rendered.
         environment: Vec<(String, String)>,
     },
+    /// Variables of Podman's own in `containers.conf` (`[engine] env`), keeping every other byte.
+    SetEngineEnv {
+        /// The file.
+        file: FileId,
+        /// Names and values.
+        environment: Vec<(String, String)>,
+        /// Whether containers may have them too, which is Podman's own default. Where they may not,
+        /// `[containers] http_proxy` says so, unless the user says something else there.
+        for_containers: bool,
+    },
     /// `profile.d`: variables for log-in shells, as a file of our own.
     WriteProfile {
         /// The file.
@@ -92,6 +103,7 @@ impl Change {
         match self {
             Self::SetJsonKeys { file, .. }
             | Self::WriteEnvironmentDropIn { file, .. }
+            | Self::SetEngineEnv { file, .. }
             | Self::WriteProfile { file, .. }
             | Self::InstallFile { file }
             | Self::NoteLenders { file, .. } => Some(file),
@@ -117,6 +129,13 @@ pub enum FileId {
         /// Absolute path of the file.
         path: PathBuf,
     },
+    /// `$CONTAINERS_CONF`, else the user's own `containers/containers.conf`.
+    PodmanConf {
+        /// Absolute path of the file.
+        path: PathBuf,
+    },
+    /// `/etc/containers/containers.conf`: the one that root's Podman reads in every version.
+    PodmanSystemConf,
     /// `/usr/local/lib/gangway/proxy-engine`
     EngineBinary,
     /// `/etc/systemd/system/gangway-engine.service`
@@ -147,7 +166,8 @@ impl FileId {
             Self::DockerDropIn => "/etc/systemd/system/docker.service.d/gangway.conf",
             Self::ContainerdDropIn => "/etc/systemd/system/containerd.service.d/gangway.conf",
             Self::ProfileD => "/etc/profile.d/gangway.sh",
-            Self::DockerCliConfig { path } => return path,
+            Self::DockerCliConfig { path } | Self::PodmanConf { path } => return path,
+            Self::PodmanSystemConf => "/etc/containers/containers.conf",
             Self::EngineBinary => "/usr/local/lib/gangway/proxy-engine",
             Self::EngineUnit => "/etc/systemd/system/gangway-engine.service",
             Self::BrokerUnit => "/etc/systemd/system/gangway-broker.service",
@@ -159,11 +179,12 @@ impl FileId {
     /// Whose it is.
     pub fn owner(&self) -> Owner {
         match self {
-            Self::DockerCliConfig { .. } => Owner::User,
+            Self::DockerCliConfig { .. } | Self::PodmanConf { .. } => Owner::User,
             Self::DockerDaemonJson
             | Self::DockerDropIn
             | Self::ContainerdDropIn
             | Self::ProfileD
+            | Self::PodmanSystemConf
             | Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit
@@ -184,6 +205,8 @@ impl FileId {
             | Self::DockerDropIn
             | Self::ContainerdDropIn
             | Self::ProfileD
+            | Self::PodmanConf { .. }
+            | Self::PodmanSystemConf
             | Self::DockerCliConfig { .. } => false,
         }
     }
@@ -194,6 +217,7 @@ impl FileId {
             Self::DockerDaemonJson | Self::DockerDropIn => Some("docker-daemon"),
             Self::ContainerdDropIn => Some("containerd"),
             Self::DockerCliConfig { .. } => Some("docker-cli"),
+            Self::PodmanConf { .. } | Self::PodmanSystemConf => Some("podman"),
             Self::ProfileD => Some("profile"),
             Self::EngineBinary
             | Self::EngineUnit
@@ -210,6 +234,8 @@ impl FileId {
             Self::ContainerdDropIn => Some(UnitId::Containerd),
             Self::ProfileD
             | Self::DockerCliConfig { .. }
+            | Self::PodmanConf { .. }
+            | Self::PodmanSystemConf
             | Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit

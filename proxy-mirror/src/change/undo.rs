@@ -113,7 +113,8 @@ pub fn undo(desks: &Desks, only: Option<&TargetId>) -> Result<Undone, ChangeErro
 /// Whether root's journal may hold something of this target's.
 fn is_roots(target: &TargetId) -> bool {
     let of_distro = target.0.contains('/');
-    !of_distro && target.0 != "docker-cli"
+    let of_the_users = ["docker-cli", "podman"].contains(&target.0.as_str());
+    !of_distro && !of_the_users
 }
 
 fn machines(journal: &Path) -> Result<Vec<Machine>, ChangeError> {
@@ -299,7 +300,7 @@ impl Desk {
     /// A record is believed only about files that could have been changed.
     fn is_plausible(&self, record: &Record) -> Result<(), ChangeError> {
         let fixed = match &record.file {
-            FileId::DockerCliConfig { .. } => true,
+            FileId::DockerCliConfig { .. } | FileId::PodmanConf { .. } => true,
             file => file.path() == record.path,
         };
         let above = record
@@ -316,5 +317,23 @@ impl Desk {
                 record.path.display()
             ),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TargetId, is_roots};
+
+    #[test]
+    fn root_is_asked_for_what_only_root_can_give_back() {
+        for (target, roots) in [
+            ("docker-daemon", true),
+            ("containerd", true),
+            ("docker-cli", false),
+            ("podman", false),
+            ("wsl:Ubuntu/docker-daemon", false),
+        ] {
+            assert_eq!(is_roots(&TargetId(target.into())), roots, "{target}");
+        }
     }
 }
