@@ -37,6 +37,8 @@ pub struct Places {
     pub own_engine_socket: PathBuf,
     /// The broker's socket.
     pub broker_socket: PathBuf,
+    /// Where Podman and its kin are configured: `$XDG_CONFIG_HOME/containers`.
+    pub containers: PathBuf,
     /// Where administrators configure programs: `/etc`.
     pub etc: PathBuf,
 }
@@ -91,6 +93,7 @@ impl Places {
             engine_socket: path("GANGWAY_ENGINE_SOCKET")
                 .unwrap_or_else(|| PathBuf::from("/run/gangway/engine.sock")),
             broker_socket: PathBuf::from("/run/gangway/broker.sock"),
+            containers: config.join("containers"),
             etc: PathBuf::from("/etc"),
             home,
         })
@@ -110,6 +113,7 @@ impl Places {
             own_engine_socket: PathBuf::from(r"\\.\pipe\gangway-agent-engine"),
             engine_socket: PathBuf::from(r"\\.\pipe\gangway-engine"),
             broker_socket: PathBuf::from(r"\\.\pipe\gangway-broker"),
+            containers: roaming.join("containers"),
             etc: machine,
             home,
         })

@@ -244,6 +244,15 @@ impl<'a> EngineConf<'a> {
     }
 }
 
+/// The names of the variables that a file sets for Podman and that are no proxies; `None` where it
+/// has no list of them, or is none that can be read.
+pub(crate) fn foreign_variables(path: &Path, bytes: &[u8]) -> Option<Vec<String>> {
+    let conf = EngineConf::parse(path, bytes).ok()?;
+    let mut names = conf.list().ok()??.names();
+    names.retain(|name| !super::validate::is_proxy_variable(name));
+    Some(names)
+}
+
 fn document<'t>(path: &Path, text: &'t str) -> Result<Document<&'t str>, ChangeError> {
     Document::parse(text).map_err(|error| {
         let at = error.span().map_or(text.len(), |span| span.start);

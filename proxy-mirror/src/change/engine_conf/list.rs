@@ -36,6 +36,13 @@ impl List {
         })
     }
 
+    pub(super) fn names(&self) -> Vec<String> {
+        let texts = self.entries.iter().filter_map(|(_, text)| text.as_deref());
+        texts
+            .filter_map(|text| Some(text.split_once('=')?.0.to_owned()))
+            .collect()
+    }
+
     /// The text with one more entry, as the last one stands: on a line of its own, or behind it.
     pub(super) fn with(&self, text: &str, entry: &str) -> String {
         let mut text = text.to_owned();
