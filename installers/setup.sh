@@ -58,6 +58,7 @@ docker-registry                 docker-registry
 danted                          dante-server
 sshd                            openssh-server
 ssh                             openssh-client
+podman                          podman
 haproxy                         haproxy
 nginx                           nginx-light
 dnsmasq                         dnsmasq-base

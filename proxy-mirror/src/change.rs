@@ -13,6 +13,7 @@ mod desk;
 mod diff;
 pub(crate) mod dropin;
 pub mod elevation;
+pub(crate) mod engine_conf;
 mod error;
 pub mod helper;
 pub mod host;
@@ -52,6 +53,16 @@ pub enum Change {
         file: FileId,
         /// Names and values; validated, `%` doubled as it is rendered.
         environment: Vec<(String, String)>,
+    },
+    /// Variables of Podman's own in `containers.conf` (`[engine] env`), keeping every other byte.
+    SetEngineEnv {
+        /// The file.
+        file: FileId,
+        /// Names and values.
+        environment: Vec<(String, String)>,
+        /// Whether containers may have them too, which is Podman's own default. Where they may not,
+        /// `[containers] http_proxy` says so, unless the user says something else there.
+        for_containers: bool,
     },
     /// `profile.d`: variables for log-in shells, as a file of our own.
     WriteProfile {
@@ -100,6 +111,7 @@ impl Change {
         match self {
             Self::SetJsonKeys { file, .. }
             | Self::WriteEnvironmentDropIn { file, .. }
+            | Self::SetEngineEnv { file, .. }
             | Self::WriteProfile { file, .. }
             | Self::InstallFile { file }
             | Self::NoteLenders { file, .. } => Some(file),
@@ -135,6 +147,13 @@ pub enum FileId {
         /// Absolute path of the file.
         path: PathBuf,
     },
+    /// `$CONTAINERS_CONF`, else the user's own `containers/containers.conf`.
+    PodmanConf {
+        /// Absolute path of the file.
+        path: PathBuf,
+    },
+    /// `/etc/containers/containers.conf`: the one that root's Podman reads in every version.
+    PodmanSystemConf,
     /// `/usr/local/lib/gangway/proxy-engine`
     EngineBinary,
     /// `/etc/systemd/system/gangway-engine.service`
@@ -167,7 +186,9 @@ impl FileId {
             Self::ProfileD => "/etc/profile.d/gangway.sh",
             Self::DockerCliConfig { path }
             | Self::RootlessDaemonJson { path }
-            | Self::RootlessDropIn { path } => return path,
+            | Self::RootlessDropIn { path }
+            | Self::PodmanConf { path } => return path,
+            Self::PodmanSystemConf => "/etc/containers/containers.conf",
             Self::EngineBinary => "/usr/local/lib/gangway/proxy-engine",
             Self::EngineUnit => "/etc/systemd/system/gangway-engine.service",
             Self::BrokerUnit => "/etc/systemd/system/gangway-broker.service",
@@ -180,12 +201,14 @@ impl FileId {
     pub fn owner(&self) -> Owner {
         match self {
             Self::DockerCliConfig { .. }
+            | Self::PodmanConf { .. }
             | Self::RootlessDaemonJson { .. }
             | Self::RootlessDropIn { .. } => Owner::User,
             Self::DockerDaemonJson
             | Self::DockerDropIn
             | Self::ContainerdDropIn
             | Self::ProfileD
+            | Self::PodmanSystemConf
             | Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit
@@ -208,6 +231,8 @@ impl FileId {
             | Self::ProfileD
             | Self::RootlessDaemonJson { .. }
             | Self::RootlessDropIn { .. }
+            | Self::PodmanConf { .. }
+            | Self::PodmanSystemConf
             | Self::DockerCliConfig { .. } => false,
         }
     }
@@ -221,6 +246,7 @@ impl FileId {
                 Some("docker-rootless")
             }
             Self::DockerCliConfig { .. } => Some("docker-cli"),
+            Self::PodmanConf { .. } | Self::PodmanSystemConf => Some("podman"),
             Self::ProfileD => Some("profile"),
             Self::EngineBinary
             | Self::EngineUnit
@@ -240,6 +266,8 @@ impl FileId {
             Self::ContainerdDropIn => Some(UnitId::Containerd),
             Self::ProfileD
             | Self::DockerCliConfig { .. }
+            | Self::PodmanConf { .. }
+            | Self::PodmanSystemConf
             | Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit

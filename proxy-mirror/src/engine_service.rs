@@ -59,6 +59,8 @@ pub(crate) fn carried(file: &FileId) -> Result<Vec<u8>, ChangeError> {
         | FileId::ContainerdDropIn
         | FileId::ProfileD
         | FileId::EngineLenders
+        | FileId::PodmanConf { .. }
+        | FileId::PodmanSystemConf
         | FileId::DockerCliConfig { .. } => "",
     };
     Ok(text.as_bytes().to_vec())

@@ -37,6 +37,8 @@ pub struct Places {
     pub own_engine_socket: PathBuf,
     /// The broker's socket.
     pub broker_socket: PathBuf,
+    /// Where Podman and its kin are configured: `$XDG_CONFIG_HOME/containers`.
+    pub containers: PathBuf,
     /// Where administrators configure programs: `/etc`.
     pub etc: PathBuf,
     /// The Docker daemon that the user runs without root.
@@ -106,6 +108,7 @@ impl Places {
             engine_socket: path("GANGWAY_ENGINE_SOCKET")
                 .unwrap_or_else(|| PathBuf::from("/run/gangway/engine.sock")),
             broker_socket: PathBuf::from("/run/gangway/broker.sock"),
+            containers: config.join("containers"),
             etc: PathBuf::from("/etc"),
             home,
         })
@@ -130,6 +133,7 @@ impl Places {
             own_engine_socket: PathBuf::from(r"\\.\pipe\gangway-agent-engine"),
             engine_socket: PathBuf::from(r"\\.\pipe\gangway-engine"),
             broker_socket: PathBuf::from(r"\\.\pipe\gangway-broker"),
+            containers: roaming.join("containers"),
             etc: machine,
             home,
         })

@@ -34,7 +34,9 @@ mod docker_events;
 pub mod drift;
 pub mod guests;
 mod overruled;
+pub mod podman;
 mod profile;
+mod served;
 mod way;
 mod wsl;
 
@@ -44,9 +46,10 @@ pub use desired::Proxies;
 pub use docker_cli::DockerCli;
 pub use docker_daemon::DockerDaemon;
 pub use overruled::Overruled;
+pub use podman::Podman;
 pub use way::{Asked, Told, ways};
 
-/// Stable name of a target: `docker-daemon`, `docker-cli`, `clusters`, `wsl:Ubuntu/docker-daemon`.
+/// Stable name of a target: `docker-daemon`, `docker-cli`, `podman`, `clusters`, `wsl:Ubuntu/docker-daemon`.
 #[derive(
     Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -113,6 +116,8 @@ pub struct Context {
     pub desks: Desks,
     /// The docker CLI's file ([`docker_cli_config`]).
     pub docker_cli: PathBuf,
+    /// Where Podman is set, and what it said.
+    pub podman: podman::Place,
 }
 
 /// What was found of a target.
@@ -139,6 +144,8 @@ pub struct Here {
     pub overruled: Option<Overruled>,
     /// What a restart of it would meet.
     pub work: Work,
+    /// Virtual machines of its own (`podman machine`), which take over what it is told.
+    pub machines: Vec<podman::Machine>,
 }
 
 /// Something settings are pushed into.
@@ -168,8 +175,8 @@ pub trait Target: Send + Sync {
         Dialect::Docker
     }
 
-    /// What its exceptions would mean that they do not mean here.
-    fn notes(&self) -> Vec<Problem>;
+    /// What its exceptions would mean that they do not mean here, and what else it takes.
+    fn notes(&self, now: &Here) -> Vec<Problem>;
 
     /// What it is told now.
     fn told<'a>(&'a self, now: &'a Here) -> BoxFuture<'a, Told> {
@@ -204,6 +211,7 @@ pub async fn all(context: &Arc<Context>) -> Vec<Box<dyn Target>> {
         Box::new(DockerDaemon::rootless(Arc::clone(context))),
         Box::new(DockerCli::local(Arc::clone(context))),
         Box::new(Containerd::local(Arc::clone(context))),
+        Box::new(Podman::local(Arc::clone(context))),
         Box::new(clusters::Clusters::new(Arc::clone(context))),
     ];
     targets.extend(wsl::targets(context).await);
@@ -248,7 +256,7 @@ async fn view(context: &Context, target: &dyn Target) -> TargetView {
     view.state = match target.desired() {
         Ok(desired) => {
             view.desired = Some(desired.proxy.clone());
-            view.notes = target.notes();
+            view.notes = target.notes(&here);
             target.verify(&here, &desired).await
         }
         Err(state) => state,
@@ -266,7 +274,7 @@ pub async fn plan(context: &Context, targets: &[Box<dyn Target>]) -> PlannedChan
         .filter(|target| !context.leaves_alone(&target.id()))
     {
         if let (Ok(desired), Detected::Here(here)) = (target.desired(), target.detect().await) {
-            notes.extend(target.notes());
+            notes.extend(target.notes(&here));
             proposals.push(Proposal {
                 target: target.id(),
                 machine: target.machine(),

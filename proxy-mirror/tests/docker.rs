@@ -15,7 +15,7 @@ use std::time::Duration;
 use proxy_engine::config::Policy;
 use proxy_engine::control::InterceptionState;
 use proxy_mirror::change::host::Local;
-use proxy_mirror::change::{Asking, Desks, execute, undo};
+use proxy_mirror::change::{Asking, Desks, FileId, execute, undo};
 use proxy_mirror::control::{EngineRuns, Said, TargetView};
 use proxy_mirror::places::Rootless;
 use proxy_mirror::settings::{Settings, Style};
@@ -53,6 +53,14 @@ fn context(folder: &std::path::Path, docker: Daemon) -> Context {
             asking: Asking::Aside,
         },
         docker_cli: folder.join("docker-cli/config.json"),
+        podman: target::podman::Place {
+            conf: FileId::PodmanConf {
+                path: folder.join("containers/containers.conf"),
+            },
+            folder: folder.join("containers"),
+            system: folder.join("etc/containers"),
+            memory: target::podman::Memory::default(),
+        },
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) struct Surroundings {
     networks: Heard<Vec<Network>>,
     distros: Heard<Vec<IpAddr>>,
     reach: Reach,
+    podman: target::podman::Memory,
     late: Arc<Notify>,
 }
 
@@ -47,6 +48,7 @@ impl Surroundings {
             networks: Heard::new(Arc::clone(&late)),
             distros: Heard::new(Arc::clone(&late)),
             reach: Reach::default(),
+            podman: target::podman::Memory::default(),
             late,
         }
     }
@@ -87,6 +89,8 @@ pub(super) struct Known {
     distros: Vec<IpAddr>,
     /// The relay's addresses.
     pub(super) relay: Relay,
+    /// What Podman said when it was last asked, from one look to the next.
+    pub(super) podman: target::podman::Memory,
     /// What follows.
     pub(super) decision: Decision,
 }
@@ -174,6 +178,7 @@ impl Known {
             profile,
             settings_problem,
             was_read,
+            podman: around.podman.clone(),
             ..decided.await
         }
     }
@@ -214,6 +219,7 @@ impl Known {
             settings_problem: None,
             was_read: true,
             sources,
+            podman: target::podman::Memory::default(),
             networks,
             distros,
             relay,

@@ -168,6 +168,7 @@ async fn all(
         networks: known.networks.clone(),
         desks: desks(places),
         docker_cli: target::docker_cli_config(&places.home),
+        podman: target::podman::Place::of(places, known.podman.clone()),
     });
     let targets = target::all(&context).await;
     (context, targets)

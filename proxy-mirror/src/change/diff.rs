@@ -28,11 +28,11 @@ pub(super) fn diff(
     }
     let old = String::from_utf8_lossy(before.unwrap_or_default());
     let new = String::from_utf8_lossy(after);
-    // The docker CLI keeps registry passwords in its file: no line is shown that does not change.
-    let context = if matches!(file, FileId::DockerCliConfig { .. }) {
-        0
-    } else {
-        3
+    // The docker CLI keeps registry passwords in its file, and Podman's may have any variable: no
+    // line is shown that does not change.
+    let context = match file {
+        FileId::DockerCliConfig { .. } | FileId::PodmanConf { .. } | FileId::PodmanSystemConf => 0,
+        _ => 3,
     };
     let from = before.map_or_else(|| "/dev/null".to_owned(), |_| format!("a{name}"));
     let diff = TextDiff::from_lines(&old, &new)

@@ -8,9 +8,9 @@ use crate::control::Problem;
 /// there before, and `gangway undo` gives it back.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// A JSON file that cannot be read as what it should be. Nothing was written.
+    /// A JSON or TOML file that cannot be read as what it should be. Nothing was written.
     #[error("{path}:{line}:{column}: {message}; nothing was written", path = path.display())]
-    Json {
+    Malformed {
         /// The file.
         path: PathBuf,
         /// From 1.
@@ -135,7 +135,7 @@ impl ChangeError {
     /// The stable code of this kind of error.
     pub fn code(&self) -> &str {
         match self {
-            Self::Json { .. } => "file_malformed",
+            Self::Malformed { .. } => "file_malformed",
             Self::Content { .. } => "file_unreadable",
             Self::Unsafe { .. } => "file_unsafe",
             Self::Value { .. } => "value_refused",

@@ -29,12 +29,12 @@ impl<'a> Document<'a> {
     /// Comments are understood where the file has them; nothing else beyond JSON is.
     ///
     /// # Errors
-    /// [`ChangeError::Json`] with line and column for what is no JSON, a root that is no object, or
+    /// [`ChangeError::Malformed`] with line and column for what is no JSON, a root that is no object, or
     /// a name that occurs twice in one object (whose value would win is the reader's choice).
     pub fn parse(path: &'a Path, bytes: &[u8]) -> Result<Self, ChangeError> {
         let malformed = |bytes: &[u8], at: usize, message: String| {
             let (line, column) = position(bytes, at);
-            ChangeError::Json {
+            ChangeError::Malformed {
                 path: path.to_owned(),
                 line,
                 column,

@@ -276,6 +276,11 @@ fn describe(proposal: &Proposal, change: &Change, file: &FileId, draft: &Draft) 
             let names: Vec<String> = keys.iter().map(|(names, _)| names.join(".")).collect();
             Said::new("said_set", &[("names", &names.join(", ")), ("path", &path)])
         }
+        Change::SetEngineEnv { environment, .. } => {
+            let names: Vec<&str> = environment.iter().map(|(name, _)| name.as_str()).collect();
+            let names = format!("engine.env ({})", names.join(", "));
+            Said::new("said_set", &[("names", &names), ("path", &path)])
+        }
         Change::WriteEnvironmentDropIn { environment, .. }
         | Change::WriteProfile { environment, .. } => {
             let names: Vec<&str> = environment.iter().map(|(name, _)| name.as_str()).collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::engine_conf::{CONTAINERS, ENGINE, ENV, EngineConf};
 use super::json::Document;
 use super::{Change, ChangeError, dropin, profile};
 
@@ -22,6 +23,14 @@ pub enum Inverse {
         /// Objects that were made on the way, the outermost first.
         made: Vec<Vec<String>>,
     },
+    /// These variables of `containers.conf` get back what they were.
+    EngineEnv {
+        /// Every variable that was ever set, by its name.
+        keys: Vec<KeyBefore>,
+        /// The table and the list that were made for them, and the table for what keeps them from
+        /// containers.
+        made: Vec<Vec<String>>,
+    },
     /// These lines go.
     Lines {
         /// Without their line ends.
@@ -31,7 +40,7 @@ pub enum Inverse {
     Whole,
 }
 
-/// One member of a JSON file, before us and after.
+/// One member of a JSON file, or variable of `containers.conf`, before us and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyBefore {
     /// Names from the root.
@@ -57,7 +66,8 @@ impl Inverse {
     #[must_use]
     pub fn or(mut self, earlier: &Self) -> Self {
         match (&mut self, earlier) {
-            (Self::JsonKeys { keys, .. }, Self::JsonKeys { keys: earlier, .. }) => {
+            (Self::JsonKeys { keys, .. }, Self::JsonKeys { keys: earlier, .. })
+            | (Self::EngineEnv { keys, .. }, Self::EngineEnv { keys: earlier, .. }) => {
                 for key in keys {
                     if let Some(before) = earlier.iter().find(|before| before.path == key.path) {
                         key.or = before.or.clone();
@@ -82,7 +92,7 @@ impl Inverse {
 /// program.
 ///
 /// # Errors
-/// [`ChangeError::Json`] and [`ChangeError::Content`] for a file that is not what it should be,
+/// [`ChangeError::Malformed`] and [`ChangeError::Content`] for a file that is not what it should be,
 /// [`ChangeError::Value`] for a value that must not come into it.
 pub fn render(
     change: &Change,
@@ -97,6 +107,22 @@ pub fn render(
                 document.set(names, value)?;
             }
             Ok(document.into_bytes())
+        }
+        Change::SetEngineEnv {
+            environment,
+            for_containers,
+            ..
+        } => {
+            let mut conf = EngineConf::parse(path, current.unwrap_or_default())?;
+            for (name, value) in environment {
+                conf.set_variable(name, value)?;
+            }
+            if *for_containers {
+                conf.hand_on()?;
+            } else {
+                conf.withhold()?;
+            }
+            Ok(conf.into_bytes())
         }
         Change::WriteEnvironmentDropIn { environment, .. } => {
             ours(path, current)?;
@@ -140,28 +166,32 @@ pub fn inverse(
     after: &[u8],
     earlier: Option<&Inverse>,
 ) -> Result<Inverse, ChangeError> {
-    let Change::SetJsonKeys { keys, .. } = change else {
-        return Ok(match change {
-            Change::InstallFile { .. } | Change::NoteLenders { .. } => Inverse::Whole,
-            _ => Inverse::Lines {
-                lines: String::from_utf8_lossy(after)
-                    .lines()
-                    .map(str::to_owned)
-                    .collect(),
-            },
-        });
-    };
-    let before = Document::parse(path, before.unwrap_or_default())?;
-    let after = Document::parse(path, after)?;
-    let mut paths: Vec<Vec<String>> = match earlier {
-        Some(Inverse::JsonKeys { keys, .. }) => keys.iter().map(|key| key.path.clone()).collect(),
-        _ => Vec::new(),
-    };
-    for (names, _) in keys {
-        if !paths.contains(names) {
-            paths.push(names.clone());
+    let before = before.unwrap_or_default();
+    match change {
+        Change::SetJsonKeys { keys, .. } => of_json(keys, path, before, after, earlier),
+        Change::SetEngineEnv { environment, .. } => {
+            of_engine_env(environment, path, before, after, earlier)
         }
+        Change::InstallFile { .. } | Change::NoteLenders { .. } => Ok(Inverse::Whole),
+        _ => Ok(Inverse::Lines {
+            lines: String::from_utf8_lossy(after)
+                .lines()
+                .map(str::to_owned)
+                .collect(),
+        }),
     }
+}
+
+fn of_json(
+    keys: &[(Vec<String>, Value)],
+    path: &Path,
+    before: &[u8],
+    after: &[u8],
+    earlier: Option<&Inverse>,
+) -> Result<Inverse, ChangeError> {
+    let before = Document::parse(path, before)?;
+    let after = Document::parse(path, after)?;
+    let paths = paths(earlier, keys.iter().map(|(names, _)| names.clone()));
     let mut made: Vec<Vec<String>> = Vec::new();
     for names in &paths {
         for depth in 1..names.len() {
@@ -181,6 +211,56 @@ pub fn inverse(
         })
         .collect();
     Ok(Inverse::JsonKeys { keys, made })
+}
+
+fn of_engine_env(
+    environment: &[(String, String)],
+    path: &Path,
+    before: &[u8],
+    after: &[u8],
+    earlier: Option<&Inverse>,
+) -> Result<Inverse, ChangeError> {
+    let before = EngineConf::parse(path, before)?;
+    let after = EngineConf::parse(path, after)?;
+    let paths = paths(
+        earlier,
+        environment.iter().map(|(name, _)| vec![name.clone()]),
+    );
+    let keys = paths.into_iter().map(|path| {
+        Ok(KeyBefore {
+            was: before.variable(&path.concat())?.map(Value::from),
+            wrote: after.variable(&path.concat())?.map(Value::from),
+            or: Vec::new(),
+            path,
+        })
+    });
+    let keys = keys.collect::<Result<_, ChangeError>>()?;
+    let mut made = Vec::new();
+    for table in [CONTAINERS, ENGINE] {
+        if !before.has_table(table)? {
+            made.push(vec![table.to_owned()]);
+        }
+    }
+    if !before.has_list()? {
+        made.push(vec![ENGINE.to_owned(), ENV.to_owned()]);
+    }
+    Ok(Inverse::EngineEnv { keys, made })
+}
+
+/// What was ever set: that of earlier changes first.
+fn paths(earlier: Option<&Inverse>, more: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
+    let mut paths: Vec<Vec<String>> = match earlier {
+        Some(Inverse::JsonKeys { keys, .. } | Inverse::EngineEnv { keys, .. }) => {
+            keys.iter().map(|key| key.path.clone()).collect()
+        }
+        _ => Vec::new(),
+    };
+    for path in more {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
 }
 
 /// Takes ours out of a file that somebody else changed since, and keeps theirs; `None` where
@@ -210,6 +290,27 @@ pub fn take_back(
             }
             let is_left = before.is_some() || !document.is_empty();
             Ok(is_left.then(|| document.into_bytes()))
+        }
+        Inverse::EngineEnv { keys, made } => {
+            let mut conf = EngineConf::parse(path, current)?;
+            for key in keys.iter().rev() {
+                let name = key.path.concat();
+                if key.is_ours(conf.variable(&name)?.map(Value::from).as_ref()) {
+                    match key.was.as_ref().and_then(Value::as_str) {
+                        Some(was) => conf.set_variable(&name, was)?,
+                        None => conf.remove_variable(&name)?,
+                    }
+                }
+            }
+            conf.hand_on()?;
+            for names in made.iter().rev() {
+                match names.as_slice() {
+                    [table] => conf.remove_empty_table(table)?,
+                    _ => conf.remove_empty_list()?,
+                }
+            }
+            let is_left = before.is_some() || !conf.is_blank();
+            Ok(is_left.then(|| conf.into_bytes()))
         }
         Inverse::Lines { lines } => {
             let text = String::from_utf8_lossy(current);

@@ -113,7 +113,8 @@ pub fn undo(desks: &Desks, only: Option<&TargetId>) -> Result<Undone, ChangeErro
 /// Whether root's journal may hold something of this target's.
 fn is_roots(target: &TargetId) -> bool {
     let of_distro = target.0.contains('/');
-    !of_distro && !["docker-cli", "docker-rootless"].contains(&target.0.as_str())
+    let of_the_users = ["docker-cli", "docker-rootless", "podman"].contains(&target.0.as_str());
+    !of_distro && !of_the_users
 }
 
 fn machines(journal: &Path) -> Result<Vec<Machine>, ChangeError> {
@@ -300,6 +301,7 @@ impl Desk {
     fn is_plausible(&self, record: &Record) -> Result<(), ChangeError> {
         let fixed = match &record.file {
             FileId::DockerCliConfig { .. }
+            | FileId::PodmanConf { .. }
             | FileId::RootlessDaemonJson { .. }
             | FileId::RootlessDropIn { .. } => true,
             file => file.path() == record.path,
@@ -318,5 +320,23 @@ impl Desk {
                 record.path.display()
             ),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TargetId, is_roots};
+
+    #[test]
+    fn root_is_asked_for_what_only_root_can_give_back() {
+        for (target, roots) in [
+            ("docker-daemon", true),
+            ("containerd", true),
+            ("docker-cli", false),
+            ("podman", false),
+            ("wsl:Ubuntu/docker-daemon", false),
+        ] {
+            assert_eq!(is_roots(&TargetId(target.into())), roots, "{target}");
+        }
     }
 }

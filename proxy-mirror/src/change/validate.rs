@@ -55,6 +55,12 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
             }
             other => Err(wrong_file(other)),
         },
+        Change::SetEngineEnv {
+            file, environment, ..
+        } => match file {
+            FileId::PodmanConf { .. } | FileId::PodmanSystemConf => variables(environment),
+            other => Err(wrong_file(other)),
+        },
         Change::WriteProfile { file, environment } => match file {
             FileId::ProfileD => variables(environment),
             other => Err(wrong_file(other)),
@@ -79,8 +85,7 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
 
 fn variables(environment: &[(String, String)]) -> Result<(), ChangeError> {
     environment.iter().try_for_each(|(name, value)| {
-        let known = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
-        if !known.contains(&name.to_ascii_uppercase().as_str()) {
+        if !is_proxy_variable(name) {
             return Err(refused(
                 &name.escape_debug().to_string(),
                 "it is not one of ours to set",
@@ -88,6 +93,12 @@ fn variables(environment: &[(String, String)]) -> Result<(), ChangeError> {
         }
         proxy_value(name, value)
     })
+}
+
+/// Whether it is one of the variables by which programs are told a proxy.
+pub(super) fn is_proxy_variable(name: &str) -> bool {
+    let known = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+    known.contains(&name.to_ascii_uppercase().as_str())
 }
 
 /// Refuses what no user of this machine can be called (useradd(8), and directories' `name@realm`),

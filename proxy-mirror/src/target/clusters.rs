@@ -223,7 +223,7 @@ impl Target for Clusters {
         })
     }
 
-    fn notes(&self) -> Vec<Problem> {
+    fn notes(&self, _: &Here) -> Vec<Problem> {
         Vec::new()
     }
 

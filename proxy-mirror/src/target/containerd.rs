@@ -69,7 +69,7 @@ impl Target for Containerd {
         Dialect::Go
     }
 
-    fn notes(&self) -> Vec<Problem> {
+    fn notes(&self, _: &Here) -> Vec<Problem> {
         self.context.notes(self.dialect(), &self.title())
     }
 

@@ -31,6 +31,16 @@ impl Proxies {
         .to_vec()
     }
 
+    /// The same for programs of all kinds: curl reads `http_proxy` only in lower case, others only
+    /// upper case.
+    pub(super) fn environment_in_both_cases(&self) -> Vec<(String, String)> {
+        let both = |(name, value): (String, String)| {
+            let lower = (name.to_ascii_lowercase(), value.clone());
+            [lower, (name, value)]
+        };
+        self.environment().into_iter().flat_map(both).collect()
+    }
+
     /// What a daemon that should be told this says it uses instead.
     pub(super) fn differs_from(&self, in_force: Option<&Self>) -> Said {
         match in_force {
@@ -127,12 +137,7 @@ impl Context {
                 ),
             });
         }
-        let loopback = upstream.host() == "localhost"
-            || upstream
-                .host()
-                .parse::<IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback());
-        if loopback && world != World::Machine {
+        if is_loopback(upstream) && world != World::Machine {
             return Err(TargetState::Blocked {
                 reason: Said::new("said_mirrors_no_loopback", &[("upstream", upstream)]),
             });
@@ -158,6 +163,12 @@ impl Context {
             }
         }
     }
+}
+
+/// Whether it is where it is only for this machine's own processes.
+pub(super) fn is_loopback(upstream: &Upstream) -> bool {
+    let ip = upstream.host().parse::<IpAddr>();
+    upstream.host() == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The upstream as the programs of that world understand it.

@@ -6,14 +6,13 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::desired::World;
+use super::served::answers;
 use super::{
     Asked, Context, Detected, Here, Proxies, Target, TargetId, TargetState, Told, files_say,
 };
@@ -22,9 +21,6 @@ use crate::change::{Change, FileId};
 use crate::control::{Problem, Said, WayKind};
 use crate::regular_file;
 use crate::settings::Style;
-
-/// A relay on this machine answers in milliseconds.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The docker CLI of one user.
 pub struct DockerCli {
@@ -154,7 +150,7 @@ impl Target for DockerCli {
         self.context.proxies(world, self.dialect())
     }
 
-    fn notes(&self) -> Vec<Problem> {
+    fn notes(&self, _: &Here) -> Vec<Problem> {
         self.context.notes(self.dialect(), &self.title)
     }
 
@@ -235,31 +231,4 @@ impl Target for DockerCli {
             }
         })
     }
-}
-
-/// Whether a proxy speaks HTTP at this address.
-async fn answers(proxy: &str) -> std::io::Result<()> {
-    let address = proxy.trim_start_matches("http://");
-    let ask = async {
-        let mut stream = tokio::net::TcpStream::connect(address).await?;
-        // Nobody's proxy carries this out: port 0 is none. Any answer shows who is there.
-        stream
-            .write_all(b"CONNECT gangway.invalid:0 HTTP/1.1\r\nHost: gangway.invalid:0\r\n\r\n")
-            .await?;
-        let mut head = [0; 7];
-        stream.read_exact(&mut head).await?;
-        if &head == b"HTTP/1." {
-            Ok(())
-        } else {
-            Err(std::io::Error::other("it does not speak HTTP"))
-        }
-    };
-    tokio::time::timeout(PATIENCE, ask)
-        .await
-        .unwrap_or_else(|_| {
-            Err(std::io::Error::new(
-                std::io::ErrorKind::TimedOut,
-                "no answer",
-            ))
-        })
 }

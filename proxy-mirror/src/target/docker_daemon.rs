@@ -217,7 +217,7 @@ impl Target for DockerDaemon {
         Dialect::Go
     }
 
-    fn notes(&self) -> Vec<Problem> {
+    fn notes(&self, _: &Here) -> Vec<Problem> {
         self.context.notes(self.dialect(), &self.title)
     }
 

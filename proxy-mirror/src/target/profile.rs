@@ -62,7 +62,7 @@ impl Target for Profile {
         self.context.proxies(self.world, self.dialect())
     }
 
-    fn notes(&self) -> Vec<Problem> {
+    fn notes(&self, _: &Here) -> Vec<Problem> {
         self.context.notes(self.dialect(), &self.title())
     }
 
@@ -76,20 +76,9 @@ impl Target for Profile {
     }
 
     fn plan(&self, _: &Here, desired: &Proxies) -> Vec<Change> {
-        // curl reads `http_proxy` only in lower case; others only upper case.
-        let environment = ["http_proxy", "https_proxy", "no_proxy"]
-            .into_iter()
-            .zip([&desired.proxy, &desired.proxy, &desired.no_proxy])
-            .flat_map(|(name, value)| {
-                [
-                    (name.to_owned(), value.clone()),
-                    (name.to_ascii_uppercase(), value.clone()),
-                ]
-            })
-            .collect();
         vec![Change::WriteProfile {
             file: FileId::ProfileD,
-            environment,
+            environment: desired.environment_in_both_cases(),
         }]
     }
 

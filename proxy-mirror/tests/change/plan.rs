@@ -7,7 +7,9 @@ use proxy_mirror::change::plan::build;
 use proxy_mirror::change::{Change, ChangeError, Desks, UnitId, execute};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
-use crate::sandbox::{DAEMON_JSON, Sandbox, cli_config, daemon_json, drop_in, proposal};
+use crate::sandbox::{
+    DAEMON_JSON, Sandbox, cli_config, containers_conf, daemon_json, drop_in, proposal,
+};
 
 #[test]
 fn a_plan_is_carried_out_only_on_the_machine_that_it_was_made_for() {
@@ -46,10 +48,12 @@ fn patch_accepts_the_diff_and_makes_the_same_files() {
             "home/config.json",
             "{\n\t\"auths\": {\n\t\t\"a\": {}\n\t}\n}",
         );
+        let conf = machine.write("home/containers.conf", "[engine]\r\nenv = [\"A=b\"]");
         let changes = [
             daemon_json(),
             drop_in("http://127.0.0.1:3182"),
             cli_config(&cli),
+            containers_conf(&conf),
         ];
         let copy = machine.copy();
         let diff = machine.plan(&changes).view.diff;

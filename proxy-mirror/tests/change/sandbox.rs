@@ -193,6 +193,17 @@ pub(crate) fn drop_in(proxy: &str) -> Change {
     }
 }
 
+pub(crate) fn containers_conf(path: &Path) -> Change {
+    let variable = |name: &str| (name.to_owned(), "http://127.0.0.1:3182".to_owned());
+    Change::SetEngineEnv {
+        file: FileId::PodmanConf {
+            path: path.to_owned(),
+        },
+        environment: vec![variable("https_proxy"), variable("HTTPS_PROXY")],
+        for_containers: false,
+    }
+}
+
 pub(crate) fn cli_config(path: &Path) -> Change {
     let names = ["proxies", "default", "httpProxy"]
         .map(str::to_owned)

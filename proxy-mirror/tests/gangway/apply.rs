@@ -42,9 +42,12 @@ fn one_target_is_given_back_and_left_alone_until_it_is_taken_in_again() {
     assert_eq!(undone["restored"], json!([file.to_str().unwrap()]));
     assert_eq!(fs::read_to_string(&file).unwrap(), CONFIG);
     assert_eq!(house.json(&["plan"], 0, "plan")["steps"], json!([]));
-    let others = "docker-daemon,clusters";
+    let others = "docker-daemon,podman,clusters";
     let left = house.json(&["set", "leave-alone", others], 0, "settings");
-    assert_eq!(left["leave_alone"], json!(["docker-daemon", "clusters"]));
+    assert_eq!(
+        left["leave_alone"],
+        json!(["docker-daemon", "podman", "clusters"])
+    );
     let plan = house.json(&["plan"], 2, "plan");
     assert!(plan["diff"].as_str().unwrap().contains("httpProxy"));
 }
@@ -82,7 +85,7 @@ fn a_file_that_somebody_else_changes_is_said_to_be_and_never_fought_over() {
 
     house.json(&["undo", "docker-cli", "--yes"], 0, "undo");
     house.json(
-        &["set", "leave-alone", "docker-daemon,clusters"],
+        &["set", "leave-alone", "docker-daemon,podman,clusters"],
         0,
         "settings",
     );

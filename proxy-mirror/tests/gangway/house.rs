@@ -70,15 +70,39 @@ impl House {
         self.docker_folder().join("config.json")
     }
 
+    pub(crate) fn containers_conf(&self) -> PathBuf {
+        self.session
+            .config_home()
+            .join("containers/containers.conf")
+    }
+
     /// Settings that begin with `top`, then what keeps the test in its house: no target is touched.
     pub(crate) fn write_settings(&self, top: &str) {
-        self.write(top, "[\"docker-daemon\", \"docker-cli\", \"clusters\"]");
+        self.write(
+            top,
+            "[\"docker-daemon\", \"docker-cli\", \"podman\", \"clusters\"]",
+        );
     }
 
     /// The same, but the Docker CLI's file, which is the house's own, is told the proxy itself.
     pub(crate) fn mirror_into_cli(&self, upstream: &str) {
         let top = format!("mode = \"manual\"\nstyle = \"mirror\"\nupstream = \"{upstream}\"");
-        self.write(&top, "[\"docker-daemon\", \"clusters\"]");
+        self.write(&top, "[\"docker-daemon\", \"podman\", \"clusters\"]");
+    }
+
+    /// The same for Podman's file.
+    pub(crate) fn mirror_into_podman(&self, upstream: &str) {
+        self.podman(&format!("style = \"mirror\"\nupstream = \"{upstream}\""));
+    }
+
+    /// Podman's file is told the relay, whose upstream this is.
+    pub(crate) fn relay_to_podman(&self, upstream: &str) {
+        self.podman(&format!("upstream = \"{upstream}\""));
+    }
+
+    fn podman(&self, top: &str) {
+        let top = format!("mode = \"manual\"\n{top}");
+        self.write(&top, "[\"docker-daemon\", \"docker-cli\", \"clusters\"]");
     }
 
     fn write(&self, top: &str, leave_alone: &str) {
@@ -104,6 +128,8 @@ impl House {
         self.session.enter(&mut command);
         command
             .env("DOCKER_CONFIG", self.docker_folder())
+            // Root's Podman is else configured by the machine's own file.
+            .env("CONTAINERS_CONF", self.containers_conf())
             .env(
                 "DOCKER_HOST",
                 format!("unix://{}", nowhere("no-docker.sock").display()),

@@ -18,6 +18,7 @@ mod live;
 mod login;
 mod origin;
 mod pac;
+mod podman;
 mod profiles;
 mod schemas;
 mod service;

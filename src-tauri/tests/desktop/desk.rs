@@ -33,7 +33,7 @@ impl Desk {
     pub(crate) fn mirroring() -> Self {
         Self::with(
             "mode = \"manual\"\nstyle = \"mirror\"\nupstream = \"http://proxy.corp.example:3128\"\n\
-             leave_alone = [\"docker-daemon\", \"clusters\"]\n",
+             leave_alone = [\"docker-daemon\", \"podman\", \"clusters\"]\n",
         )
     }
 

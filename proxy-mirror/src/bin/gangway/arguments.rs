@@ -115,7 +115,7 @@ Examples:
   gangway undo docker-cli      that target alone; `apply` leaves it alone from then on, until
                                `gangway set leave-alone ''`")]
     Undo {
-        /// A target, as `gangway status` names them: docker-daemon, docker-cli, …; without it, all
+        /// A target, as `gangway status` names them: docker-daemon, docker-cli, podman, …; without it, all
         target: Option<String>,
         /// Do not ask
         #[arg(short, long)]

@@ -63,7 +63,7 @@ impl Words {
     /// The name of a target; as the agent has it where the catalogue does not know it: a distro's.
     pub(crate) fn target(self, id: &TargetId, title: &str) -> String {
         match id.0.as_str() {
-            "docker-daemon" | "docker-cli" | "containerd" | "clusters" => {
+            "docker-daemon" | "docker-cli" | "containerd" | "podman" | "clusters" => {
                 self.text(&format!("title_{}", id.0.replace('-', "_")))
             }
             _ => title.to_owned(),

@@ -112,10 +112,41 @@ fn only_our_members_variables_files_and_units_can_be_named() {
         "file": {"file": "docker_cli_config", "path": "/etc/shadow"},
         "keys": [[["proxies", "default", "httpProxy"], "http://a:1"]],
     });
+    let podman = |name: &str, value: &str| {
+        json!({
+            "change": "set_engine_env",
+            "file": {"file": "podman_system_conf"},
+            "environment": [[name, value]],
+            "for_containers": true,
+        })
+    };
+    let (preload, password, newline) = (
+        podman("LD_PRELOAD", "http://a:1"),
+        podman("https_proxy", "http://ann:x@a:1"),
+        podman("https_proxy", "http://a:1\"]\n[engine.runtimes]"),
+    );
+    let of_another_kind = json!({
+        "change": "set_engine_env",
+        "file": {"file": "docker_daemon_json"},
+        "environment": [["https_proxy", "http://a:1"]],
+        "for_containers": true,
+    });
     let engine = json!({"change": "install_file", "file": {"file": "engine_unit"}});
     let unit = json!({"change": "restart_unit", "unit": "sshd"});
     let own_unit = json!({"change": "restart_unit", "unit": "engine"});
-    for change in [member, variable, elsewhere, users, engine, unit, own_unit] {
+    for change in [
+        member,
+        variable,
+        elsewhere,
+        users,
+        preload,
+        password,
+        newline,
+        of_another_kind,
+        engine,
+        unit,
+        own_unit,
+    ] {
         assert!(
             matches!(refusal(&errand(&change)), ChangeError::Value { .. }),
             "{change}"
