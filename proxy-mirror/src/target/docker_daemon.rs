@@ -177,6 +177,17 @@ impl Target for DockerDaemon {
             let says = match self.daemon.ask().await {
                 Ok(says) => says,
                 Err(DaemonError::NotInstalled) => return Detected::Not(TargetState::NotInstalled),
+                Err(DaemonError::NotRunning) if let Runs::AsUser { config } = &self.runs => {
+                    // As Docker's own set-up tool leaves it.
+                    let unit = config.join("systemd/user/docker.service");
+                    return Detected::Not(if unit.exists() {
+                        TargetState::Failed {
+                            reason: Said::new("said_docker_rootless_not_running", &[]),
+                        }
+                    } else {
+                        TargetState::NotInstalled
+                    });
+                }
                 Err(error) => {
                     return Detected::Not(TargetState::Failed {
                         reason: error.said(),

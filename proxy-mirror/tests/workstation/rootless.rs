@@ -143,4 +143,17 @@ fn a_daemon_without_root_pulls_through_the_relay_and_gets_everything_back() {
     );
     let said = docker(&user, &["info", "--format", "{{.HTTPProxy}}"]);
     assert_eq!(text(&said.stdout).trim(), "");
+
+    let stop = user
+        .command("systemctl")
+        .args(["--user", "stop", "docker"])
+        .output();
+    assert!(stop.unwrap().status.success());
+    wait_for("it is said how to start it", SOON, || {
+        let status = user.json(&["status"]).to_string();
+        status
+            .contains("systemctl --user start docker")
+            .then_some(())
+    })
+    .unwrap();
 }

@@ -167,6 +167,28 @@ fn helper(folder: &Path) -> io::Result<tempfile::TempDir> {
 /// What it says of a failure: its last line, which may name anything.
 fn words(said: &str) -> String {
     let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
-    let last = last.unwrap_or("it says nothing").escape_debug();
-    last.take(300).collect()
+    let last = last.unwrap_or("it says nothing");
+    // Its log has the time of day in each line: the same failure would never be the same.
+    let message = last.split_once("msg=\"").map(|(_, message)| message);
+    let message = message.and_then(|message| message.rsplit_once('"'));
+    let said = message.map_or_else(|| last.to_owned(), |(message, _)| message.replace('\\', ""));
+    said.escape_debug().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn the_same_failure_is_told_in_the_same_words() {
+        let said = |at: &str| {
+            words(&format!(
+                "time=\"2026-11-27T{at}Z\" level=error msg=\"no \\\"x\\\" in \\\"y\\\"\"\n\n"
+            ))
+        };
+        assert_eq!(said("13:07:32"), said("13:07:33"));
+        assert_eq!(said("13:07:32"), "no \\\"x\\\" in \\\"y\\\"");
+        assert_eq!(words("Error: it broke\n"), "Error: it broke");
+        assert_eq!(words(""), "it says nothing");
+    }
 }
