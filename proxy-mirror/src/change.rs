@@ -5,10 +5,12 @@
 //! again; a [`Desk`] (one machine, one journal) writes the before-image and then the file; a
 //! [`plan`] shows all of it as a diff first. What needs root goes through [`elevation`] to [`helper`].
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub mod builder;
 mod desk;
 mod diff;
 pub(crate) mod dropin;
@@ -84,6 +86,11 @@ pub enum Change {
         /// The unit.
         unit: UnitId,
     },
+    /// Put a new container in the place of a builder's, by what its file says now. Its cache stays.
+    RecreateBuilder {
+        /// The builder's file.
+        instance: FileId,
+    },
 }
 
 impl Change {
@@ -95,7 +102,22 @@ impl Change {
             | Self::WriteProfile { file, .. }
             | Self::InstallFile { file }
             | Self::NoteLenders { file, .. } => Some(file),
-            Self::KeepContainers { .. } | Self::RestartUnit { .. } => None,
+            Self::KeepContainers { .. }
+            | Self::RestartUnit { .. }
+            | Self::RecreateBuilder { .. } => None,
+        }
+    }
+
+    /// Whose it is to carry out.
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::SetJsonKeys { file, .. }
+            | Self::WriteEnvironmentDropIn { file, .. }
+            | Self::WriteProfile { file, .. }
+            | Self::InstallFile { file }
+            | Self::NoteLenders { file, .. }
+            | Self::RecreateBuilder { instance: file } => file.owner(),
+            Self::KeepContainers { .. } | Self::RestartUnit { .. } => Owner::System,
         }
     }
 }
@@ -115,6 +137,11 @@ pub enum FileId {
     /// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`: the user's.
     DockerCliConfig {
         /// Absolute path of the file.
+        path: PathBuf,
+    },
+    /// `$BUILDX_CONFIG/instances/NAME`, else in `$DOCKER_CONFIG/buildx` or `~/.docker/buildx`: the user's.
+    BuildxInstance {
+        /// Absolute path of the file; its name is the builder's.
         path: PathBuf,
     },
     /// `/usr/local/lib/gangway/proxy-engine`
@@ -147,7 +174,7 @@ impl FileId {
             Self::DockerDropIn => "/etc/systemd/system/docker.service.d/gangway.conf",
             Self::ContainerdDropIn => "/etc/systemd/system/containerd.service.d/gangway.conf",
             Self::ProfileD => "/etc/profile.d/gangway.sh",
-            Self::DockerCliConfig { path } => return path,
+            Self::DockerCliConfig { path } | Self::BuildxInstance { path } => return path,
             Self::EngineBinary => "/usr/local/lib/gangway/proxy-engine",
             Self::EngineUnit => "/etc/systemd/system/gangway-engine.service",
             Self::BrokerUnit => "/etc/systemd/system/gangway-broker.service",
@@ -159,7 +186,7 @@ impl FileId {
     /// Whose it is.
     pub fn owner(&self) -> Owner {
         match self {
-            Self::DockerCliConfig { .. } => Owner::User,
+            Self::DockerCliConfig { .. } | Self::BuildxInstance { .. } => Owner::User,
             Self::DockerDaemonJson
             | Self::DockerDropIn
             | Self::ContainerdDropIn
@@ -184,23 +211,28 @@ impl FileId {
             | Self::DockerDropIn
             | Self::ContainerdDropIn
             | Self::ProfileD
-            | Self::DockerCliConfig { .. } => false,
+            | Self::DockerCliConfig { .. }
+            | Self::BuildxInstance { .. } => false,
         }
     }
 
     /// The name, on its machine, of the target that it is changed for; `None` for the engine's service.
-    pub fn target(&self) -> Option<&'static str> {
-        match self {
-            Self::DockerDaemonJson | Self::DockerDropIn => Some("docker-daemon"),
-            Self::ContainerdDropIn => Some("containerd"),
-            Self::DockerCliConfig { .. } => Some("docker-cli"),
-            Self::ProfileD => Some("profile"),
+    pub fn target(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::DockerDaemonJson | Self::DockerDropIn => "docker-daemon",
+            Self::ContainerdDropIn => "containerd",
+            Self::DockerCliConfig { .. } => "docker-cli",
+            Self::ProfileD => "profile",
+            Self::BuildxInstance { path } => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                return Some(builder::target(&name).into());
+            }
             Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit
             | Self::EngineUser
-            | Self::EngineLenders => None,
-        }
+            | Self::EngineLenders => return None,
+        }))
     }
 
     /// The unit that reads it only when it starts.
@@ -210,6 +242,7 @@ impl FileId {
             Self::ContainerdDropIn => Some(UnitId::Containerd),
             Self::ProfileD
             | Self::DockerCliConfig { .. }
+            | Self::BuildxInstance { .. }
             | Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit
@@ -221,8 +254,8 @@ impl FileId {
     /// Permission bits that the file gets where it was not there before.
     pub fn mode(&self) -> u32 {
         match self {
-            // Docker's own: it may hold registry passwords.
-            Self::DockerCliConfig { .. } => 0o600,
+            // Docker's own: they may hold passwords.
+            Self::DockerCliConfig { .. } | Self::BuildxInstance { .. } => 0o600,
             Self::EngineBinary => 0o755,
             _ => 0o644,
         }

@@ -57,7 +57,8 @@ pub(crate) fn carried(file: &FileId) -> Result<Vec<u8>, ChangeError> {
         | FileId::ContainerdDropIn
         | FileId::ProfileD
         | FileId::EngineLenders
-        | FileId::DockerCliConfig { .. } => "",
+        | FileId::DockerCliConfig { .. }
+        | FileId::BuildxInstance { .. } => "",
     };
     Ok(text.as_bytes().to_vec())
 }

@@ -24,6 +24,7 @@ use crate::control::{EngineRuns, Problem, Said, TargetView, WayKind};
 use crate::settings::Settings;
 use crate::world::Relay;
 
+pub mod buildx;
 pub mod clusters;
 mod containerd;
 mod daemon;
@@ -46,7 +47,8 @@ pub use docker_daemon::DockerDaemon;
 pub use overruled::Overruled;
 pub use way::{Asked, Told, ways};
 
-/// Stable name of a target: `docker-daemon`, `docker-cli`, `clusters`, `wsl:Ubuntu/docker-daemon`.
+/// Stable name of a target: `docker-daemon`, `docker-cli`, `clusters`, `buildx:NAME`,
+/// `wsl:Ubuntu/docker-daemon`.
 #[derive(
     Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -111,6 +113,8 @@ pub struct Context {
     pub desks: Desks,
     /// The docker CLI's file ([`docker_cli_config`]).
     pub docker_cli: PathBuf,
+    /// The folder of its plugin that builds ([`buildx::folder`]).
+    pub buildx: PathBuf,
 }
 
 /// What was found of a target.
@@ -137,6 +141,8 @@ pub struct Here {
     pub overruled: Option<Overruled>,
     /// What a restart of it would meet.
     pub work: Work,
+    /// A builder's container, where there is one.
+    pub container: Option<buildx::BuilderContainer>,
 }
 
 /// Something settings are pushed into.
@@ -203,6 +209,7 @@ pub async fn all(context: &Arc<Context>) -> Vec<Box<dyn Target>> {
         Box::new(Containerd::local(Arc::clone(context))),
         Box::new(clusters::Clusters::new(Arc::clone(context))),
     ];
+    targets.extend(buildx::builders(context).await);
     targets.extend(wsl::targets(context).await);
     targets
 }

@@ -48,6 +48,7 @@ fn context(folder: &std::path::Path, docker: Daemon) -> Context {
             asking: Asking::Aside,
         },
         docker_cli: folder.join("docker-cli/config.json"),
+        buildx: folder.join("docker-cli/buildx"),
     }
 }
 

@@ -115,7 +115,13 @@ fn only_our_members_variables_files_and_units_can_be_named() {
     let engine = json!({"change": "install_file", "file": {"file": "engine_unit"}});
     let unit = json!({"change": "restart_unit", "unit": "sshd"});
     let own_unit = json!({"change": "restart_unit", "unit": "engine"});
-    for change in [member, variable, elsewhere, users, engine, unit, own_unit] {
+    let builder = json!({
+        "change": "recreate_builder",
+        "instance": {"file": "buildx_instance", "path": "/root/.docker/buildx/instances/a"},
+    });
+    for change in [
+        member, variable, elsewhere, users, engine, unit, own_unit, builder,
+    ] {
         assert!(
             matches!(refusal(&errand(&change)), ChangeError::Value { .. }),
             "{change}"
