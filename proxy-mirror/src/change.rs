@@ -5,10 +5,12 @@
 //! again; a [`Desk`] (one machine, one journal) writes the before-image and then the file; a
 //! [`plan`] shows all of it as a diff first. What needs root goes through [`elevation`] to [`helper`].
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub mod builder;
 mod desk;
 mod diff;
 pub(crate) mod dropin;
@@ -95,17 +97,14 @@ pub enum Change {
         /// The unit.
         unit: UnitId,
     },
+    /// Put a new container in the place of a builder's, by what its file says now. Its cache stays.
+    RecreateBuilder {
+        /// The builder's file.
+        instance: FileId,
+    },
 }
 
 impl Change {
-    /// Whose machine or files it changes.
-    pub fn owner(&self) -> Owner {
-        match self {
-            Self::KeepContainers { unit } | Self::RestartUnit { unit } => unit.owner(),
-            _ => self.file().map_or(Owner::System, FileId::owner),
-        }
-    }
-
     /// The file that it edits; `None` for a restart.
     pub fn file(&self) -> Option<&FileId> {
         match self {
@@ -115,7 +114,23 @@ impl Change {
             | Self::WriteProfile { file, .. }
             | Self::InstallFile { file }
             | Self::NoteLenders { file, .. } => Some(file),
-            Self::KeepContainers { .. } | Self::RestartUnit { .. } => None,
+            Self::KeepContainers { .. }
+            | Self::RestartUnit { .. }
+            | Self::RecreateBuilder { .. } => None,
+        }
+    }
+
+    /// Whose it is to carry out.
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::SetJsonKeys { file, .. }
+            | Self::WriteEnvironmentDropIn { file, .. }
+            | Self::SetEngineEnv { file, .. }
+            | Self::WriteProfile { file, .. }
+            | Self::InstallFile { file }
+            | Self::NoteLenders { file, .. }
+            | Self::RecreateBuilder { instance: file } => file.owner(),
+            Self::KeepContainers { unit } | Self::RestartUnit { unit } => unit.owner(),
         }
     }
 }
@@ -154,6 +169,11 @@ pub enum FileId {
     },
     /// `/etc/containers/containers.conf`: the one that root's Podman reads in every version.
     PodmanSystemConf,
+    /// `$BUILDX_CONFIG/instances/NAME`, else in `$DOCKER_CONFIG/buildx` or `~/.docker/buildx`: the user's.
+    BuildxInstance {
+        /// Absolute path of the file; its name is the builder's.
+        path: PathBuf,
+    },
     /// `/usr/local/lib/gangway/proxy-engine`
     EngineBinary,
     /// `/etc/systemd/system/gangway-engine.service`
@@ -185,6 +205,7 @@ impl FileId {
             Self::ContainerdDropIn => "/etc/systemd/system/containerd.service.d/gangway.conf",
             Self::ProfileD => "/etc/profile.d/gangway.sh",
             Self::DockerCliConfig { path }
+            | Self::BuildxInstance { path }
             | Self::RootlessDaemonJson { path }
             | Self::RootlessDropIn { path }
             | Self::PodmanConf { path } => return path,
@@ -201,6 +222,7 @@ impl FileId {
     pub fn owner(&self) -> Owner {
         match self {
             Self::DockerCliConfig { .. }
+            | Self::BuildxInstance { .. }
             | Self::PodmanConf { .. }
             | Self::RootlessDaemonJson { .. }
             | Self::RootlessDropIn { .. } => Owner::User,
@@ -233,27 +255,30 @@ impl FileId {
             | Self::RootlessDropIn { .. }
             | Self::PodmanConf { .. }
             | Self::PodmanSystemConf
-            | Self::DockerCliConfig { .. } => false,
+            | Self::DockerCliConfig { .. }
+            | Self::BuildxInstance { .. } => false,
         }
     }
 
     /// The name, on its machine, of the target that it is changed for; `None` for the engine's service.
-    pub fn target(&self) -> Option<&'static str> {
-        match self {
-            Self::DockerDaemonJson | Self::DockerDropIn => Some("docker-daemon"),
-            Self::ContainerdDropIn => Some("containerd"),
-            Self::RootlessDaemonJson { .. } | Self::RootlessDropIn { .. } => {
-                Some("docker-rootless")
+    pub fn target(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::DockerDaemonJson | Self::DockerDropIn => "docker-daemon",
+            Self::ContainerdDropIn => "containerd",
+            Self::RootlessDaemonJson { .. } | Self::RootlessDropIn { .. } => "docker-rootless",
+            Self::DockerCliConfig { .. } => "docker-cli",
+            Self::PodmanConf { .. } | Self::PodmanSystemConf => "podman",
+            Self::ProfileD => "profile",
+            Self::BuildxInstance { path } => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                return Some(builder::target(&name).into());
             }
-            Self::DockerCliConfig { .. } => Some("docker-cli"),
-            Self::PodmanConf { .. } | Self::PodmanSystemConf => Some("podman"),
-            Self::ProfileD => Some("profile"),
             Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit
             | Self::EngineUser
-            | Self::EngineLenders => None,
-        }
+            | Self::EngineLenders => return None,
+        }))
     }
 
     /// The unit that reads it only when it starts.
@@ -268,6 +293,7 @@ impl FileId {
             | Self::DockerCliConfig { .. }
             | Self::PodmanConf { .. }
             | Self::PodmanSystemConf
+            | Self::BuildxInstance { .. }
             | Self::EngineBinary
             | Self::EngineUnit
             | Self::BrokerUnit
@@ -279,8 +305,8 @@ impl FileId {
     /// Permission bits that the file gets where it was not there before.
     pub fn mode(&self) -> u32 {
         match self {
-            // Docker's own: it may hold registry passwords.
-            Self::DockerCliConfig { .. } => 0o600,
+            // Docker's own: they may hold passwords.
+            Self::DockerCliConfig { .. } | Self::BuildxInstance { .. } => 0o600,
             Self::EngineBinary => 0o755,
             _ => 0o644,
         }

@@ -61,6 +61,7 @@ pub(crate) fn carried(file: &FileId) -> Result<Vec<u8>, ChangeError> {
         | FileId::EngineLenders
         | FileId::PodmanConf { .. }
         | FileId::PodmanSystemConf
+        | FileId::BuildxInstance { .. }
         | FileId::DockerCliConfig { .. } => "",
     };
     Ok(text.as_bytes().to_vec())

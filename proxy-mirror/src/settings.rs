@@ -106,7 +106,7 @@ impl Settings {
     }
 }
 
-/// How Docker's daemon may be restarted.
+/// What of Docker's may be interrupted, and how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DockerSettings {
@@ -114,6 +114,8 @@ pub struct DockerSettings {
     pub live_restore: bool,
     /// Restart it although this machine is part of a swarm.
     pub restart_swarm: bool,
+    /// Put new containers in the place of those of builders that have another proxy, or none.
+    pub recreate_builders: bool,
 }
 
 /// Where the proxy comes from.

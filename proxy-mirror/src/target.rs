@@ -24,6 +24,7 @@ use crate::control::{EngineRuns, Problem, Said, TargetView, WayKind};
 use crate::settings::Settings;
 use crate::world::Relay;
 
+pub mod buildx;
 pub mod clusters;
 mod containerd;
 mod daemon;
@@ -49,7 +50,8 @@ pub use overruled::Overruled;
 pub use podman::Podman;
 pub use way::{Asked, Told, ways};
 
-/// Stable name of a target: `docker-daemon`, `docker-cli`, `podman`, `clusters`, `wsl:Ubuntu/docker-daemon`.
+/// Stable name of a target: `docker-daemon`, `docker-rootless`, `docker-cli`, `podman`, `clusters`,
+/// `buildx:NAME`, `wsl:Ubuntu/docker-daemon`.
 #[derive(
     Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -118,6 +120,8 @@ pub struct Context {
     pub docker_cli: PathBuf,
     /// Where Podman is set, and what it said.
     pub podman: podman::Place,
+    /// The folder of its plugin that builds ([`buildx::folder`]).
+    pub buildx: PathBuf,
 }
 
 /// What was found of a target.
@@ -146,6 +150,8 @@ pub struct Here {
     pub work: Work,
     /// Virtual machines of its own (`podman machine`), which take over what it is told.
     pub machines: Vec<podman::Machine>,
+    /// A builder's container, where there is one.
+    pub container: Option<buildx::BuilderContainer>,
 }
 
 /// Something settings are pushed into.
@@ -214,6 +220,7 @@ pub async fn all(context: &Arc<Context>) -> Vec<Box<dyn Target>> {
         Box::new(Podman::local(Arc::clone(context))),
         Box::new(clusters::Clusters::new(Arc::clone(context))),
     ];
+    targets.extend(buildx::builders(context).await);
     targets.extend(wsl::targets(context).await);
     targets
 }

@@ -61,6 +61,7 @@ fn context(folder: &std::path::Path, docker: Daemon) -> Context {
             system: folder.join("etc/containers"),
             memory: target::podman::Memory::default(),
         },
+        buildx: folder.join("docker-cli/buildx"),
     }
 }
 

@@ -104,6 +104,7 @@ impl Door for FakeAgent {
             leave_alone: Vec::new(),
             live_restore: false,
             restart_swarm: false,
+            recreate_builders: false,
             managed: ManagedView::default(),
             password_stored: false,
         })

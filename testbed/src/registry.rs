@@ -71,8 +71,8 @@ fn config(dir: &Path) -> String {
 
 /// Two layers: the programs, which are the same for every test, and this test's authority.
 fn push(corp: &CorpNet, dir: &Path) -> Result<()> {
-    let mut layer = Command::new(script("app-layer"));
-    layer.arg(root()?);
+    let mut layer = Command::new(script("layer"));
+    layer.arg(root()?).args(["app", "/usr/bin/curl"]);
     let programs = run(layer)?;
     let trust = dir.join("trust.tar");
     let mut tar = Command::new("tar");

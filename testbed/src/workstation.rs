@@ -4,6 +4,7 @@
 //! `docker info` are the real ones. It resolves outside names and reaches nothing but the
 //! company's proxy.
 
+mod builder;
 mod distro;
 mod node;
 

@@ -214,6 +214,8 @@ export type SettingsEdit = {
 	live_restore: boolean,
 	/**  Whether Docker may be restarted where it is part of a swarm. */
 	restart_swarm: boolean,
+	/**  Whether builders may be made anew with the proxy. */
+	recreate_builders: boolean,
 };
 
 /**  The settings as they are. */
@@ -246,6 +248,8 @@ export type SettingsPage = {
 	live_restore: boolean,
 	/**  Whether Docker may be restarted where it is part of a swarm. */
 	restart_swarm: boolean,
+	/**  Whether builders may be made anew with the proxy. */
+	recreate_builders: boolean,
 	/**  The file in which the administrator has fixed some of this; empty where nothing is. */
 	managed_file: string,
 	/**  The keys that are fixed: `mode`, `relay.port`. */

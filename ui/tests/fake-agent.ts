@@ -74,6 +74,7 @@ export const SETTINGS = {
   leave_alone: ["clusters"],
   live_restore: true,
   restart_swarm: false,
+  recreate_builders: false,
   managed_file: "",
   managed_keys: [] as string[],
   managed_reason: "",

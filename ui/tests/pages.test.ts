@@ -201,7 +201,7 @@ describe("the settings page", () => {
             rules: ["a.example,b.example=direct"],
             pac: "",
             pac_text: "", pac_unavailable: "block", bypass: [".corp.example"],
-            leave_alone: ["clusters"], live_restore: true, restart_swarm: false } },
+            leave_alone: ["clusters"], live_restore: true, restart_swarm: false, recreate_builders: false } },
       },
     ]);
   });

@@ -156,6 +156,7 @@ async fn all(
         .status
         .as_ref()
         .map_or(InterceptionState::Off, |status| status.interception.clone());
+    let docker_cli = target::docker_cli_config(&places.home);
     let context = Arc::new(Context {
         settings: known.settings.clone(),
         policy: known.decision.policy.clone(),
@@ -167,7 +168,8 @@ async fn all(
         docker: Daemon::local(),
         networks: known.networks.clone(),
         desks: desks(places),
-        docker_cli: target::docker_cli_config(&places.home),
+        buildx: target::buildx::folder(&docker_cli),
+        docker_cli,
         podman: target::podman::Place::of(places, known.podman.clone()),
     });
     let targets = target::all(&context).await;

@@ -9,7 +9,7 @@ use super::journal::{Before, Journal, Record};
 use super::render::{inverse, render, take_back};
 use super::undo::Restarts;
 use super::validate::validate;
-use super::{Change, ChangeError, FileId, Fingerprint, UnitId};
+use super::{Change, ChangeError, FileId, Fingerprint, UnitId, builder};
 
 /// So often is a file written that an editor saves in the same moment.
 const ATTEMPTS: u32 = 3;
@@ -63,6 +63,9 @@ impl Desk {
             _ => None,
         };
         let before = current.as_ref().map(|image| image.bytes.as_slice());
+        if let FileId::BuildxInstance { path } = file {
+            builder::of_ours(path, before)?;
+        }
         let bytes = render(change, &path, before, carried.as_deref())?;
         Ok(Draft {
             path,
@@ -91,6 +94,12 @@ impl Desk {
                 self.accepted(*unit)
                     .and_then(|()| self.reads_live_restore(*unit))
                     .map_err(|error| self.without_ours(*unit, error, Restarts::None))
+            }
+            Change::RecreateBuilder { instance } => {
+                validate(change)?;
+                self.recreate_builder(instance)
+                    .map(drop)
+                    .map_err(|error| self.without_ours_of_builder(instance, error))
             }
             _ => match change.file() {
                 Some(file) => self.write(change, file, restarts),
@@ -142,6 +151,9 @@ impl Desk {
     ) -> Result<(), ChangeError> {
         let place = Place::of(file);
         let place = place.at(&draft.path);
+        if let FileId::BuildxInstance { .. } = file {
+            self.builder_is_free(file, &draft.bytes)?;
+        }
         let record = self.record(change, file, draft, restarts, earlier)?;
         let on_its_way = match earlier {
             Some(earlier) => record.clone().or(earlier, draft.fingerprint()),
@@ -255,13 +267,7 @@ impl Desk {
             Ok(_) => "everything is again what it was, and it runs".to_owned(),
             Err(second) => format!("and without what was written: {second}"),
         };
-        match error {
-            ChangeError::Command { command, message } => ChangeError::Command {
-                command,
-                message: format!("{message}; {outcome}"),
-            },
-            other => other,
-        }
+        error.and_then(&outcome)
     }
 
     /// What was written before, without a restart, holds from this one on: giving it back takes

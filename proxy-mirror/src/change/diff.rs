@@ -8,6 +8,7 @@ use std::path::Path;
 use similar::TextDiff;
 
 use super::FileId;
+use super::builder::{Instance, VARIABLES};
 use super::host::Machine;
 
 /// One file's part of the diff.
@@ -26,6 +27,9 @@ pub(super) fn diff(
     if let FileId::EngineBinary = file {
         return format!("Binary file b{name}: {} bytes\n", after.len());
     }
+    if let FileId::BuildxInstance { .. } = file {
+        return options(&name, before, after);
+    }
     let old = String::from_utf8_lossy(before.unwrap_or_default());
     let new = String::from_utf8_lossy(after);
     // The docker CLI keeps registry passwords in its file, and Podman's may have any variable: no
@@ -41,6 +45,24 @@ pub(super) fn diff(
         .header(&from, &format!("b{name}"))
         .to_string();
     diff.split_inclusive('\n').map(without_secrets).collect()
+}
+
+/// What is new among a builder's variables. Its file is one line, with whatever keys and passwords
+/// the builder was ever given: that is not shown, and `patch` passes over this.
+fn options(name: &str, before: Option<&[u8]>, after: &[u8]) -> String {
+    let path = Path::new(name);
+    let read = |bytes| Instance::read(path, bytes).ok().and_then(Result::ok);
+    let old = before.and_then(read);
+    let mut lines = format!("Builder b{name}: one line, of which the rest stays\n");
+    let new = read(after);
+    for variable in VARIABLES {
+        let of =
+            |builder: &Option<Instance>| builder.as_ref()?.environment().get(variable).cloned();
+        if let Some(value) = of(&new).filter(|value| of(&old).as_ref() != Some(value)) {
+            lines.extend(["+env.", variable, "=", &value, "\n"]);
+        }
+    }
+    lines
 }
 
 /// Stands for what is not shown.

@@ -76,6 +76,14 @@ pub enum ChangeError {
         /// What it said.
         message: String,
     },
+    /// A builder is at work.
+    #[error(
+        "the builder {builder} is in use (a build runs, or somebody is in its container): try again once it has ended"
+    )]
+    InUse {
+        /// Its name.
+        builder: String,
+    },
     /// The machine is no longer what the plan was made for.
     #[error("{path} has changed since the plan was made: look at a new plan", path = path.display())]
     Stale {
@@ -143,12 +151,24 @@ impl ChangeError {
             Self::Forbidden { .. } => "file_forbidden",
             Self::Journal { .. } => "journal_unreadable",
             Self::Command { .. } => "command_failed",
+            Self::InUse { .. } => "builder_in_use",
             Self::Stale { .. } => "plan_stale",
             Self::Busy { .. } => "change_busy",
             Self::Distro { .. } => "wsl_distro",
             Self::Elevation { .. } => "needs_root",
             Self::Helper { code, .. } => code,
             Self::Service { .. } => "service_impossible",
+        }
+    }
+
+    /// The same error, of a command that failed with what came of it.
+    pub(crate) fn and_then(self, outcome: &str) -> Self {
+        match self {
+            Self::Command { command, message } => Self::Command {
+                command,
+                message: format!("{message}; {outcome}"),
+            },
+            other => other,
         }
     }
 
@@ -165,6 +185,7 @@ impl ChangeError {
                 .with("command", command)
                 .with("file", file.display()),
             Self::Busy { path } => problem.with("path", path.display()),
+            Self::InUse { builder } => problem.with("builder", builder),
             _ => problem,
         }
     }

@@ -118,13 +118,16 @@ fn answer(desks: &Desks, bytes: &[u8]) -> Result<Option<Undone>, ChangeError> {
             let _turn = desks.turn()?;
             // All are looked at before the first is carried out.
             for errand in &errands {
+                if errand.change.owner() != Owner::System {
+                    return Err(refused("what is a user's is not root's to change".into()));
+                }
                 let Some(file) = errand.change.file() else {
                     if errand.change.owner() != Owner::System {
                         return Err(refused("it is not root's to restart".into()));
                     }
                     continue;
                 };
-                if file.owner() != Owner::System || file.is_engine_service() {
+                if file.is_engine_service() {
                     return Err(refused(format!(
                         "{} is not root's to write",
                         file.path().display()

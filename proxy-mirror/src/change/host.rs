@@ -161,6 +161,14 @@ pub enum Command<'a> {
     ValidateDocker,
     /// `docker info --format '{{json .}}'`
     DockerInfo,
+    /// `docker container inspect`: whether a builder's container runs, who is in it, its environment.
+    InspectBuilder(BuilderContainer<'a>),
+    /// `docker container stop NAME`
+    StopBuilder(BuilderContainer<'a>),
+    /// `docker container rm NAME`: not one that runs, and no volume that has a name.
+    RemoveBuilder(BuilderContainer<'a>),
+    /// `docker buildx inspect --bootstrap NAME`: makes and starts the container, if it is not there.
+    BootBuilder(&'a str),
     /// `systemd-sysusers /etc/sysusers.d/gangway.conf`
     MakeUser,
     /// `useradd --system … gangway`: where there is no systemd-sysusers.
@@ -179,6 +187,29 @@ pub enum Command<'a> {
     JoinGroup(&'a str),
     /// `gpasswd -d USER gangway`
     LeaveGroup(&'a str),
+}
+
+/// The container of a builder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuilderContainer<'a> {
+    /// Which Docker it is in: `default`, or the URL of a socket.
+    pub endpoint: &'a str,
+    /// Its name.
+    pub name: &'a str,
+}
+
+/// Of all that Docker knows of a container, what is asked here.
+const CONTAINER: &str = r#"{"running":{{json .State.Running}},"execs":{{json .ExecIDs}},"environment":{{json .Config.Env}}}"#;
+
+impl<'a> BuilderContainer<'a> {
+    /// `docker container …`, asked of its own Docker, whichever the user's commands are for now.
+    fn docker(self, words: &[&'a str]) -> Vec<&'a str> {
+        let of = match self.endpoint {
+            "default" => ["--context", "default"],
+            socket => ["--host", socket],
+        };
+        [&["docker"], &of[..], &["container"], words, &[self.name]].concat()
+    }
 }
 
 impl<'a> Command<'a> {
@@ -227,6 +258,15 @@ impl<'a> Command<'a> {
                 "--config-file=/etc/docker/daemon.json",
             ],
             Self::DockerInfo => vec!["docker", "info", "--format", "{{json .}}"],
+            Self::InspectBuilder(container) => {
+                container.docker(&["inspect", "--format", CONTAINER])
+            }
+            Self::StopBuilder(container) => container.docker(&["stop"]),
+            Self::RemoveBuilder(container) => container.docker(&["rm"]),
+            Self::BootBuilder(name) => {
+                let boot = ["buildx", "inspect", "--bootstrap", name];
+                [&["docker", "--context", "default"], &boot[..]].concat()
+            }
             Self::MakeUser => vec!["systemd-sysusers", "/etc/sysusers.d/gangway.conf"],
             Self::AddUser => vec![
                 "useradd",

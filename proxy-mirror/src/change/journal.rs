@@ -101,7 +101,7 @@ impl Record {
     pub fn target(&self) -> Option<TargetId> {
         let name = self.file.target()?;
         Some(TargetId(match &self.machine {
-            Machine::Local => name.to_owned(),
+            Machine::Local => name.into_owned(),
             machine @ Machine::Wsl(_) => format!("{machine}/{name}"),
         }))
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jsonc_parser::ast::{self, ObjectPropName};
 use jsonc_parser::common::Ranged;
-use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstRootNode};
+use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
 use jsonc_parser::{CollectOptions, ParseOptions};
 use serde_json::Value;
 
@@ -74,14 +74,11 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// The value behind a path of names; `None` where there is none.
+    /// The value behind a path of names; `None` where there is none. In a list, a name is the number of
+    /// an element, from 0.
     pub fn get(&self, keys: &[String]) -> Option<Value> {
         let (last, parents) = keys.split_last()?;
-        let mut object = self.object.clone();
-        for name in parents {
-            object = object.object_value(name)?;
-        }
-        object
+        self.below(parents)?
             .get(last)?
             .value()
             .as_ref()
@@ -103,19 +100,32 @@ impl<'a> Document<'a> {
         };
         let mut object = self.object.clone();
         let mut made = 0;
-        for (depth, name) in parents.iter().enumerate() {
-            if object.get(name).is_none() {
-                made += 1;
-            }
-            object = object
-                .object_value_or_create(name)
-                .ok_or_else(|| ChangeError::Content {
-                    path: self.path.to_owned(),
-                    message: format!(
-                        "`{}` is there, and is no object `{{…}}`",
-                        keys[..=depth].join(".")
-                    ),
-                })?;
+        let mut names = parents.iter().enumerate();
+        while let Some((mut depth, name)) = names.next() {
+            let next = match object.get(name).and_then(|member| member.value()) {
+                None => {
+                    made += 1;
+                    object.object_value_or_create(name)
+                }
+                // A program's word for an object without members.
+                Some(value) if value.as_null_keyword().is_some() => {
+                    object.get(name).map(|member| member.object_value_or_set())
+                }
+                Some(value) => match value.as_array() {
+                    Some(elements) => names.next().and_then(|(below, number)| {
+                        depth = below;
+                        element(&elements, number)
+                    }),
+                    None => value.as_object(),
+                },
+            };
+            object = next.ok_or_else(|| ChangeError::Content {
+                path: self.path.to_owned(),
+                message: format!(
+                    "`{}` is there, and is no object `{{…}}`",
+                    keys[..=depth].join(".")
+                ),
+            })?;
         }
         match object.get(last) {
             Some(member)
@@ -128,19 +138,26 @@ impl<'a> Document<'a> {
         Ok(made)
     }
 
+    /// The object behind a path of names; `None` where there is none.
+    fn below(&self, names: &[String]) -> Option<CstObject> {
+        let mut object = self.object.clone();
+        let mut names = names.iter();
+        while let Some(name) = names.next() {
+            let value = object.get(name)?.value()?;
+            object = match value.as_array() {
+                Some(elements) => element(&elements, names.next()?)?,
+                None => value.as_object()?,
+            };
+        }
+        Some(object)
+    }
+
     /// Removes a member, if it is there.
     pub fn remove(&self, keys: &[String]) {
         let Some((last, parents)) = keys.split_last() else {
             return;
         };
-        let mut object = self.object.clone();
-        for name in parents {
-            match object.object_value(name) {
-                Some(below) => object = below,
-                None => return,
-            }
-        }
-        if let Some(member) = object.get(last) {
+        if let Some(member) = self.below(parents).and_then(|object| object.get(last)) {
             member.remove();
         }
     }
@@ -168,6 +185,13 @@ impl<'a> Document<'a> {
         }
         .into_bytes()
     }
+}
+
+/// One object of a list.
+fn element(of: &CstArray, number: &str) -> Option<CstObject> {
+    of.elements()
+        .get(number.parse::<usize>().ok()?)?
+        .as_object()
 }
 
 fn options() -> ParseOptions {

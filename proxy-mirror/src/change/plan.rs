@@ -78,12 +78,19 @@ pub struct Step {
 pub fn build(desks: &Desks, proposals: Vec<Proposal>) -> PlannedChanges {
     let mut steps: Vec<Planned> = Vec::new();
     let mut restarts: Vec<Planned> = Vec::new();
+    // One after the other, and after all else: a build that begins meanwhile holds up its builder alone.
+    let mut builders: Vec<Planned> = Vec::new();
     let mut diffs = String::new();
     let mut refused = Vec::new();
     for proposal in proposals {
         match edits(desks, &proposal) {
             Ok((planned, diff)) => {
-                steps.extend(planned);
+                for planned in planned {
+                    match planned.change.file() {
+                        Some(FileId::BuildxInstance { .. }) => builders.push(planned),
+                        _ => steps.push(planned),
+                    }
+                }
                 diffs.push_str(&diff);
             }
             Err(error) => {
@@ -95,12 +102,15 @@ pub fn build(desks: &Desks, proposals: Vec<Proposal>) -> PlannedChanges {
             let again = |planned: &Planned| {
                 planned.machine == proposal.machine && planned.change == *change
             };
-            if !restarts.iter().any(again) {
+            if let Change::RecreateBuilder { .. } = change {
+                builders.push(without_file(&proposal, change));
+            } else if !restarts.iter().any(again) {
                 restarts.push(without_file(&proposal, change));
             }
         }
     }
     steps.extend(restarts);
+    steps.extend(builders);
     let needs_root =
         { steps.iter() }.any(|step| desks.needs_helper(&step.machine, step.change.owner()));
     let view = Plan {
@@ -231,6 +241,34 @@ fn unit(change: &Change) -> Option<UnitId> {
 
 /// A step that edits nothing.
 fn without_file(proposal: &Proposal, change: &Change) -> Planned {
+    let view = if let Change::RecreateBuilder { instance } = change {
+        recreation(proposal, instance)
+    } else {
+        restart(proposal, change)
+    };
+    Planned {
+        view,
+        machine: proposal.machine.clone(),
+        change: change.clone(),
+        restarts: Vec::new(),
+        seen: None,
+    }
+}
+
+/// What becomes of a builder's container.
+fn recreation(proposal: &Proposal, instance: &FileId) -> PlanStep {
+    let name = instance.path().file_name().unwrap_or_default();
+    let name = name.to_string_lossy();
+    let said = |key| Said::new(key, &[("name", &name)]);
+    PlanStep {
+        target: proposal.target.clone(),
+        what: said("said_recreate_builder"),
+        undo: said("said_undo_builder"),
+        restarts: Some(said("said_recreates_builder")),
+    }
+}
+
+fn restart(proposal: &Proposal, change: &Change) -> PlanStep {
     let (unit, restarts) = match change {
         Change::KeepContainers { unit } => (unit.name(), false),
         other => (unit(other).map_or("", UnitId::name), true),
@@ -242,17 +280,11 @@ fn without_file(proposal: &Proposal, change: &Change) -> Planned {
     } else {
         Said::new("said_keep_containers", &[("unit", &unit)])
     };
-    Planned {
-        view: PlanStep {
-            target: proposal.target.clone(),
-            what,
-            undo: once,
-            restarts: restarts.then(|| effect(proposal.effect, &unit)),
-        },
-        machine: proposal.machine.clone(),
-        change: change.clone(),
-        restarts: Vec::new(),
-        seen: None,
+    PlanStep {
+        target: proposal.target.clone(),
+        what,
+        undo: once,
+        restarts: restarts.then(|| effect(proposal.effect, &unit)),
     }
 }
 
@@ -273,7 +305,7 @@ fn describe(proposal: &Proposal, change: &Change, file: &FileId, draft: &Draft) 
     let path = on(&proposal.machine, draft.path.display());
     let what = match change {
         Change::SetJsonKeys { keys, .. } => {
-            let names: Vec<String> = keys.iter().map(|(names, _)| names.join(".")).collect();
+            let names: Vec<String> = keys.iter().map(|(names, _)| key(file, names)).collect();
             Said::new("said_set", &[("names", &names.join(", ")), ("path", &path)])
         }
         Change::SetEngineEnv { environment, .. } => {
@@ -292,7 +324,8 @@ fn describe(proposal: &Proposal, change: &Change, file: &FileId, draft: &Draft) 
         Change::InstallFile { .. }
         | Change::NoteLenders { .. }
         | Change::KeepContainers { .. }
-        | Change::RestartUnit { .. } => Said::new("said_write", &[("path", &path)]),
+        | Change::RestartUnit { .. }
+        | Change::RecreateBuilder { .. } => Said::new("said_write", &[("path", &path)]),
     };
     let undo = match (&draft.current, file.owner()) {
         (Some(_), Owner::System) => "said_undo_roots",
@@ -304,6 +337,14 @@ fn describe(proposal: &Proposal, change: &Change, file: &FileId, draft: &Draft) 
         what,
         undo: Said::new(undo, &[("path", &path)]),
         restarts: None,
+    }
+}
+
+/// A member of a file, as people know it: a builder's options have their own names.
+fn key(file: &FileId, names: &[String]) -> String {
+    match (file, names.last()) {
+        (FileId::BuildxInstance { .. }, Some(option)) => option.clone(),
+        _ => names.join("."),
     }
 }
 

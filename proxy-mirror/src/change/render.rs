@@ -148,9 +148,9 @@ pub fn render(
             }
             Ok(text.into_bytes())
         }
-        Change::KeepContainers { .. } | Change::RestartUnit { .. } => {
-            Ok(current.unwrap_or_default().to_vec())
-        }
+        Change::KeepContainers { .. }
+        | Change::RestartUnit { .. }
+        | Change::RecreateBuilder { .. } => Ok(current.unwrap_or_default().to_vec()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::host::{Command, Host, Machine, Place, Wsl};
 use super::journal::{Journal, Record};
 use super::render::{Inverse, take_back};
-use super::{Asking, ChangeError, Desk, FileId, Owner, UnitId, elevation};
+use super::{Asking, ChangeError, Desk, FileId, Owner, UnitId, builder, elevation};
 use crate::control::Undone;
 use crate::target::TargetId;
 
@@ -113,7 +113,8 @@ pub fn undo(desks: &Desks, only: Option<&TargetId>) -> Result<Undone, ChangeErro
 /// Whether root's journal may hold something of this target's.
 fn is_roots(target: &TargetId) -> bool {
     let of_distro = target.0.contains('/');
-    let of_the_users = ["docker-cli", "docker-rootless", "podman"].contains(&target.0.as_str());
+    let of_the_users = ["docker-cli", "docker-rootless", "podman"].contains(&target.0.as_str())
+        || target.0.starts_with(builder::TARGET);
     !of_distro && !of_the_users
 }
 
@@ -176,7 +177,7 @@ impl Desk {
         self.give_back_where(|record| record.file.unit() == Some(unit), restarts)
     }
 
-    fn give_back_where(
+    pub(super) fn give_back_where(
         &self,
         which: impl Fn(&Record) -> bool,
         restarts: Restarts,
@@ -187,7 +188,8 @@ impl Desk {
         let mut first_error = None;
         let ours = |record: &Record| record.machine == *self.host.machine() && which(record);
         for record in self.journal.records()?.into_iter().filter(ours) {
-            let mut given_back = self.give_back(&record);
+            let free = self.is_free(&record);
+            let mut given_back = free.and_then(|()| self.give_back(&record));
             if matches!(given_back, Err(ChangeError::Stale { .. })) {
                 // An editor saved it in this very moment: what it is now is looked at.
                 given_back = self.give_back(&record);
@@ -224,12 +226,42 @@ impl Desk {
                 undone.restarted.push(name);
             }
         }
+        given.retain(|record| match self.recreate_given_back(record) {
+            Ok(anew) => {
+                let name = record.target().filter(|_| anew);
+                undone.restarted.extend(name.map(|name| name.0));
+                true
+            }
+            // The next undo tries again.
+            Err(error) => {
+                first_error = first_error.take().or(Some(error));
+                false
+            }
+        });
         // Last: a crash before this line finds the files given back, and restarts once more.
         for record in &given {
             self.journal.forget(record)?;
         }
         self.journal.tidy()?;
         first_error.map_or(Ok(undone), Err)
+    }
+
+    /// Whether what would be given back has to wait: for a builder that is at work.
+    fn is_free(&self, record: &Record) -> Result<(), ChangeError> {
+        match (&record.file, record.image()?) {
+            (FileId::BuildxInstance { .. }, Some(before)) => {
+                self.builder_is_free(&record.file, &before.bytes)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A builder is what its file says again.
+    fn recreate_given_back(&self, record: &Record) -> Result<bool, ChangeError> {
+        match &record.file {
+            FileId::BuildxInstance { .. } => self.recreate_builder(&record.file),
+            _ => Ok(false),
+        }
     }
 
     /// Whether there is something left that read our files: one that was stopped reads those that
@@ -301,6 +333,7 @@ impl Desk {
     fn is_plausible(&self, record: &Record) -> Result<(), ChangeError> {
         let fixed = match &record.file {
             FileId::DockerCliConfig { .. }
+            | FileId::BuildxInstance { .. }
             | FileId::PodmanConf { .. }
             | FileId::RootlessDaemonJson { .. }
             | FileId::RootlessDropIn { .. } => true,

@@ -21,6 +21,16 @@ const CLI_KEYS: &[&[&str]] = &[
     &["proxies", "default", "noProxy"],
 ];
 
+/// Options of a builder's driver that may be set.
+const BUILDER_KEYS: &[&[&str]] = &[
+    &["Nodes", "0", "DriverOpts", "env.http_proxy"],
+    &["Nodes", "0", "DriverOpts", "env.https_proxy"],
+    &["Nodes", "0", "DriverOpts", "env.no_proxy"],
+    &["Nodes", "0", "DriverOpts", "env.HTTP_PROXY"],
+    &["Nodes", "0", "DriverOpts", "env.HTTPS_PROXY"],
+    &["Nodes", "0", "DriverOpts", "env.NO_PROXY"],
+];
+
 /// Refuses a change that names another member, variable or file than ours, or a value that is
 /// neither a proxy without credentials nor a list of destinations.
 pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
@@ -29,6 +39,7 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
             let allowed = match file {
                 FileId::DockerDaemonJson | FileId::RootlessDaemonJson { .. } => DAEMON_KEYS,
                 FileId::DockerCliConfig { .. } => CLI_KEYS,
+                FileId::BuildxInstance { .. } => BUILDER_KEYS,
                 other => return Err(wrong_file(other)),
             };
             keys.iter().try_for_each(|(path, value)| {
@@ -63,6 +74,10 @@ pub(super) fn validate(change: &Change) -> Result<(), ChangeError> {
         },
         Change::WriteProfile { file, environment } => match file {
             FileId::ProfileD => variables(environment),
+            other => Err(wrong_file(other)),
+        },
+        Change::RecreateBuilder { instance } => match instance {
+            FileId::BuildxInstance { .. } => Ok(()),
             other => Err(wrong_file(other)),
         },
         Change::InstallFile { file } if !file.is_engine_service() => Err(wrong_file(file)),

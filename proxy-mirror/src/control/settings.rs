@@ -39,6 +39,9 @@ pub struct SettingsView {
     /// Whether dockerd may be restarted where it is part of a swarm.
     #[serde(default)]
     pub restart_swarm: bool,
+    /// Whether builders of buildx may be made anew, with the same options and cache.
+    #[serde(default)]
+    pub recreate_builders: bool,
     /// What the administrator has fixed.
     #[serde(default)]
     pub managed: ManagedView,
@@ -95,6 +98,8 @@ pub struct SettingsChange {
     pub live_restore: Option<bool>,
     /// Whether dockerd may be restarted where it is part of a swarm.
     pub restart_swarm: Option<bool>,
+    /// Whether builders of buildx may be made anew, with the same options and cache.
+    pub recreate_builders: Option<bool>,
 }
 
 /// Credentials for the keychain.

@@ -70,6 +70,9 @@ pub fn change(current: &Settings, change: &SettingsChange) -> Result<Changed, Se
     if let Some(restart_swarm) = change.restart_swarm {
         settings.docker.restart_swarm = restart_swarm;
     }
+    if let Some(recreate_builders) = change.recreate_builders {
+        settings.docker.recreate_builders = recreate_builders;
+    }
     if let Some(name) = &change.profile {
         settings.profile = profile(&settings, name.trim())?;
     }
@@ -269,6 +272,7 @@ pub fn view(
         leave_alone: settings.leave_alone.clone(),
         live_restore: settings.docker.live_restore,
         restart_swarm: settings.docker.restart_swarm,
+        recreate_builders: settings.docker.recreate_builders,
         password_stored,
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml_edit::TableLike;
 
 /// Every key. A test holds this list against what [`super::Settings`] reads.
-pub(super) const KNOWN: [&str; 23] = [
+pub(super) const KNOWN: [&str; 24] = [
     "mode",
     "resume",
     "off_until",
@@ -28,6 +28,7 @@ pub(super) const KNOWN: [&str; 23] = [
     "leave_alone",
     "docker.live_restore",
     "docker.restart_swarm",
+    "docker.recreate_builders",
     "profiles",
 ];
 

@@ -252,6 +252,14 @@ fn a_mode_without_what_it_needs_is_refused() {
     }
 }
 
+fn docker(yes: bool) -> DockerSettings {
+    DockerSettings {
+        live_restore: yes,
+        restart_swarm: !yes,
+        recreate_builders: yes,
+    }
+}
+
 fn settings() -> impl Strategy<Value = Settings> {
     let mode = || {
         prop_oneof![
@@ -346,10 +354,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                         ports,
                     },
                     leave_alone,
-                    docker: DockerSettings {
-                        live_restore: mirror,
-                        restart_swarm: !mirror,
-                    },
+                    docker: docker(mirror),
                 }
             },
         )

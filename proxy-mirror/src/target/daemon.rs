@@ -236,23 +236,9 @@ fn by_command_line(host: &dyn Host) -> Result<DaemonSays, DaemonError> {
 }
 
 fn says(info: Info) -> DaemonSays {
-    let used = !(info.http_proxy.is_empty() && info.https_proxy.is_empty());
-    // Two different ones are never ours, and compare as such.
-    let proxy = if info.http_proxy == info.https_proxy {
-        info.http_proxy
-    } else {
-        format!(
-            "{} for HTTP, {} for HTTPS",
-            or_none(&info.http_proxy),
-            or_none(&info.https_proxy)
-        )
-    };
     DaemonSays {
         version: info.server_version,
-        proxies: used.then_some(Proxies {
-            proxy,
-            no_proxy: info.no_proxy,
-        }),
+        proxies: Proxies::of(&info.http_proxy, &info.https_proxy, &info.no_proxy),
         work: Work {
             containers: info.containers_running,
             live_restore: info.live_restore_enabled,
@@ -262,10 +248,6 @@ fn says(info: Info) -> DaemonSays {
             .security_options
             .is_some_and(|options| options.iter().any(|option| option.contains("rootless"))),
     }
-}
-
-fn or_none(proxy: &str) -> &str {
-    if proxy.is_empty() { "none" } else { proxy }
 }
 
 fn installed() -> bool {

@@ -20,6 +20,25 @@ pub struct Proxies {
 }
 
 impl Proxies {
+    /// What a program says that it uses; `None` where that is no proxy.
+    pub(super) fn of(http: &str, https: &str, no_proxy: &str) -> Option<Self> {
+        if http.is_empty() && https.is_empty() {
+            return None;
+        }
+        let named = |proxy: &str| match proxy {
+            "" => "none".to_owned(),
+            proxy => proxy.to_owned(),
+        };
+        // Two different ones are never ours, and compare as such.
+        let proxy = if http == https {
+            http.to_owned()
+        } else {
+            format!("{} for HTTP, {} for HTTPS", named(http), named(https))
+        };
+        let no_proxy = no_proxy.to_owned();
+        Some(Self { proxy, no_proxy })
+    }
+
     /// The variables by which Go programs are told.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
         [
@@ -63,6 +82,8 @@ pub(super) enum World {
     Machine,
     /// This machine's containers.
     Containers,
+    /// Go programs in this machine's containers: BuildKit.
+    Builders,
     /// A WSL distro, which reaches the engine at this address.
     Distro(IpAddr),
 }
@@ -98,7 +119,7 @@ impl Context {
         let address = match world {
             World::Machine => self.relay.loopback(),
             World::Distro(gateway) => SocketAddr::new(gateway, self.relay.port),
-            World::Containers => {
+            World::Containers | World::Builders => {
                 self.relay
                     .for_containers()
                     .ok_or_else(|| TargetState::Blocked {
@@ -175,8 +196,8 @@ pub(super) fn is_loopback(upstream: &Upstream) -> bool {
 fn mirrored(upstream: &Upstream, world: World) -> Result<String, TargetState> {
     match (upstream.scheme(), world) {
         (Scheme::Http | Scheme::Https, _) => Ok(upstream.to_string()),
-        // Go's one word for version 5 (dockerd's): the proxy resolves names.
-        (Scheme::Socks5 | Scheme::Socks5h, World::Machine) => {
+        // Go's one word for version 5 (dockerd's, BuildKit's): the proxy resolves names.
+        (Scheme::Socks5 | Scheme::Socks5h, World::Machine | World::Builders) => {
             Ok(format!("socks5://{}", upstream.authority()))
         }
         // curl's, and that of what learned from it.
@@ -220,6 +241,7 @@ mod tests {
         ] {
             let upstream = upstream.parse().unwrap();
             assert_eq!(mirrored(&upstream, World::Machine).unwrap(), machine);
+            assert_eq!(mirrored(&upstream, World::Builders).unwrap(), machine);
             assert_eq!(mirrored(&upstream, World::Containers).unwrap(), containers);
         }
         for upstream in ["socks4://p.test:1080", "socks4a://p.test:1080"] {

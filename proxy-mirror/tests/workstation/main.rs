@@ -13,6 +13,7 @@ mod user;
 
 #[path = "."]
 mod workstation {
+    mod builders;
     mod canary;
     mod containerd;
     mod containers;

@@ -37,6 +37,8 @@ pub struct SettingsPage {
     pub live_restore: bool,
     /// Whether Docker may be restarted where it is part of a swarm.
     pub restart_swarm: bool,
+    /// Whether builders may be made anew with the proxy.
+    pub recreate_builders: bool,
     /// The file in which the administrator has fixed some of this; empty where nothing is.
     pub managed_file: String,
     /// The keys that are fixed: `mode`, `relay.port`.
@@ -79,6 +81,8 @@ pub struct SettingsEdit {
     pub live_restore: bool,
     /// Whether Docker may be restarted where it is part of a swarm.
     pub restart_swarm: bool,
+    /// Whether builders may be made anew with the proxy.
+    pub recreate_builders: bool,
 }
 
 impl From<control::SettingsView> for SettingsPage {
@@ -98,6 +102,7 @@ impl From<control::SettingsView> for SettingsPage {
             leave_alone: view.leave_alone,
             live_restore: view.live_restore,
             restart_swarm: view.restart_swarm,
+            recreate_builders: view.recreate_builders,
             managed_file: view.managed.file,
             managed_keys: view.managed.keys,
             managed_reason: view.managed.reason,
@@ -124,6 +129,7 @@ impl From<SettingsEdit> for control::SettingsChange {
             leave_alone: Some(edit.leave_alone),
             live_restore: Some(edit.live_restore),
             restart_swarm: Some(edit.restart_swarm),
+            recreate_builders: Some(edit.recreate_builders),
             ..Self::default()
         }
     }

@@ -20,6 +20,7 @@ export type Form = {
   leaveAlone: string;
   liveRestore: boolean;
   restartSwarm: boolean;
+  recreateBuilders: boolean;
   managed: { file: string; keys: string[]; reason: string };
 };
 
@@ -47,6 +48,7 @@ export function formOf(page: SettingsPage): Form {
     leaveAlone: page.leave_alone.join(", "),
     liveRestore: page.live_restore,
     restartSwarm: page.restart_swarm,
+    recreateBuilders: page.recreate_builders,
     managed: { file: page.managed_file, keys: page.managed_keys, reason: page.managed_reason },
   };
 }
@@ -68,6 +70,7 @@ export function editOf(form: Form): SettingsEdit {
     leave_alone: entries(form.leaveAlone),
     live_restore: form.liveRestore,
     restart_swarm: form.restartSwarm,
+    recreate_builders: form.recreateBuilders,
   };
 }
 

@@ -4,6 +4,7 @@ use proxy_engine::config::Scheme;
 
 use super::Core;
 use crate::agent::{logins, targets};
+use crate::change::builder;
 use crate::control::{
     Applied, ApplyRequest, Door, Examination, Explanation, Plan, Problem, SettingsChange,
     SettingsView, Status, StoreCredentials, TargetView, Undone,
@@ -53,9 +54,12 @@ impl Door for Core {
         if let Some(target) = only {
             let known = self.look().await;
             let names = targets::names(&self.places, &known, &self.report().await).await;
-            // One of a distro that does not run now may have left something in the journal.
-            let of_distro = target.0.starts_with("wsl:");
-            if !names.contains(target) && !of_distro {
+            // One of a distro that does not run now, or a builder that was removed, may have left
+            // something in the journal.
+            let comes_and_goes = { ["wsl:", builder::TARGET] }
+                .iter()
+                .any(|prefix| target.0.starts_with(prefix));
+            if !names.contains(target) && !comes_and_goes {
                 let names: Vec<&str> = names.iter().map(|name| name.0.as_str()).collect();
                 return Err(no_such_target(target, &names.join(", ")));
             }

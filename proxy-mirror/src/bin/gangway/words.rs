@@ -66,7 +66,10 @@ impl Words {
             "docker-daemon" | "docker-cli" | "containerd" | "podman" | "clusters" => {
                 self.text(&format!("title_{}", id.0.replace('-', "_")))
             }
-            _ => title.to_owned(),
+            id => match id.strip_prefix("buildx:") {
+                Some(name) => self.with("title_builder", &[("name", name)]),
+                None => title.to_owned(),
+            },
         }
     }
 

@@ -134,6 +134,10 @@ fn only_our_members_variables_files_and_units_can_be_named() {
     let engine = json!({"change": "install_file", "file": {"file": "engine_unit"}});
     let unit = json!({"change": "restart_unit", "unit": "sshd"});
     let own_unit = json!({"change": "restart_unit", "unit": "engine"});
+    let builder = json!({
+        "change": "recreate_builder",
+        "instance": {"file": "buildx_instance", "path": "/root/.docker/buildx/instances/a"},
+    });
     for change in [
         member,
         variable,
@@ -146,6 +150,7 @@ fn only_our_members_variables_files_and_units_can_be_named() {
         engine,
         unit,
         own_unit,
+        builder,
     ] {
         assert!(
             matches!(refusal(&errand(&change)), ChangeError::Value { .. }),

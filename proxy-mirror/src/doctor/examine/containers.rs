@@ -1,5 +1,6 @@
 //! Containers that run already and builders: each keeps the proxy that it was made with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions};
@@ -7,6 +8,7 @@ use futures_util::{StreamExt, stream};
 
 use super::Ground;
 use crate::control::{Finding, Said, Verdict};
+use crate::target::{buildx, docker_cli_config};
 
 /// As many containers as are looked into, the newest first.
 const MOST: usize = 200;
@@ -29,8 +31,13 @@ pub(super) async fn findings(ground: &Ground<'_>) -> Vec<Finding> {
         return Vec::new();
     };
     let agreed = ground.agreed();
+    let targets = own_builders(ground).await;
     let mut findings = Vec::new();
     for container in seen {
+        // Its target says more of it.
+        if container.builder && targets.contains(&container.name) {
+            continue;
+        }
         let foreign = container
             .proxy
             .as_deref()
@@ -63,6 +70,15 @@ pub(super) async fn findings(ground: &Ground<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The containers of this user's builders.
+async fn own_builders(ground: &Ground<'_>) -> Vec<String> {
+    let host = Arc::clone(&ground.desks.local);
+    let folder = buildx::folder(&docker_cli_config(&ground.places.home));
+    let names = tokio::task::spawn_blocking(move || buildx::containers(&host, &folder));
+    // Then they are said twice.
+    names.await.unwrap_or_default()
 }
 
 fn remedy(builder: bool) -> &'static str {

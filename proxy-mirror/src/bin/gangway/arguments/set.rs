@@ -91,6 +91,18 @@ A restart moves the tasks that run here to other nodes.
         #[arg(value_enum)]
         whether: YesNo,
     },
+    /// Whether builders of `docker buildx` may be made anew with the proxy
+    #[command(after_help = "\
+The container of a builder gets its proxy when it is made. A new one takes its place, with the same
+name, options and cache; never while a build runs, and never before `apply` has shown it.
+  gangway set recreate-builders yes && gangway apply
+  gangway set leave-alone buildx:NAME   not this one
+  gangway undo buildx:NAME              as it was, with its cache")]
+    RecreateBuilders {
+        /// yes or no
+        #[arg(value_enum)]
+        whether: YesNo,
+    },
     /// Targets that nothing is asked of
     #[command(after_help = "\
 What they were told already stays: `gangway undo TARGET` takes it out, and names it here.

@@ -61,6 +61,9 @@ pub(super) async fn set(
         SetCommand::RestartSwarm { whether } => {
             only(|change| change.restart_swarm = Some(whether == YesNo::Yes))
         }
+        SetCommand::RecreateBuilders { whether } => {
+            only(|change| change.recreate_builders = Some(whether == YesNo::Yes))
+        }
         SetCommand::Rules { rules } => only(|change| change.rules = Some(rules)),
         SetCommand::Pac { url } if url == "-" => SettingsChange {
             mode: Some(Mode::Pac),
@@ -158,6 +161,7 @@ pub(super) fn show(view: &SettingsView, output: Output, words: Words) {
         ("cli_set_leave_alone", view.leave_alone.join(", ")),
         ("cli_set_live_restore", yes(view.live_restore)),
         ("cli_set_restart_swarm", yes(view.restart_swarm)),
+        ("cli_set_recreate_builders", yes(view.recreate_builders)),
         ("cli_set_bypass", view.bypass.join(", ")),
         ("cli_set_managed", managed(&view.managed)),
         ("cli_set_file", view.file.clone()),
