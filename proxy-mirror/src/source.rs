@@ -67,6 +67,10 @@ pub struct Reading {
     /// A password that stood in the source beside the proxy (`http://user:password@…`): it goes to
     /// the engine's memory and nowhere else.
     pub password: Option<secrecy::SecretString>,
+    /// What is said beside a script, and holds where none is had from there: Windows and macOS let
+    /// "detect automatically", a script's address and a proxy be chosen together, and try them in
+    /// this order.
+    pub otherwise: Option<Box<Reading>>,
 }
 
 /// The statement of a source.
@@ -108,6 +112,23 @@ impl Reading {
             origin,
             says: Says::Nothing,
             password: None,
+            otherwise: None,
+        }
+    }
+
+    /// This, and what holds in its stead, in turn.
+    pub fn in_turn(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |reading| reading.otherwise.as_deref())
+    }
+
+    /// For people: what it says, and what holds in its stead.
+    pub fn said(&self) -> Said {
+        match &self.otherwise {
+            None => self.says.said(),
+            Some(otherwise) => Said::new(
+                "said_otherwise",
+                &[("says", &self.says), ("otherwise", &otherwise.said())],
+            ),
         }
     }
 }

@@ -168,6 +168,7 @@ fn says(prefs: &Prefs) -> Result<Reading, SourceError> {
         origin: Said::verbatim(origin),
         says,
         password: None,
+        otherwise: None,
     })
 }
 
@@ -202,6 +203,7 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
                     origin: Said::verbatim(origin),
                     says: Says::Direct,
                     password: None,
+                    otherwise: None,
                 });
             }
         },
@@ -222,6 +224,7 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
             lost,
         },
         password: None,
+        otherwise: None,
     })
 }
 

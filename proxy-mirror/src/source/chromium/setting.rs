@@ -160,6 +160,7 @@ impl Setting {
             origin: Said::verbatim(&self.origin),
             says,
             password: None,
+            otherwise: None,
         })
     }
 }
