@@ -7,9 +7,11 @@ mod file;
 mod firefox;
 mod lost;
 mod manual;
+mod servers;
 mod system;
 mod variables;
 mod watch;
+pub mod windows;
 
 use proxy_engine::config::{Bypass, Upstream};
 use schemars::JsonSchema;
@@ -113,6 +115,22 @@ impl Reading {
             says: Says::Nothing,
             password: None,
             otherwise: None,
+        }
+    }
+
+    /// A script decides, or where none is had what was said beside it.
+    fn script(
+        source: SourceId,
+        origin: String,
+        url: Option<String>,
+        otherwise: Option<Self>,
+    ) -> Self {
+        Self {
+            source,
+            origin: Said::verbatim(origin),
+            says: Says::Pac { url },
+            password: None,
+            otherwise: otherwise.map(Box::new),
         }
     }
 
