@@ -6,6 +6,7 @@ mod env_files;
 mod file;
 mod firefox;
 mod lost;
+pub mod macos;
 mod manual;
 mod servers;
 mod system;
