@@ -43,9 +43,9 @@ pub struct Facts<'a> {
     pub relay: Relay,
     /// Why the user's choices are not known; `None` where they are.
     pub unread: Option<&'a Problem>,
-    /// The script that was had from the address that [`Decision::pac`] named; `None` before it was
-    /// asked for.
-    pub pac: Option<&'a PacFacts>,
+    /// What was had from the addresses that [`Decision::pac`] named; of one that was not asked for
+    /// yet, nothing.
+    pub pac: &'a [PacFacts],
     /// The certificates of the file that the settings name, or why there are none; `None` where
     /// they name none.
     pub certificates: Option<&'a Result<Certificates, String>>,
@@ -78,8 +78,9 @@ pub struct Decision {
     pub origin: Said,
     /// Why the default route is as it is.
     pub cause: Said,
-    /// The address of the PAC script that decides, whether it is had or not.
-    pub pac: Option<String>,
+    /// The addresses of PAC scripts that were looked for, in turn: the last one decides, whether its
+    /// script is had or not, unless nothing is had from any and what is set beside them holds.
+    pub pac: Vec<String>,
     /// Number of bypass entries at the front of [`Policy::bypass`] that came from the source; the
     /// others came from the settings.
     pub bypass_of_source: usize,

@@ -6,10 +6,13 @@ mod env_files;
 mod file;
 mod firefox;
 mod lost;
+pub mod macos;
 mod manual;
+mod servers;
 mod system;
 mod variables;
 mod watch;
+pub mod windows;
 
 use proxy_engine::config::{Bypass, Upstream};
 use schemars::JsonSchema;
@@ -67,6 +70,10 @@ pub struct Reading {
     /// A password that stood in the source beside the proxy (`http://user:password@…`): it goes to
     /// the engine's memory and nowhere else.
     pub password: Option<secrecy::SecretString>,
+    /// What is said beside a script, and holds where none is had from there: Windows and macOS let
+    /// "detect automatically", a script's address and a proxy be chosen together, and try them in
+    /// this order.
+    pub otherwise: Option<Box<Reading>>,
 }
 
 /// The statement of a source.
@@ -108,6 +115,39 @@ impl Reading {
             origin,
             says: Says::Nothing,
             password: None,
+            otherwise: None,
+        }
+    }
+
+    /// A script decides, or where none is had what was said beside it.
+    fn script(
+        source: SourceId,
+        origin: String,
+        url: Option<String>,
+        otherwise: Option<Self>,
+    ) -> Self {
+        Self {
+            source,
+            origin: Said::verbatim(origin),
+            says: Says::Pac { url },
+            password: None,
+            otherwise: otherwise.map(Box::new),
+        }
+    }
+
+    /// This, and what holds in its stead, in turn.
+    pub fn in_turn(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |reading| reading.otherwise.as_deref())
+    }
+
+    /// For people: what it says, and what holds in its stead.
+    pub fn said(&self) -> Said {
+        match &self.otherwise {
+            None => self.says.said(),
+            Some(otherwise) => Said::new(
+                "said_otherwise",
+                &[("says", &self.says), ("otherwise", &otherwise.said())],
+            ),
         }
     }
 }

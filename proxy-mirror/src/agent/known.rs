@@ -16,7 +16,7 @@ use crate::pac::Keeper;
 use crate::places::Places;
 use crate::policy::{self, Decision, Facts, PacFacts, SourceFacts};
 use crate::settings::{self, Files, Settings, SettingsError};
-use crate::source::{Says, Source};
+use crate::source::{Reading, Says, Source};
 use crate::target;
 use crate::target::clusters::{self, Network};
 use crate::world::Relay;
@@ -201,15 +201,16 @@ impl Known {
             distros: &distros,
             relay,
             unread: unread.as_ref(),
-            pac: None,
+            pac: &[],
             certificates: certificates.as_ref(),
         };
         let mut decision = policy::decide(&facts);
-        if let Some(address) = decision.pac.clone() {
+        // What is not had from one address may lead to another.
+        let mut had: Vec<PacFacts> = Vec::new();
+        while let Some(address) = decision.pac.get(had.len()).cloned() {
             let kept = scripts.keeper.get(&address, scripts.patience).await;
-            let pac = PacFacts { address, kept };
-            let pac = Some(&pac);
-            decision = policy::decide(&Facts { pac, ..facts });
+            had.push(PacFacts { address, kept });
+            decision = policy::decide(&Facts { pac: &had, ..facts });
         }
         Self {
             written: settings.clone(),
@@ -232,6 +233,7 @@ impl Known {
         let readings = self.sources.iter();
         let readings = readings.filter_map(|facts| facts.reading.as_ref());
         readings
+            .flat_map(Reading::in_turn)
             .filter_map(|reading| match &reading.says {
                 Says::Proxy { upstream, .. } => Some(upstream.clone()),
                 _ => None,
@@ -250,7 +252,10 @@ impl Known {
         }
         let said = |facts: &SourceFacts| {
             let reading = facts.reading.as_ref();
-            reading.map(|reading| (reading.origin.english.clone(), reading.says.clone()))
+            reading.map(|reading| {
+                let says = reading.in_turn().map(|reading| reading.says.clone());
+                (reading.origin.english.clone(), says.collect::<Vec<_>>())
+            })
         };
         for (rank, facts) in self.sources.iter().enumerate() {
             let (now, before) = (said(facts), before.sources.get(rank).and_then(said));
@@ -285,10 +290,12 @@ fn load(files: Files<'_>) -> Result<(Settings, Vec<&'static str>), SettingsError
 
 /// A source names a proxy, rarely a user: the one who logged in to it is added.
 fn log_in(sources: &mut [SourceFacts], settings: &Settings) {
-    for reading in sources
+    let mut readings: Vec<&mut Reading> = sources
         .iter_mut()
         .filter_map(|facts| facts.reading.as_mut())
-    {
+        .collect();
+    while let Some(reading) = readings.pop() {
+        readings.extend(reading.otherwise.as_deref_mut());
         if let Says::Proxy { upstream, .. } = &mut reading.says
             && upstream.user().is_none()
             && let Some(login) = settings
@@ -311,47 +318,4 @@ async fn certificates(settings: &Settings) -> Option<Result<Certificates, String
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::Said;
-    use crate::source::{Reading, SourceId};
-
-    #[test]
-    fn the_one_who_logs_in_changes_nothing_of_a_proxy_but_the_user() {
-        for (named, with_user) in [
-            ("https://proxy.test:8443", "https://ann@proxy.test:8443"),
-            ("socks5h://proxy.test:8443", "socks5h://ann@proxy.test:8443"),
-            ("http://proxy.test:8443", "http://ann@proxy.test:8443"),
-            // These know no users.
-            ("socks4a://proxy.test:8443", "socks4a://proxy.test:8443"),
-            // Nobody logged in to these.
-            ("https://proxy.test:8444", "https://proxy.test:8444"),
-            ("https://bob@proxy.test:8443", "https://bob@proxy.test:8443"),
-        ] {
-            let settings = Settings {
-                logins: vec!["http://ann@proxy.test:8443".parse().unwrap()],
-                ..Settings::default()
-            };
-            let mut sources = [SourceFacts {
-                source: SourceId::System,
-                reading: Some(Reading {
-                    source: SourceId::System,
-                    origin: Said::verbatim("here"),
-                    says: Says::Proxy {
-                        upstream: named.parse().unwrap(),
-                        bypass: "".parse().unwrap(),
-                        lost: Vec::new(),
-                    },
-                    password: None,
-                }),
-                error: None,
-            }];
-            log_in(&mut sources, &settings);
-            let says = sources[0].reading.as_ref().map(|reading| &reading.says);
-            let Some(Says::Proxy { upstream, .. }) = says else {
-                panic!("{named} became {says:?}");
-            };
-            assert_eq!(upstream.to_string(), with_user);
-        }
-    }
-}
+mod tests;

@@ -75,7 +75,7 @@ impl Given {
             view,
             sources: Vec::new(),
             chosen: None,
-            pac: None,
+            pac: Vec::new(),
             cause: self.origin.clone(),
             origin: self.origin,
             bypass_of_source: 0,

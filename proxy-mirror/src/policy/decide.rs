@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use proxy_engine::config::{Bypass, DefaultRoute, Interception, Policy};
 use proxy_engine::intercept::InterfacePattern;
 
-use super::{Decision, Facts, SourceFacts, WantedCredentials, notices, pac};
+use super::pac::{self, ByScript};
+use super::{Decision, Facts, SourceFacts, WantedCredentials, notices};
 use crate::control::{PolicyKind, PolicyView, Problem, Said, SourceView};
 use crate::settings::{Mode, Style};
 use crate::source::{self, Reading, Says, SourceId};
@@ -65,8 +66,8 @@ struct Follows<'a> {
     cause: Said,
     /// Why the default route is refused, where it is, or not what it should be.
     refused: Option<Problem>,
-    /// Where the script is that decides.
-    pac: Option<String>,
+    /// Where scripts were looked for, in turn.
+    pac: Vec<String>,
 }
 
 impl<'a> Follows<'a> {
@@ -77,7 +78,7 @@ impl<'a> Follows<'a> {
             origin,
             cause: Said::new(cause, &[]),
             refused: None,
-            pac: None,
+            pac: Vec::new(),
         }
     }
 
@@ -91,19 +92,34 @@ impl<'a> Follows<'a> {
             origin,
             cause: why.clone().into(),
             refused: Some(why),
-            pac: None,
+            pac: Vec::new(),
         }
     }
 
-    fn by_script(facts: &Facts<'_>, url: Option<&str>, origin: Said) -> Self {
-        let by = pac::by_script(facts, url);
+    fn script(by: ByScript, origin: Said) -> Self {
         Self {
             default: by.default,
             reading: None,
             origin,
             cause: by.cause,
             refused: by.problem,
-            pac: Some(by.address),
+            pac: vec![by.address],
+        }
+    }
+
+    /// What is set beside a script that is not there. That nothing is detected is no fault: whoever
+    /// chooses it beside a proxy is in networks with and without.
+    fn beside(by: ByScript, then: Self, otherwise: &Reading) -> Self {
+        let problem = match then.refused {
+            None if !by.detected => by.problem.map(|why| pac::beside(&why, otherwise)),
+            refused => refused,
+        };
+        let mut pac = vec![by.address];
+        pac.extend(then.pac);
+        Self {
+            refused: problem,
+            pac,
+            ..then
         }
     }
 
@@ -127,18 +143,21 @@ fn of_settings(source: &SourceFacts, facts: &Facts<'_>) -> SourceFacts {
 /// A source that names our own relay says nothing: following it would be a loop. The desktop was
 /// told to go through Gangway, and so says what Gangway told it.
 fn without_loop(mut source: SourceFacts, facts: &Facts<'_>) -> SourceFacts {
-    if let Some(reading) = &mut source.reading
-        && let Says::Proxy { upstream, .. } = &reading.says
-        && facts.relay.is_itself(upstream)
-    {
-        let origin = Said::new(
-            "said_names_gangway",
-            &[
-                ("origin", &reading.origin),
-                ("authority", &upstream.authority()),
-            ],
-        );
-        *reading = Reading::nothing(reading.source, origin);
+    let mut reading = source.reading.as_mut();
+    while let Some(next) = reading {
+        if let Says::Proxy { upstream, .. } = &next.says
+            && facts.relay.is_itself(upstream)
+        {
+            let origin = Said::new(
+                "said_names_gangway",
+                &[
+                    ("origin", &next.origin),
+                    ("authority", &upstream.authority()),
+                ],
+            );
+            *next = Reading::nothing(next.source, origin);
+        }
+        reading = next.otherwise.as_deref_mut();
     }
     source
 }
@@ -155,7 +174,7 @@ fn follow<'a>(facts: &Facts<'_>, sources: &'a [SourceFacts]) -> Follows<'a> {
         }
         Mode::Off => Follows::direct("said_switched_off", of_mode()),
         Mode::Pac => match facts.settings.pac.as_deref() {
-            Some(url) => Follows::by_script(facts, Some(url), of_mode()),
+            Some(url) => Follows::script(pac::by_script(facts, Some(url)), of_mode()),
             None => Follows::refused(
                 Problem::new(
                     "refused_no_pac",
@@ -221,7 +240,7 @@ fn of_reading<'a>(facts: &Facts<'_>, reading: &'a Reading) -> Follows<'a> {
         cause: origin.clone(),
         origin: origin.clone(),
         refused: None,
-        pac: None,
+        pac: Vec::new(),
     };
     match &reading.says {
         Says::Nothing | Says::Direct => followed(DefaultRoute::Direct),
@@ -232,7 +251,16 @@ fn of_reading<'a>(facts: &Facts<'_>, reading: &'a Reading) -> Follows<'a> {
             }
             followed(DefaultRoute::Upstreams { upstreams })
         }
-        Says::Pac { url } => Follows::by_script(facts, url.as_deref(), origin).because_of(reading),
+        Says::Pac { url } => {
+            let by = pac::by_script(facts, url.as_deref());
+            let otherwise = reading.otherwise.as_deref();
+            match otherwise.filter(|otherwise| otherwise.says != Says::Nothing) {
+                Some(otherwise) if by.is_not_there => {
+                    Follows::beside(by, of_reading(facts, otherwise), otherwise)
+                }
+                Some(_) | None => Follows::script(by, origin).because_of(reading),
+            }
+        }
         Says::Unusable { proxy, reason } => Follows::refused(
             Problem::new(
                 "refused_unusable",
@@ -340,7 +368,7 @@ fn wanted(policy: &Policy, reading: Option<&Reading>) -> Vec<WantedCredentials> 
 
 fn shown(source: &SourceFacts, chosen: Option<SourceId>) -> SourceView {
     let (origin, says) = match &source.reading {
-        Some(reading) => (reading.origin.clone(), reading.says.said()),
+        Some(reading) => (reading.origin.clone(), reading.said()),
         None => (
             source
                 .error

@@ -7,6 +7,7 @@ use proxy_engine::config::{DefaultRoute, Unavailable};
 use super::Facts;
 use crate::control::{Problem, Said};
 use crate::pac::{DETECTED, Kept, shown};
+use crate::source::Reading;
 
 /// A script that the policy may follow, and what is had from its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub struct PacFacts {
 /// What follows where the script at an address decides.
 pub(super) struct ByScript {
     pub(super) address: String,
+    /// Whether it is that of automatic detection.
+    pub(super) detected: bool,
+    /// Whether it was looked for and nothing was ever had.
+    pub(super) is_not_there: bool,
     pub(super) default: DefaultRoute,
     pub(super) cause: Said,
     /// Why connections are refused or go directly instead.
@@ -29,18 +34,21 @@ pub(super) struct ByScript {
 /// The script of this address decides; that of automatic detection where there is none.
 pub(super) fn by_script(facts: &Facts<'_>, url: Option<&str>) -> ByScript {
     let address = url.unwrap_or(DETECTED).to_owned();
-    let kept = facts.pac.filter(|pac| pac.address == address);
+    let kept = facts.pac.iter().find(|pac| pac.address == address);
     let kept = kept.map(|pac| pac.kept.clone()).unwrap_or_default();
+    let detected = url.is_none();
     let unavailable = facts.settings.pac_unavailable.into();
     let Some(script) = kept.script else {
         let problem = not_had(
             &shown(&address),
             kept.error.as_deref(),
-            url.is_none(),
+            detected,
             unavailable,
         );
         return ByScript {
             address,
+            detected,
+            is_not_there: kept.error.is_some(),
             default: match unavailable {
                 Unavailable::Block => DefaultRoute::Refused {
                     reason: problem.message.clone(),
@@ -72,8 +80,26 @@ pub(super) fn by_script(facts: &Facts<'_>, url: Option<&str>) -> ByScript {
             logins: facts.settings.logins.clone(),
         },
         address,
+        detected,
+        is_not_there: false,
         problem: stale,
     }
+}
+
+/// The same problem where what is set beside the script is followed.
+pub(super) fn beside(why: &Problem, otherwise: &Reading) -> Problem {
+    let arg = |name: &str| why.args.get(name).cloned().unwrap_or_default();
+    let (url, reason) = (arg("url"), arg("reason"));
+    Problem::new(
+        "pac_not_had_otherwise",
+        format!(
+            "no PAC script from {url}: {reason}; {} is followed, which is set beside it",
+            otherwise.says
+        ),
+    )
+    .with("url", url)
+    .with("reason", reason)
+    .with("otherwise", &otherwise.says)
 }
 
 fn not_had(url: &str, error: Option<&str>, detected: bool, unavailable: Unavailable) -> Problem {

@@ -27,6 +27,7 @@ fn source(source: SourceId, says: Says) -> SourceFacts {
             origin: Said::verbatim(format!("{source:?}")),
             says,
             password: None,
+            otherwise: None,
         }),
         error: None,
     }
@@ -60,7 +61,7 @@ fn decided(settings: &Settings, sources: &[SourceFacts]) -> Decision {
         distros: &[],
         relay: RELAY,
         unread: None,
-        pac: None,
+        pac: &[],
         certificates: None,
     })
 }
@@ -153,6 +154,7 @@ fn unusable_proxies_are_refused_never_direct() {
     assert_eq!(decision.notices[0].code, "refused_unusable");
 }
 
+mod otherwise;
 mod pac;
 mod upstreams;
 
@@ -234,7 +236,7 @@ fn containers_are_served_and_their_bridges_intercepted_but_never_internal_ones()
             distros: &["172.28.80.1".parse().unwrap()],
             relay: RELAY,
             unread: None,
-            pac: None,
+            pac: &[],
             certificates: None,
         })
     };

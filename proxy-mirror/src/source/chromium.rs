@@ -8,8 +8,8 @@
 //! | `fixed_servers` | 2, with `ProxyServer` | the proxy for HTTPS, else for HTTP, else for the rest |
 //! | `system`, or none | 3 | nothing: the browser follows the system itself |
 //!
-//! A managed policy stands over what the profile says, and that over a recommended one. In one
-//! level the dictionary `ProxySettings` stands over the single policies as a whole. What an
+//! A managed policy stands over what the profile says, and that over a recommended one; on Windows
+//! policies are values of the registry, the machine's over the user's. In one level the dictionary `ProxySettings` stands over the single policies as a whole. What an
 //! extension set is not read: it holds while the browser runs, and only there.
 //!
 //! After Chromium's own reading: `components/proxy_config/proxy_policy_handler.cc`,
@@ -17,12 +17,12 @@
 
 mod policies;
 mod profile;
-mod servers;
 mod setting;
 
 use std::path::{Path, PathBuf};
 
 use self::setting::Setting;
+use super::windows::Registry;
 use super::{Reading, Source, SourceError, SourceId};
 use crate::control::Said;
 use crate::places::Places;
@@ -36,6 +36,8 @@ struct Browser {
     roots: &'static [&'static str],
     /// Folders of policies below `/etc`, each with `managed` and `recommended` in it.
     policies: &'static [&'static str],
+    /// The key of its policies in Windows's registry.
+    key: &'static str,
 }
 
 const BROWSERS: [Browser; 4] = [
@@ -48,6 +50,7 @@ const BROWSERS: [Browser; 4] = [
             "AppData/Local/Google/Chrome/User Data",
         ],
         policies: &["opt/chrome/policies"],
+        key: r"Software\Policies\Google\Chrome",
     },
     Browser {
         id: SourceId::Edge,
@@ -58,6 +61,7 @@ const BROWSERS: [Browser; 4] = [
             "AppData/Local/Microsoft/Edge/User Data",
         ],
         policies: &["opt/edge/policies"],
+        key: r"Software\Policies\Microsoft\Edge",
     },
     Browser {
         id: SourceId::Brave,
@@ -69,6 +73,7 @@ const BROWSERS: [Browser; 4] = [
             "AppData/Local/BraveSoftware/Brave-Browser/User Data",
         ],
         policies: &["brave/policies"],
+        key: r"Software\Policies\BraveSoftware\Brave",
     },
     Browser {
         id: SourceId::Chromium,
@@ -80,6 +85,7 @@ const BROWSERS: [Browser; 4] = [
             "AppData/Local/Chromium/User Data",
         ],
         policies: &["chromium/policies", "chromium-browser/policies"],
+        key: r"Software\Policies\Chromium",
     },
 ];
 
@@ -89,6 +95,7 @@ pub struct Chromium {
     id: SourceId,
     roots: Vec<PathBuf>,
     policies: Vec<PathBuf>,
+    key: &'static str,
 }
 
 impl Chromium {
@@ -101,7 +108,26 @@ impl Chromium {
             id: browser.id,
             roots: below(&places.home, browser.roots),
             policies: below(&places.etc, browser.policies),
+            key: browser.key,
         })
+    }
+
+    /// What it says where this registry holds policies for it, too.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub fn read_under(&self, registry: &Registry) -> Result<Reading, SourceError> {
+        let setting = self.setting(registry).map_err(|error| self.failed(error))?;
+        match setting {
+            Some(setting) => setting
+                .reading(self.id)
+                .map_err(|message| self.failed((setting.origin.clone(), message))),
+            None if self.roots.iter().any(|root| root.is_dir()) => Ok(Reading::nothing(
+                self.id,
+                Said::new("said_browser_system", &[]),
+            )),
+            None => Ok(Reading::nothing(self.id, Said::new("said_no_browser", &[]))),
+        }
     }
 
     fn failed(&self, (origin, message): (String, String)) -> SourceError {
@@ -113,14 +139,18 @@ impl Chromium {
     }
 
     /// The setting that is in force, if there is a browser at all.
-    fn setting(&self) -> Result<Option<Setting>, (String, String)> {
-        if let Some(managed) = policies::read(&self.policies, "managed")? {
+    fn setting(&self, registry: &Registry) -> Result<Option<Setting>, (String, String)> {
+        let policy = |level: &str| match policies::read_registry(registry, self.key, level)? {
+            Some(setting) => Ok(Some(setting)),
+            None => policies::read(&self.policies, level),
+        };
+        if let Some(managed) = policy("managed")? {
             return Ok(Some(managed));
         }
         if let Some(chosen) = profile::read(&self.roots)? {
             return Ok(Some(chosen));
         }
-        policies::read(&self.policies, "recommended")
+        policy("recommended")
     }
 }
 
@@ -130,17 +160,8 @@ impl Source for Chromium {
     }
 
     fn read(&self) -> Result<Reading, SourceError> {
-        let setting = self.setting().map_err(|error| self.failed(error))?;
-        match setting {
-            Some(setting) => setting
-                .reading(self.id)
-                .map_err(|message| self.failed((setting.origin.clone(), message))),
-            None if self.roots.iter().any(|root| root.is_dir()) => Ok(Reading::nothing(
-                self.id,
-                Said::new("said_browser_system", &[]),
-            )),
-            None => Ok(Reading::nothing(self.id, Said::new("said_no_browser", &[]))),
-        }
+        // Elsewhere than on Windows there is none.
+        self.read_under(&Registry::default())
     }
 
     fn watched(&self) -> Vec<PathBuf> {

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use proxy_engine::config::{Bypass, Scheme, Upstream};
 
 use self::prefs::Prefs;
+use super::windows::Registry;
 use super::{Lost, Reading, Says, Source, SourceError, SourceId, without_userinfo};
 use crate::bypass::Dialect;
 use crate::control::Said;
@@ -76,15 +77,16 @@ impl Firefox {
     pub fn at(roots: Vec<PathBuf>, policies: Vec<PathBuf>) -> Self {
         Self { roots, policies }
     }
-}
 
-impl Source for Firefox {
-    fn id(&self) -> SourceId {
-        SourceId::Firefox
-    }
-
-    fn read(&self) -> Result<Reading, SourceError> {
-        let policy = policies::read(&self.policies)?;
+    /// What it says where this registry holds policies for it, too.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub fn read_under(&self, registry: &Registry) -> Result<Reading, SourceError> {
+        let policy = match policies::read_registry(registry)? {
+            Some(policy) => Some(policy),
+            None => policies::read(&self.policies)?,
+        };
         let profile = profiles::last_used(&self.roots)?;
         if profile.is_none() && policy.is_none() {
             return Ok(Reading::nothing(
@@ -105,6 +107,17 @@ impl Source for Firefox {
             prefs.lay_over(policy.prefs.clone());
         }
         says(&prefs)
+    }
+}
+
+impl Source for Firefox {
+    fn id(&self) -> SourceId {
+        SourceId::Firefox
+    }
+
+    fn read(&self) -> Result<Reading, SourceError> {
+        // Elsewhere than on Windows there is none.
+        self.read_under(&Registry::default())
     }
 
     fn watched(&self) -> Vec<PathBuf> {
@@ -168,6 +181,7 @@ fn says(prefs: &Prefs) -> Result<Reading, SourceError> {
         origin: Said::verbatim(origin),
         says,
         password: None,
+        otherwise: None,
     })
 }
 
@@ -202,6 +216,7 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
                     origin: Said::verbatim(origin),
                     says: Says::Direct,
                     password: None,
+                    otherwise: None,
                 });
             }
         },
@@ -222,6 +237,7 @@ fn manual(prefs: &Prefs, origin: &str) -> Result<Reading, SourceError> {
             lost,
         },
         password: None,
+        otherwise: None,
     })
 }
 

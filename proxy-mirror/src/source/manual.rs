@@ -47,6 +47,7 @@ pub(crate) fn reading(settings: &Settings) -> Reading {
             lost: Vec::new(),
         },
         password: None,
+        otherwise: None,
     }
 }
 

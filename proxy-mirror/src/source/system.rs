@@ -90,6 +90,7 @@ fn reading(store: ProxyConfigSource, mode: ProxyMode) -> Result<Reading, SourceE
         origin: Said::verbatim(origin),
         says,
         password,
+        otherwise: None,
     })
 }
 

@@ -79,6 +79,7 @@ impl Variables {
                         reason: UpstreamError::Scheme(scheme).to_string(),
                     },
                     password: None,
+                    otherwise: None,
                 });
             }
             Err(error) => {
@@ -121,6 +122,7 @@ impl Variables {
                 lost,
             },
             password: password.map(Into::into),
+            otherwise: None,
         })
     }
 }

@@ -16,6 +16,7 @@ fn decision(settings: &Settings) -> Decision {
                 lost: Vec::new(),
             },
             password: None,
+            otherwise: None,
         }),
         error: None,
     }];
@@ -29,7 +30,7 @@ fn decision(settings: &Settings) -> Decision {
             containers: None,
         },
         unread: None,
-        pac: None,
+        pac: &[],
         certificates: None,
     })
 }

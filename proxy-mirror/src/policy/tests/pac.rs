@@ -35,7 +35,7 @@ fn with_kept(settings: &Settings, sources: &[SourceFacts], address: &str, kept: 
         distros: &[],
         relay: RELAY,
         unread: None,
-        pac: Some(&PacFacts { address, kept }),
+        pac: &[PacFacts { address, kept }],
         certificates: None,
     })
 }
@@ -55,7 +55,7 @@ fn the_script_that_is_had_decides_with_the_users_logins() {
     };
     assert_eq!(decision.policy.default, want);
     assert_eq!(decision.view.kind, PolicyKind::Pac);
-    assert_eq!(decision.pac.as_deref(), Some(ADDRESS));
+    assert_eq!(decision.pac, [ADDRESS]);
     assert_eq!(decision.wanted.len(), 1);
     assert!(decision.notices.is_empty(), "{:?}", decision.notices);
 }
@@ -82,7 +82,7 @@ fn a_script_that_was_never_had_blocks_unless_the_user_chose_direct() {
     // What is being fetched is not there yet.
     let fetched = decided(&settings(PacUnavailable::Block), &[]);
     assert_eq!(fetched.view.kind, PolicyKind::Refused);
-    assert_eq!(fetched.pac.as_deref(), Some(ADDRESS));
+    assert_eq!(fetched.pac, [ADDRESS]);
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn a_source_that_says_pac_is_followed_and_detection_only_where_it_is_asked_for()
     for (says, address) in [(url, ADDRESS), (Says::Pac { url: None }, DETECTED)] {
         let sources = [source(SourceId::System, says)];
         let decision = decided(&Settings::default(), &sources);
-        assert_eq!(decision.pac.as_deref(), Some(address));
+        assert_eq!(decision.pac, [address]);
         assert_eq!(decision.chosen, Some(SourceId::System));
         assert_eq!(decision.view.kind, PolicyKind::Refused);
     }
     let silent = [source(SourceId::System, Says::Nothing)];
-    assert_eq!(decided(&Settings::default(), &silent).pac, None);
+    assert_eq!(decided(&Settings::default(), &silent).pac, [""; 0]);
 }
 
 #[test]

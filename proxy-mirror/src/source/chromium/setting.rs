@@ -6,10 +6,10 @@ use jsonc_parser::cst::CstRootNode;
 use proxy_engine::config::Bypass;
 use serde_json::{Map, Value};
 
-use super::servers::{self, Servers};
 use crate::bypass::Dialect;
 use crate::control::Said;
 use crate::position::position;
+use crate::source::servers::{self, Separators, Servers};
 use crate::source::{Lost, Reading, Says, SourceId, file, without_userinfo};
 
 /// What a policy or a profile sets.
@@ -145,21 +145,24 @@ impl Setting {
             Mode::Pac { url } => Says::Pac {
                 url: Some(without_userinfo(url.trim())),
             },
-            Mode::Fixed { servers, bypass } => match servers::read(servers)? {
-                Servers::Direct => Says::Direct,
-                Servers::Unusable { proxy, reason } => Says::Unusable { proxy, reason },
-                Servers::Proxy { upstream, mut lost } => Says::Proxy {
-                    upstream,
-                    bypass: exceptions(bypass, &mut lost),
-                    lost,
-                },
-            },
+            Mode::Fixed { servers, bypass } => {
+                match servers::read(servers, Separators::Semicolons)? {
+                    Servers::Direct => Says::Direct,
+                    Servers::Unusable { proxy, reason } => Says::Unusable { proxy, reason },
+                    Servers::Proxy { upstream, mut lost } => Says::Proxy {
+                        upstream,
+                        bypass: exceptions(bypass, &mut lost),
+                        lost,
+                    },
+                }
+            }
         };
         Ok(Reading {
             source,
             origin: Said::verbatim(&self.origin),
             says,
             password: None,
+            otherwise: None,
         })
     }
 }
@@ -189,16 +192,23 @@ pub(super) fn json(path: &Path) -> Result<Option<Map<String, Value>>, (String, S
     let Some(text) = file::read(path).map_err(|error| (shown.clone(), error))? else {
         return Ok(None);
     };
-    let text = text.trim_start_matches('\u{feff}');
+    object(text.trim_start_matches('\u{feff}'), &shown).map(Some)
+}
+
+/// The JSON object that stands at a place, in the browser's own leniency.
+///
+/// # Errors
+/// Place (with line and column) and sentence.
+pub(super) fn object(text: &str, place: &str) -> Result<Map<String, Value>, (String, String)> {
     // Through the tree, whose depth is bounded; the parser's own way to values is not.
     let parsed = CstRootNode::parse(text, &jsonc_parser::ParseOptions::default());
     let parsed = parsed.map(|root| root.to_serde_value());
     match parsed {
-        Ok(Some(Value::Object(document))) => Ok(Some(document)),
-        Ok(_) => Err((shown, "is not a JSON object".to_owned())),
+        Ok(Some(Value::Object(document))) => Ok(document),
+        Ok(_) => Err((place.to_owned(), "is not a JSON object".to_owned())),
         Err(error) => {
             let (line, column) = position(text.as_bytes(), error.range().start);
-            Err((format!("{shown}:{line}:{column}"), error.kind().to_string()))
+            Err((format!("{place}:{line}:{column}"), error.kind().to_string()))
         }
     }
 }

@@ -260,9 +260,7 @@ fn what_the_browser_refuses_is_refused_with_its_place() {
     machine.policy(&fixed("ann:secret@proxy.corp:3128"));
     assert_eq!(
         machine.error(),
-        format!(
-            "{place}: ProxySettings: the proxy holds a user or a password: the browser refuses those"
-        )
+        format!("{place}: ProxySettings: the proxy holds a user or a password: none is read there")
     );
 }
 
@@ -323,3 +321,5 @@ fn the_files_that_were_read_are_watched() {
         assert!(watched.contains(&machine.0.path().join(file)), "{file}");
     }
 }
+
+mod registry;

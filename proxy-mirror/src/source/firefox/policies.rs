@@ -1,13 +1,15 @@
-//! `policies.json`: what an administrator set for every profile.
+//! `policies.json`, and on Windows the registry: what an administrator set for every profile.
 //!
 //! After mozilla/policy-templates, policy `Proxy`; other policies are not looked at.
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::failed;
 use super::prefs::{Prefs, Value};
+use crate::source::windows::{Registry, Value as InRegistry};
 use crate::source::{SourceError, file};
 
 /// The proxy policy as the preferences that Firefox makes of it.
@@ -34,11 +36,15 @@ struct Policies {
 #[serde(rename_all = "PascalCase")]
 struct Proxy {
     mode: Option<Mode>,
-    #[serde(default)]
-    locked: bool,
+    #[serde(default, deserialize_with = "flag")]
+    locked: Option<bool>,
     #[serde(rename = "HTTPProxy")]
     http: Option<String>,
-    #[serde(rename = "UseHTTPProxyForAllProtocols")]
+    #[serde(
+        default,
+        rename = "UseHTTPProxyForAllProtocols",
+        deserialize_with = "flag"
+    )]
     shared: Option<bool>,
     #[serde(rename = "SSLProxy")]
     ssl: Option<String>,
@@ -46,7 +52,7 @@ struct Proxy {
     socks: Option<String>,
     #[serde(rename = "SOCKSVersion")]
     socks_version: Option<i32>,
-    #[serde(rename = "UseProxyForDNS")]
+    #[serde(default, rename = "UseProxyForDNS", deserialize_with = "flag")]
     remote_dns: Option<bool>,
     passthrough: Option<String>,
     #[serde(rename = "AutoConfigURL")]
@@ -61,6 +67,17 @@ enum Mode {
     Manual,
     AutoDetect,
     AutoConfig,
+}
+
+/// `true` or `false`, or 1 or 0, as the registry has it: Firefox takes both in both places.
+fn flag<'de, D: Deserializer<'de>>(value: D) -> Result<Option<bool>, D::Error> {
+    match serde_json::Value::deserialize(value)? {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::Bool(flag) => Ok(Some(flag)),
+        number if number == 0 => Ok(Some(false)),
+        number if number == 1 => Ok(Some(true)),
+        _ => Err(D::Error::custom("neither true nor false")),
+    }
 }
 
 /// The proxy policy of the first of `files` that exists: Firefox reads one, too.
@@ -78,7 +95,40 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Option<Policy>, SourceError> {
             let place = format!("{shown}:{}:{}", error.line(), error.column());
             failed(place, without_place(&error))
         })?;
-        return Ok(document.policies.proxy.map(|proxy| proxy.policy(&shown)));
+        let origin = format!("{shown}: policies.Proxy");
+        let proxy = document.policies.proxy;
+        return Ok(proxy.map(|proxy| proxy.policy(|_| origin.clone())));
+    }
+    Ok(None)
+}
+
+/// The key of the proxy policy in Windows's registry.
+const KEY: &str = r"Software\Policies\Mozilla\Firefox\Proxy";
+
+/// The same of the registry: the machine's key as a whole, else the user's. It stands over
+/// `policies.json` (`WindowsGPOParser`, `EnterprisePoliciesParent`).
+///
+/// # Errors
+/// Names the key: a value is none that Firefox takes.
+pub(super) fn read_registry(registry: &Registry) -> Result<Option<Policy>, SourceError> {
+    for hive in ["HKLM", "HKCU"] {
+        let key = format!(r"{hive}\{KEY}");
+        let values = registry.values(&key).filter_map(|(name, value)| {
+            let value: serde_json::Value = match value {
+                InRegistry::Text(text) => text.as_str().into(),
+                InRegistry::Number(number) => (*number).into(),
+                // Of no type that this policy has.
+                InRegistry::Binary(_) | InRegistry::Other(_) => return None,
+            };
+            Some((name.to_owned(), value))
+        });
+        let values: serde_json::Map<String, serde_json::Value> = values.collect();
+        if values.is_empty() {
+            continue;
+        }
+        let proxy = Proxy::deserialize(serde_json::Value::Object(values))
+            .map_err(|error| failed(&key, error.to_string()))?;
+        return Ok(Some(proxy.policy(|value| format!("{key}: {value}"))));
     }
     Ok(None)
 }
@@ -94,11 +144,11 @@ fn without_place(error: &serde_json::Error) -> String {
 }
 
 impl Proxy {
-    fn policy(self, file: &str) -> Policy {
-        let origin = format!("{file}: policies.Proxy");
+    /// `origin` says where a value of the policy stands.
+    fn policy(self, origin: impl Fn(&str) -> String) -> Policy {
         let mut prefs = Prefs::default();
-        let mut set = |name: &str, value: Value| {
-            prefs.set(format!("network.proxy.{name}"), value, origin.clone());
+        let mut set = |name: &str, value: Value, said: &str| {
+            prefs.set(format!("network.proxy.{name}"), value, origin(said));
         };
         if let Some(mode) = self.mode {
             let kind = match mode {
@@ -108,38 +158,39 @@ impl Proxy {
                 Mode::AutoDetect => 4,
                 Mode::System => 5,
             };
-            set("type", Value::Integer(kind));
+            set("type", Value::Integer(kind), "Mode");
         }
-        for (name, address) in [
-            ("http", self.http),
-            ("ssl", self.ssl),
-            ("socks", self.socks),
+        for (name, address, said) in [
+            ("http", self.http, "HTTPProxy"),
+            ("ssl", self.ssl, "SSLProxy"),
+            ("socks", self.socks, "SOCKSProxy"),
         ] {
             let Some(address) = address else { continue };
             let (host, port) = host_and_port(&address);
-            set(name, Value::Text(host));
-            set(&format!("{name}_port"), Value::Integer(port));
+            set(name, Value::Text(host), said);
+            set(&format!("{name}_port"), Value::Integer(port), said);
         }
         if let Some(shared) = self.shared {
-            set("share_proxy_settings", Value::Flag(shared));
+            let said = "UseHTTPProxyForAllProtocols";
+            set("share_proxy_settings", Value::Flag(shared), said);
         }
         if let Some(version) = self.socks_version {
-            set("socks_version", Value::Integer(version));
+            set("socks_version", Value::Integer(version), "SOCKSVersion");
         }
         if let Some(remote) = self.remote_dns {
             for name in ["socks_remote_dns", "socks5_remote_dns"] {
-                set(name, Value::Flag(remote));
+                set(name, Value::Flag(remote), "UseProxyForDNS");
             }
         }
         if let Some(passthrough) = self.passthrough {
-            set("no_proxies_on", Value::Text(passthrough));
+            set("no_proxies_on", Value::Text(passthrough), "Passthrough");
         }
         if let Some(pac) = self.pac {
-            set("autoconfig_url", Value::Text(pac));
+            set("autoconfig_url", Value::Text(pac), "AutoConfigURL");
         }
         Policy {
             prefs,
-            locked: self.locked,
+            locked: self.locked.unwrap_or(false),
         }
     }
 }

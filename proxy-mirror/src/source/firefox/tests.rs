@@ -299,3 +299,5 @@ fn nothing_is_looked_for_below_the_working_directory() {
         assert!(file.is_absolute(), "{}", file.display());
     }
 }
+
+mod registry;

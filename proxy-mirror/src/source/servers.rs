@@ -3,10 +3,20 @@
 //!
 //! Without a scheme a proxy is an HTTP one; in `socks=` it is SOCKS 4, while the scheme `socks://`
 //! is SOCKS 5. Without a port it is the scheme's own: 80, 443, 1080.
+//!
+//! The browsers of Chromium's family write it so, and Windows, with blanks between lists, too, and
+//! one proxy in each (`WINHTTP_PROXY_INFO`).
 
 use proxy_engine::config::{Scheme, Upstream};
 
-use crate::source::Lost;
+use super::Lost;
+
+/// What stands between the lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Separators {
+    Semicolons,
+    SemicolonsOrBlanks,
+}
 
 /// What the list says.
 #[derive(Debug)]
@@ -23,9 +33,9 @@ pub(super) enum Servers {
 ///
 /// # Errors
 /// A sentence: it names no proxy, or one that is not well formed.
-pub(super) fn read(text: &str) -> Result<Servers, String> {
+pub(super) fn read(text: &str, separators: Separators) -> Result<Servers, String> {
     let mut lost = Vec::new();
-    let followed = chosen(text, &mut lost)?;
+    let followed = chosen(text, separators, &mut lost)?;
     let mut servers = followed.entries.split(',').map(str::trim);
     let first = servers
         .by_ref()
@@ -43,7 +53,7 @@ pub(super) fn read(text: &str) -> Result<Servers, String> {
             "http" => (Scheme::Http, address),
             "https" => (Scheme::Https, address),
             "socks4" => (Scheme::Socks4, address),
-            // Names are resolved by the proxy: the browsers of this family always do.
+            // Names are resolved by the proxy, as the browsers have it always.
             "socks" | "socks5" => (Scheme::Socks5h, address),
             other => {
                 return Ok(Servers::Unusable {
@@ -54,9 +64,9 @@ pub(super) fn read(text: &str) -> Result<Servers, String> {
             }
         },
     };
-    // The browser refuses users and passwords here; what may be one is not shown.
+    // Nobody reads users and passwords here; what may be one is not shown.
     if address.contains('@') {
-        return Err("the proxy holds a user or a password: the browser refuses those".to_owned());
+        return Err("the proxy holds a user or a password: none is read there".to_owned());
     }
     let address = address.trim_end_matches('/');
     let bare = address.rsplit(']').next().unwrap_or(address);
@@ -79,16 +89,23 @@ struct List<'a> {
     usual: Scheme,
 }
 
-fn chosen<'a>(text: &'a str, lost: &mut Vec<Lost>) -> Result<List<'a>, String> {
+fn chosen<'a>(
+    text: &'a str,
+    separators: Separators,
+    lost: &mut Vec<Lost>,
+) -> Result<List<'a>, String> {
     let (mut http, mut https, mut rest) = (None, None, None);
+    let separates = |c: char| {
+        c == ';' || separators == Separators::SemicolonsOrBlanks && c.is_ascii_whitespace()
+    };
     for part in text
-        .split(';')
+        .split(separates)
         .map(str::trim)
         .filter(|part| !part.is_empty())
     {
         let Some((scheme, entries)) = part.split_once('=') else {
             if http.or(https).or(rest).is_some() {
-                // The browser passes over it, too.
+                // Its own reader passes over it, too.
                 continue;
             }
             return Ok(List {
@@ -124,7 +141,7 @@ fn chosen<'a>(text: &'a str, lost: &mut Vec<Lost>) -> Result<List<'a>, String> {
                 usual: Scheme::Http,
             })
         }
-        // As in the browser: HTTPS goes to what serves the rest.
+        // As there: HTTPS goes to what serves the rest.
         (None, other, Some(rest)) => {
             if other.is_some() {
                 lost.push(Lost::other_for_http());
