@@ -5,10 +5,12 @@ mod change;
 mod error;
 mod file;
 mod keys;
+mod lines;
 mod managed;
 mod profile;
 mod rules;
 mod upstream;
+mod version;
 mod word;
 
 use std::path::PathBuf;

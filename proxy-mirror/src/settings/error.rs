@@ -50,6 +50,20 @@ pub enum SettingsError {
         /// The known key that is most like it.
         suggestion: Option<String>,
     },
+    /// It is of a form that a later Gangway writes: nothing of it is read, and nothing changed.
+    #[error("{}:{line}:{column}: {}", path.display(), newer(*version, *newest))]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// In characters, from 1.
+        column: usize,
+        /// The file's version.
+        version: i64,
+        /// The newest version that is known here.
+        newest: usize,
+    },
     /// A key that the administrator has fixed.
     #[error("`{key}` is fixed for this machine by {}{}", path.display(), if reason.is_empty() { String::new() } else { format!(": {reason}") })]
     Managed {
@@ -70,7 +84,28 @@ pub enum SettingsError {
     },
 }
 
+fn newer(version: i64, newest: usize) -> String {
+    format!(
+        "a newer Gangway wrote this, in version {version}, and this one knows version {newest}: update \
+         it, or move the file away; nothing was changed"
+    )
+}
+
 impl SettingsError {
+    /// The same with its line in another text.
+    pub(super) fn on_line(mut self, of: impl Fn(usize) -> usize) -> Self {
+        match &mut self {
+            Self::Malformed { line, .. }
+            | Self::UnknownKey { line, .. }
+            | Self::Newer { line, .. } => *line = of(*line),
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Managed { .. }
+            | Self::Refused { .. } => {}
+        }
+        self
+    }
+
     /// Where it is: `file:line:column`, or the file.
     pub fn place(&self, file: &Path) -> String {
         match self {
@@ -78,6 +113,9 @@ impl SettingsError {
                 path, line, column, ..
             }
             | Self::UnknownKey {
+                path, line, column, ..
+            }
+            | Self::Newer {
                 path, line, column, ..
             } => format!("{}:{line}:{column}", path.display()),
             Self::Read { path, .. } | Self::Write { path, .. } => path.display().to_string(),
@@ -96,6 +134,9 @@ impl SettingsError {
                 Some(known) => format!("unknown key `{key}`: did you mean `{known}`?"),
                 None => format!("unknown key `{key}`"),
             },
+            Self::Newer {
+                version, newest, ..
+            } => newer(*version, *newest),
             Self::Managed { .. } => self.to_string(),
             Self::Read { source, .. } => format!("cannot be read: {source}"),
             Self::Write { source, .. } => format!("cannot be written: {source}"),
@@ -141,6 +182,18 @@ impl SettingsError {
                     None => place("settings_unknown_key"),
                 }
             }
+            Self::Newer {
+                path,
+                line,
+                column,
+                version,
+                newest,
+            } => Problem::new("settings_newer", message)
+                .with("file", path.display())
+                .with("line", line)
+                .with("column", column)
+                .with("version", version)
+                .with("newest", newest),
             Self::Managed { key, path, reason } => {
                 let code = if reason.is_empty() {
                     "setting_managed"

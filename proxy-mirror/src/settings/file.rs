@@ -1,5 +1,6 @@
 //! `settings.toml`: read whole, written without touching what did not change.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy_engine::pac::Script;
 use toml_edit::{Document, DocumentMut, Item, Table, Value};
 
-use super::{Files, Managed, Settings, SettingsError, keys};
+use super::version::{self, VERSIONS, Versions};
+use super::{Files, Managed, Settings, SettingsError, keys, lines};
 use crate::fingerprint::Fingerprint;
 use crate::position::position;
 use crate::regular_file;
@@ -31,37 +33,48 @@ const LARGEST: u64 = 1 << 20;
 /// # Errors
 /// [`SettingsError`], with line and column where the file is not what it should be.
 pub fn load<'a>(files: impl Into<Files<'a>>) -> Result<Settings, SettingsError> {
-    let files = files.into();
-    let managed = Managed::read(files)?;
+    load_of(VERSIONS, files.into())
+}
+
+pub(super) fn load_of(versions: Versions, files: Files<'_>) -> Result<Settings, SettingsError> {
+    let managed = Managed::read_of(versions, files)?;
     let own = match text(files.user)? {
-        Some(text) => parse(files.user, &text)?,
+        Some(text) => parse(versions, files.user, &text)?,
         None => Settings::default(),
     };
     Ok(managed.over(own)?.at(SystemTime::now()))
 }
 
 /// Writes what differs from the file, and nothing else: comments, order, line ends and every other
-/// byte stay. Atomic; a symbolic link stays one.
+/// byte stay, but for what an older version wrote otherwise. Atomic; a symbolic link stays one.
 ///
 /// # Errors
 /// [`SettingsError`]; the file is as it was then. One that is malformed is not written over.
 pub fn save<'a>(files: impl Into<Files<'a>>, settings: &Settings) -> Result<(), SettingsError> {
-    let files = files.into();
+    save_of(VERSIONS, files.into(), settings)
+}
+
+pub(super) fn save_of(
+    versions: Versions,
+    files: Files<'_>,
+    settings: &Settings,
+) -> Result<(), SettingsError> {
     let path = files.user;
     let failed = |source: io::Error| SettingsError::Write {
         path: path.to_owned(),
         source,
     };
     let old = text(path)?.unwrap_or_default();
-    let managed = Managed::read(files)?;
-    let before = managed.over(parse(path, &old)?)?;
+    let managed = Managed::read_of(versions, files)?;
+    let before = managed.over(parse(versions, path, &old)?)?;
     managed.permit(&before, settings)?;
     if before == *settings && path.exists() {
         return Ok(());
     }
+    let old = versions.migrated(path, &old)?;
     let new = edited(&old, &before, settings).map_err(|error| failed(io::Error::other(error)))?;
     // What is written must read back as it was meant, or nothing is written.
-    if managed.over(parse(path, &new)?)? != *settings {
+    if managed.over(parse(versions, path, &new)?)? != *settings {
         return Err(failed(io::Error::other(
             "the settings would not read back as they are",
         )));
@@ -130,8 +143,21 @@ pub(super) fn text(path: &Path) -> Result<Option<String>, SettingsError> {
     })
 }
 
-pub(super) fn parse(path: &Path, text: &str) -> Result<Settings, SettingsError> {
-    let document = Document::parse(text.to_owned()).map_err(|error| {
+pub(super) fn parse(
+    versions: Versions,
+    path: &Path,
+    text: &str,
+) -> Result<Settings, SettingsError> {
+    let newest = versions.migrated(path, text)?;
+    // Whoever reads the error looks into the file as it is.
+    parse_newest(path, &newest).map_err(|error| match newest {
+        Cow::Borrowed(_) => error,
+        Cow::Owned(newest) => error.on_line(|line| lines::before(text, &newest, line)),
+    })
+}
+
+fn parse_newest(path: &Path, text: &str) -> Result<Settings, SettingsError> {
+    let document = Document::parse(text).map_err(|error| {
         let at = error.span().map_or(text.len(), |span| span.start);
         malformed(path, text.as_bytes(), at, one_line(error.message()))
     })?;
@@ -145,10 +171,27 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Settings, SettingsError> 
             suggestion: found.suggestion.map(str::to_owned),
         });
     }
-    toml::from_str(text).map_err(|error: toml::de::Error| {
+    let text = without(&document, text, version::KEY);
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
         malformed(path, text.as_bytes(), at, one_line(error.message()))
     })
+}
+
+/// The text with blanks in the place of a key and its value: every other line stays where it is.
+pub(super) fn without<'t, S>(document: &Document<S>, text: &'t str, key: &str) -> Cow<'t, str> {
+    let spans = document
+        .as_table()
+        .get_key_value(key)
+        .and_then(|(key, item)| Some(key.span()?.start..item.span()?.end));
+    let Some(all) = spans else {
+        return text.into();
+    };
+    let blanks: String = text[all.clone()]
+        .chars()
+        .map(|c| if c == '\n' { '\n' } else { ' ' })
+        .collect();
+    format!("{}{blanks}{}", &text[..all.start], &text[all.end..]).into()
 }
 
 pub(super) fn malformed(path: &Path, text: &[u8], at: usize, what: String) -> SettingsError {
@@ -184,13 +227,7 @@ fn edited(old: &str, before: &Settings, after: &Settings) -> Result<String, Stri
             None => remove(&mut document, key),
         }
     }
-    let text = document.to_string();
-    // toml_edit writes LF alone.
-    Ok(if old.contains("\r\n") {
-        text.replace("\r\n", "\n").replace('\n', "\r\n")
-    } else {
-        text
-    })
+    Ok(lines::kept(old, &document.to_string()))
 }
 
 pub(super) fn plain(value: &Value) -> String {

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use toml_edit::TableLike;
 
+use super::version;
+
 /// Every key. A test holds this list against what [`super::Settings`] reads.
 pub(super) const KNOWN: [&str; 24] = [
     "mode",
@@ -51,13 +53,13 @@ pub(super) fn unknown(table: &dyn TableLike, prefix: &str) -> Option<Unknown> {
             {
                 return Some(found);
             }
-        } else if !KNOWN.contains(&key.as_str()) {
+        } else if !KNOWN.contains(&key.as_str()) && key != version::KEY {
             let at = table
                 .key(name)
                 .and_then(toml_edit::Key::span)
                 .unwrap_or(0..0);
             return Some(Unknown {
-                suggestion: nearest(&key, &KNOWN),
+                suggestion: nearest(&key, &KNOWN).or_else(|| nearest(&key, &[version::KEY])),
                 key: key.escape_debug().to_string(),
                 at,
             });

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, DocumentMut, Value};
 
-use super::file::{malformed, one_line, parse, plain, set, text, value};
+use super::file::{malformed, one_line, parse, plain, set, text, value, without};
+use super::version::{VERSIONS, Versions};
 use super::{Settings, SettingsError, keys};
 
 /// Where settings stand.
@@ -43,6 +44,10 @@ impl Managed {
     /// # Errors
     /// [`SettingsError`]: whoever cannot know what is fixed must not act as if nothing was.
     pub fn read(files: Files<'_>) -> Result<Self, SettingsError> {
+        Self::read_of(VERSIONS, files)
+    }
+
+    pub(super) fn read_of(versions: Versions, files: Files<'_>) -> Result<Self, SettingsError> {
         let Some(path) = files.managed else {
             return Ok(Self::default());
         };
@@ -50,8 +55,9 @@ impl Managed {
             return Ok(Self::default());
         };
         let (reason, text) = without_reason(path, text)?;
-        let settings = parse(path, &text)?;
-        let written: DocumentMut = text
+        let settings = parse(versions, path, &text)?;
+        let newest = versions.migrated(path, &text)?;
+        let written: DocumentMut = newest
             .parse()
             .map_err(|_| malformed(path, text.as_bytes(), 0, "it is no TOML".to_owned()))?;
         let values = document(path, &settings)?;
@@ -113,31 +119,22 @@ fn document(path: &Path, settings: &Settings) -> Result<DocumentMut, SettingsErr
         .map_err(|error| malformed(path, b"", 0, error.to_string()))
 }
 
-/// The administrator's words, and the text with blanks in their place: every other line stays where
-/// it is.
-fn without_reason(path: &Path, mut text: String) -> Result<(String, String), SettingsError> {
-    let Ok(document) = Document::parse(text.clone()) else {
+/// The administrator's words, and the text with blanks in their place.
+fn without_reason(path: &Path, text: String) -> Result<(String, String), SettingsError> {
+    let Ok(document) = Document::parse(text.as_str()) else {
         // Whoever reads the rest says where it is broken.
         return Ok((String::new(), text));
     };
     let Some((key, item)) = document.as_table().get_key_value("reason") else {
         return Ok((String::new(), text));
     };
-    let (Some(from), Some(to)) = (key.span(), item.span()) else {
-        return Ok((String::new(), text));
-    };
     let Some(reason) = item.as_str() else {
         let what = "`reason` is a text: write reason = \"…\"".to_owned();
-        return Err(malformed(path, text.as_bytes(), from.start, what));
+        let at = key.span().map_or(0, |span| span.start);
+        return Err(malformed(path, text.as_bytes(), at, what));
     };
-    let reason = one_line(reason);
-    let all = from.start..to.end;
-    let blanks: String = text[all.clone()]
-        .chars()
-        .map(|c| if c == '\n' { '\n' } else { ' ' })
-        .collect();
-    text.replace_range(all, &blanks);
-    Ok((reason, text))
+    let rest = without(&document, &text, "reason").into_owned();
+    Ok((one_line(reason), rest))
 }
 
 #[cfg(test)]
