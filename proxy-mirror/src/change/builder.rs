@@ -108,12 +108,13 @@ impl Instance {
     /// [`ChangeError::Malformed`] and [`ChangeError::Content`] for a file that buildx did not write.
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Read, ChangeError> {
         // Not in serde's words: they would show what stands there.
-        let group: Group = serde_json::from_slice(bytes).map_err(|error| ChangeError::Malformed {
-            path: path.to_owned(),
-            line: error.line(),
-            column: error.column(),
-            message: "buildx writes no such file".into(),
-        })?;
+        let group: Group =
+            serde_json::from_slice(bytes).map_err(|error| ChangeError::Malformed {
+                path: path.to_owned(),
+                line: error.line(),
+                column: error.column(),
+                message: "buildx writes no such file".into(),
+            })?;
         let odd = |message: &str| ChangeError::Content {
             path: path.to_owned(),
             message: message.into(),

@@ -122,6 +122,7 @@ fn full() -> Settings {
         docker: DockerSettings {
             live_restore: true,
             restart_swarm: true,
+            recreate_builders: true,
         },
         profiles: vec![Profile {
             name: "office".into(),
