@@ -48,7 +48,8 @@ pub struct Places {
 /// Where a Docker daemon without root has its things (docs.docker.com/engine/security/rootless).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rootless {
-    /// Its API's socket: `$XDG_RUNTIME_DIR/docker.sock`.
+    /// Its API's socket: `$XDG_RUNTIME_DIR/docker.sock`, without a session
+    /// `~/.docker/run/docker.sock`.
     pub socket: PathBuf,
     /// The folder above those of its settings: `$XDG_CONFIG_HOME`.
     pub config: PathBuf,
@@ -96,7 +97,11 @@ impl Places {
         let runtime = path("XDG_RUNTIME_DIR").unwrap_or_else(|| PathBuf::from("/run"));
         Ok(Self {
             rootless: Rootless {
-                socket: runtime.join("docker.sock"),
+                // Never the machine's own, where there is no session.
+                socket: path("XDG_RUNTIME_DIR").map_or_else(
+                    || home.join(".docker/run/docker.sock"),
+                    |runtime| runtime.join("docker.sock"),
+                ),
                 config: config.clone(),
             },
             settings: config.join("gangway/settings.toml"),
@@ -203,6 +208,7 @@ mod tests {
             places.machine_journal(),
             Path::new("/var/lib/gangway/journal")
         );
+        assert_eq!(places.rootless.socket, Path::new("/run/user/7/docker.sock"));
     }
 
     #[cfg(unix)]
@@ -214,6 +220,11 @@ mod tests {
             Path::new("/home/ann/.config/gangway/settings.toml")
         );
         assert_eq!(places.agent_socket, Path::new("/run/gangway/agent.sock"));
+        // `/run/docker.sock` is the machine's own.
+        assert_eq!(
+            places.rootless.socket,
+            Path::new("/home/ann/.docker/run/docker.sock")
+        );
     }
 
     #[cfg(unix)]

@@ -30,7 +30,11 @@ fn context(folder: &std::path::Path, docker: Daemon) -> Context {
     let root = folder.join("machine");
     std::fs::create_dir_all(root.join("etc/systemd/system")).unwrap();
     Context {
-        settings: Settings::default(),
+        // Podman may be installed here, and is another test's.
+        settings: Settings {
+            leave_alone: vec!["podman".into()],
+            ..Settings::default()
+        },
         policy: Policy::direct("test"),
         cause: Said::verbatim("test"),
         relay: Relay {
