@@ -11,6 +11,8 @@ pub mod accept;
 pub mod chain;
 pub mod config;
 pub mod control;
+#[cfg(unix)]
+pub mod descriptor;
 pub mod dial;
 pub mod engine;
 pub mod http;

@@ -13,11 +13,9 @@
 //!
 //! Whoever goes away before `2` changes nothing: the old engine goes on.
 
-mod descriptor;
-
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,11 +26,12 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 
 use super::{Problem, Via};
 use crate::config::Policy;
+use crate::descriptor;
 use crate::dial::auth::Handed;
 
 /// The protocol that is asked for.
@@ -237,10 +236,10 @@ async fn receive(mut stream: UnixStream, control: &Path) -> io::Result<TakeOver>
         .map_err(|_| io::Error::other("what it has is not described as expected"))?;
     let mut listeners = Vec::with_capacity(written.listeners.len());
     for (address, via) in written.listeners {
-        let socket = descriptor::receive(&stream).await?;
+        let socket = receive_socket(&stream).await?;
         listeners.push((address, via, TcpListener::from(socket)));
     }
-    let socket = descriptor::receive(&stream).await?;
+    let socket = receive_socket(&stream).await?;
     Ok(TakeOver {
         estate: Estate {
             policy: written.policy,
@@ -279,9 +278,19 @@ pub(super) async fn give(
         .await?;
     stream.write_all(&text).await?;
     for (_, _, socket) in &listeners {
-        descriptor::send(stream, socket.as_fd()).await?;
+        send_socket(stream, socket.as_fd()).await?;
     }
-    descriptor::send(stream, control).await
+    send_socket(stream, control).await
+}
+
+async fn send_socket(stream: &UnixStream, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let send = || descriptor::send(stream, descriptor);
+    stream.async_io(Interest::WRITABLE, send).await
+}
+
+async fn receive_socket(stream: &UnixStream) -> io::Result<OwnedFd> {
+    let receive = || descriptor::receive(stream);
+    stream.async_io(Interest::READABLE, receive).await
 }
 
 /// Waits for this byte.

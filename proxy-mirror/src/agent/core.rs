@@ -5,6 +5,7 @@ mod door;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::Stream;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -13,15 +14,14 @@ use super::credentials::Passwords;
 use super::engine_link::{self, Report, Told, Wanted};
 use super::known::{Known, Scripts, Surroundings};
 use super::{targets, view};
-use crate::change::Asking;
-use crate::control::{EngineRuns, Problem, SettingsView, Status};
+use crate::control::{EngineRuns, Status};
 use crate::pac::Keeper;
 use crate::places::Places;
 use crate::secret::Keychain;
-use crate::settings::{Settings, Style};
+use crate::settings::Style;
 use crate::source::Source;
 use crate::world::Relay;
-use crate::{rootless, settings, source};
+use crate::{rootless, source};
 
 /// A change of settings waits so long for the engine to have heard of it.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
@@ -105,7 +105,7 @@ impl Core {
         };
         let told = Told {
             wanted: wants,
-            guests: targets::guests(ended),
+            guests: targets::guests(&places, ended),
             given: engine_link::Given::default(),
         };
         let inner = rootless::keep(places.rootless.socket.clone(), keeping.relay.subscribe());
@@ -133,6 +133,11 @@ impl Core {
             places,
             role,
         }
+    }
+
+    /// Yields whenever a container network may have come or gone, or Docker itself.
+    pub(super) fn network_changes(&self) -> impl Stream<Item = ()> + Send + use<> {
+        targets::network_changes(&self.places)
     }
 
     /// Looks at everything again, tells the engine, and publishes the picture.
@@ -363,50 +368,10 @@ impl Core {
         }
     }
 
-    /// Where root may be asked for: somebody has typed the command that looks by itself.
-    fn asking(&self) -> Asking {
-        match self.role {
-            Role::Agent(_) => Asking::Aside,
-            Role::Alone => Asking::of_a_command(),
-        }
-    }
-
-    /// Settings that cannot be read, and none from before: whatever is done would be a guess.
-    fn must_be_known(known: &Known) -> Result<(), Problem> {
-        match &known.settings_problem {
-            Some(problem) if !known.was_read => Err(problem.clone()),
-            _ => Ok(()),
-        }
-    }
-
     async fn report(&self) -> Report {
         match &self.role {
             Role::Agent(keeping) => keeping.report.borrow().clone(),
             Role::Alone => engine_link::look(&self.places).await,
         }
-    }
-
-    fn edit_settings(&self, edit: impl FnOnce(&mut Settings)) -> Result<(), Problem> {
-        let file = self.places.settings_files();
-        let mut settings = settings::load(file).map_err(|error| error.problem())?;
-        edit(&mut settings);
-        settings::save(file, &settings).map_err(|error| error.problem())
-    }
-
-    /// The new settings are in force when this returns.
-    async fn follow_settings(&self) {
-        self.follow().await;
-        self.heard().await;
-    }
-
-    async fn settings_view(&self, settings: &Settings) -> Result<SettingsView, Problem> {
-        let stored = match &settings.upstream {
-            // Without a keychain nothing is stored in it; the status says that there is none.
-            Some(upstream) => matches!(self.keychain.get_for(upstream).await, Ok(Some(_))),
-            None => false,
-        };
-        let files = self.places.settings_files();
-        let managed = settings::Managed::read(files).map_err(|error| error.problem())?;
-        Ok(settings::view(settings, files, &managed, stored))
     }
 }

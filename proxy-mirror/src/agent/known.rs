@@ -118,8 +118,11 @@ impl Known {
             Some(_) => PATIENCE,
             None => FIRST_PATIENCE,
         };
+        let rootless = places.rootless.clone();
         let (networks, distros) = tokio::join!(
-            around.networks.ask(patience, targets::networks),
+            around
+                .networks
+                .ask(patience, move || targets::networks(rootless.clone())),
             around.distros.ask(patience, || async {
                 Some(target::distro_addresses().await)
             }),

@@ -14,13 +14,13 @@ use super::known::Known;
 use crate::change::{self, Asking, ChangeError, Desks, PlannedChanges, Step};
 use crate::control::{PlanStep, Problem, TargetView, Undone, WorldWay};
 use crate::engine_service;
-use crate::places::Places;
+use crate::places::{Places, Rootless};
 use crate::target::{self, Asked, Context, Daemon, Target, TargetId, clusters, guests};
 use crate::world::Relay;
 
 /// The container networks; `None` where Docker cannot be asked.
-pub(super) async fn networks() -> Option<Vec<clusters::Network>> {
-    let docker = Daemon::local().api().await.ok()?;
+pub(super) async fn networks(rootless: Rootless) -> Option<Vec<clusters::Network>> {
+    let docker = Daemon::local(&rootless).api().await.ok()?;
     match clusters::networks(&docker).await {
         Ok(networks) => Some(networks),
         Err(error) => {
@@ -31,15 +31,16 @@ pub(super) async fn networks() -> Option<Vec<clusters::Network>> {
 }
 
 /// Yields whenever a container network may have come or gone, or Docker itself.
-pub(super) fn network_changes() -> impl Stream<Item = ()> + Send {
-    clusters::watch(Daemon::local()).map(drop)
+pub(super) fn network_changes(places: &Places) -> impl Stream<Item = ()> + Send + use<> {
+    clusters::watch(Daemon::local(&places.rootless)).map(drop)
 }
 
 /// The containers' names by their addresses, kept up to date until `ended`.
-pub(super) fn guests(ended: &CancellationToken) -> watch::Receiver<GuestNames> {
+pub(super) fn guests(places: &Places, ended: &CancellationToken) -> watch::Receiver<GuestNames> {
+    let docker = Daemon::local(&places.rootless);
     let (tell, guests) = watch::channel(GuestNames::default());
     let keep = async move {
-        let mut seen = pin!(guests::watch(Daemon::local()));
+        let mut seen = pin!(guests::watch(docker));
         while let Some(names) = seen.next().await {
             tell.send_if_modified(|told| std::mem::replace(told, names.clone()) != names);
         }
@@ -165,7 +166,7 @@ async fn all(
         engine: report.runs,
         interception,
         rootless: places.rootless.clone(),
-        docker: Daemon::local(),
+        docker: Daemon::local(&places.rootless),
         networks: known.networks.clone(),
         desks: desks(places),
         buildx: target::buildx::folder(&docker_cli),

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Core;
 use super::engine_link::Report;
-use super::{Core, targets};
 use crate::{secret, source};
 
 /// Changes that follow each other within this time are one.
@@ -49,7 +49,7 @@ pub(super) async fn watch(
 /// Hears what may have changed.
 async fn listen(core: &Core, changed: &Notify) {
     let mut sources = pin!(source::watch(core.sources()));
-    let mut networks = pin!(targets::network_changes());
+    let mut networks = pin!(core.network_changes());
     let mut keychain = pin!(secret::changes());
     let mut network = Network::watch();
     loop {

@@ -116,18 +116,11 @@ fn without_passwords(line: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, url) = rest.split_at(at + 3);
         shown.push_str(before);
-        let ends = |c: char| c.is_whitespace() || "\"'/?#,<>".contains(c);
-        let authority = &url[..url.find(ends).unwrap_or(url.len())];
-        // A password may hold what ends an authority, written as people should not: up to the last
-        // `@` of the word.
-        let word = &url[..url
-            .find(|c: char| c.is_whitespace() || "\"'".contains(c))
-            .unwrap_or(url.len())];
-        let user_info = match authority.rfind('@') {
-            Some(at) => Some(at),
-            None => authority.contains(':').then(|| word.rfind('@')).flatten(),
-        };
-        let password = user_info.and_then(|end| Some((url[..end].find(':')? + 1, end)));
+        // A password may hold whatever ends an authority, written as people should not: rather too much
+        // is hidden than a part of it shown.
+        let ends = |c: char| c.is_whitespace() || "\"'".contains(c);
+        let word = &url[..url.find(ends).unwrap_or(url.len())];
+        let password = { word.rfind('@') }.and_then(|end| Some((word[..end].find(':')? + 1, end)));
         match password {
             Some((start, end)) => {
                 shown.push_str(&url[..start]);
@@ -153,6 +146,10 @@ mod tests {
             (
                 "-Environment=\"A=http://ann:s3:c@ret@corp:8080/\" B=socks5://b:t@c:1",
                 Some("-Environment=\"A=http://ann:***@corp:8080/\" B=socks5://b:***@c:1"),
+            ),
+            (
+                "-A=http://ann:p@ss/x,y@corp:8080",
+                Some("-A=http://ann:***@corp:8080"),
             ),
             (
                 "-\"httpProxy\": \"http://ann:a/b@corp:8080\"",

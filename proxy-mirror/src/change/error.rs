@@ -85,7 +85,7 @@ pub enum ChangeError {
         builder: String,
     },
     /// The machine is no longer what the plan was made for.
-    #[error("{path} has changed since the plan was made: look at a new plan", path = path.display())]
+    #[error("{path} was changed by somebody else meanwhile: look at a new plan, then try again", path = path.display())]
     Stale {
         /// The file that differs.
         path: PathBuf,

@@ -68,6 +68,9 @@ fn lock(journal: &Path) -> Result<Lock, ChangeError> {
     super::journal::make_parent(journal)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
+        if Instant::now() >= deadline {
+            return Err(ChangeError::Busy { path });
+        }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o600);
         let file = match rustix::fs::open(&path, flags, mode) {
@@ -87,9 +90,6 @@ fn lock(journal: &Path) -> Result<Lock, ChangeError> {
             Ok(()) => continue,
             Err(Errno::WOULDBLOCK) => {}
             Err(error) => return Err(failed(error.into())),
-        }
-        if Instant::now() >= deadline {
-            return Err(ChangeError::Busy { path });
         }
         std::thread::sleep(LOOK);
     }

@@ -1,12 +1,11 @@
 //! The process that goes inside, listens, and passes its sockets back.
 
-use std::io::{self, IoSlice, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
+use proxy_engine::descriptor;
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -53,7 +52,7 @@ fn go(mut arguments: impl Iterator<Item = String>) -> io::Result<()> {
     }
     for address in arguments {
         let address: SocketAddr = address.parse().map_err(io::Error::other)?;
-        send(&listen(address)?)?;
+        descriptor::send(io::stdout(), listen(address)?.as_fd())?;
     }
     Ok(())
 }
@@ -74,15 +73,4 @@ fn listen(address: SocketAddr) -> io::Result<Socket> {
         Ok(socket)
     };
     listen().map_err(failed)
-}
-
-fn send(socket: &Socket) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [socket.as_fd()];
-    // There is space for one.
-    control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let carrier = [IoSlice::new(b"s")];
-    sendmsg(io::stdout(), &carrier, &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
 }

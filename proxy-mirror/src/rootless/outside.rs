@@ -1,8 +1,7 @@
 //! The agent's side: it sees a daemon come and go, has its network listened in, and hands on who
 //! connects there.
 
-use std::io::{self, IoSliceMut, Read as _};
-use std::mem::MaybeUninit;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -12,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use proxy_engine::descriptor;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
@@ -220,7 +219,7 @@ fn listen_inside(pid: i32, addresses: &[SocketAddr]) -> io::Result<Vec<TcpListen
         .stdout(OwnedFd::from(theirs))
         .stderr(Stdio::piped())
         .spawn()?;
-    let listeners = { addresses.iter() }.map(|_| receive(&ours));
+    let listeners = { addresses.iter() }.map(|_| descriptor::receive(&ours).map(TcpListener::from));
     let listeners: io::Result<Vec<TcpListener>> = listeners.collect();
     if listeners.is_err() {
         // Ended already, mostly.
@@ -235,21 +234,6 @@ fn listen_inside(pid: i32, addresses: &[SocketAddr]) -> io::Result<Vec<TcpListen
         "" => error,
         said => io::Error::other(said.to_owned()),
     })
-}
-
-fn receive(from: &UnixStream) -> io::Result<TcpListener> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let mut carried = [IoSliceMut::new(&mut byte)];
-    recvmsg(from, &mut carried, &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let received = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    received
-        .map(TcpListener::from)
-        .ok_or_else(|| io::Error::other("the socket inside did not come through"))
 }
 
 #[cfg(test)]

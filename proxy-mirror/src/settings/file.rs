@@ -107,9 +107,34 @@ impl KeptScript {
 
     /// Where it will be had from: `file:///…`
     pub fn address(&self) -> String {
-        let path = self.path.to_string_lossy().replace('\\', "/");
-        let path = utf8_percent_encode(path.trim_start_matches('/'), PLAIN);
-        format!("file:///{path}")
+        address(&self.path)
+    }
+
+    /// Takes away the scripts beside the settings that were kept so before, but those that the
+    /// settings name.
+    pub fn forget_others(&self, settings: &Settings) {
+        let profiles = { settings.profiles.iter() }.filter_map(|profile| profile.pac.as_deref());
+        let named: Vec<&str> = settings
+            .pac
+            .as_deref()
+            .into_iter()
+            .chain(profiles)
+            .collect();
+        let beside = self
+            .path
+            .parent()
+            .and_then(|folder| fs::read_dir(folder).ok());
+        for path in beside
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+        {
+            if is_kept(&path) && !named.contains(&address(&path).as_str()) {
+                // One that stays is only a file too many.
+                let _ = fs::remove_file(path);
+            }
+        }
     }
 
     /// Writes it.
@@ -122,6 +147,19 @@ impl KeptScript {
             source,
         })
     }
+}
+
+fn address(path: &Path) -> String {
+    let path = path.to_string_lossy().replace('\\', "/");
+    let path = utf8_percent_encode(path.trim_start_matches('/'), PLAIN);
+    format!("file:///{path}")
+}
+
+/// Whether a script was kept under this name.
+fn is_kept(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let hash = name.and_then(|name| name.strip_prefix("proxy-")?.strip_suffix(".pac"));
+    hash.is_some_and(|hash| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 pub(super) fn text(path: &Path) -> Result<Option<String>, SettingsError> {

@@ -15,7 +15,7 @@ use super::desired::World;
 use super::way::without_password;
 use super::{
     Asked, Context, Daemon, DaemonError, Detected, Here, Proxies, Target, TargetId, TargetState,
-    Told,
+    Told, way,
 };
 use crate::bypass::Dialect;
 use crate::change::builder::{self, Hindrance, Instance, VARIABLES, variable};
@@ -221,17 +221,11 @@ impl Target for Builder {
     }
 
     fn told<'a>(&'a self, now: &'a Here) -> BoxFuture<'a, Told> {
-        let told = now.in_force.clone().map_or(Told::Nothing, Told::Proxies);
-        Box::pin(async { told })
+        Box::pin(async { way::in_force(now) })
     }
 
     fn way<'a>(&'a self, now: &'a Here, to: &'a Asked) -> BoxFuture<'a, (WayKind, Said)> {
-        Box::pin(async move {
-            let told = self.told(now).await;
-            let ours = self.desired().ok();
-            self.context
-                .way(told, ours.as_ref(), self.dialect(), &to.to)
-        })
+        Box::pin(way::of(self, &self.context, now, to))
     }
 
     fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change> {
@@ -297,7 +291,7 @@ fn read_by_go<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<Proxies> {
 
 /// Whether that is the Docker which is asked here.
 fn is_of(docker: &Daemon, endpoint: &str) -> bool {
-    let Daemon::Socket(socket) = docker else {
+    let Some(socket) = docker.socket() else {
         return false;
     };
     let Some(path) = endpoint.strip_prefix("unix://").map(Path::new) else {

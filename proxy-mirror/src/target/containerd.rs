@@ -15,7 +15,7 @@ use super::desired::World;
 use super::overruled::overruled;
 use super::{
     Asked, Context, Detected, Here, Overruled, Proxies, Target, TargetId, TargetState, Told,
-    files_say,
+    files_say, way,
 };
 use crate::bypass::Dialect;
 use crate::change::dropin::assignments;
@@ -74,17 +74,11 @@ impl Target for Containerd {
     }
 
     fn told<'a>(&'a self, now: &'a Here) -> BoxFuture<'a, Told> {
-        let told = now.in_force.clone().map_or(Told::Nothing, Told::Proxies);
-        Box::pin(async { told })
+        Box::pin(async { way::in_force(now) })
     }
 
     fn way<'a>(&'a self, now: &'a Here, to: &'a Asked) -> BoxFuture<'a, (WayKind, Said)> {
-        Box::pin(async move {
-            let told = self.told(now).await;
-            let ours = self.desired().ok();
-            self.context
-                .way(told, ours.as_ref(), self.dialect(), &to.to)
-        })
+        Box::pin(way::of(self, &self.context, now, to))
     }
 
     fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change> {

@@ -1,6 +1,6 @@
 //! A Docker daemon, asked over its API; one in a WSL distro through its own `docker info`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bollard::Docker;
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::Proxies;
 use crate::change::host::{Command, Host};
 use crate::control::Said;
+use crate::places::Rootless;
 
 /// The API's socket where `DOCKER_HOST` names none.
 const SOCKET: &str = "/var/run/docker.sock";
@@ -20,6 +21,14 @@ const TIMEOUT: u64 = 10;
 pub enum Daemon {
     /// Over its Unix socket.
     Socket(PathBuf),
+    /// Over the machine's socket, else over that of the daemon which the user runs without root:
+    /// whichever is there when it is asked.
+    Either {
+        /// `/var/run/docker.sock`
+        machines: PathBuf,
+        /// [`Rootless::socket`]
+        users: PathBuf,
+    },
     /// `DOCKER_HOST` names another machine's.
     Remote(String),
     /// Through the command line of the machine that it runs on.
@@ -122,22 +131,26 @@ struct Swarm {
 impl Daemon {
     /// This machine's: the socket of `DOCKER_HOST`, else `/var/run/docker.sock`, else that of the
     /// daemon which the user runs without root.
-    pub fn local() -> Self {
+    pub fn local(rootless: &Rootless) -> Self {
         match std::env::var("DOCKER_HOST") {
             Ok(host) if !host.is_empty() => match host.strip_prefix("unix://") {
                 Some(path) => Self::Socket(path.into()),
                 None => Self::Remote(host),
             },
-            _ => {
-                let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-                let rootless = runtime.map(|runtime| runtime.join("docker.sock"));
-                let rootless = rootless.filter(|socket| socket.exists());
-                let machines = PathBuf::from(SOCKET);
-                Self::Socket(match rootless {
-                    Some(rootless) if !machines.exists() => rootless,
-                    _ => machines,
-                })
-            }
+            _ => Self::Either {
+                machines: SOCKET.into(),
+                users: rootless.socket.clone(),
+            },
+        }
+    }
+
+    /// The socket that it is asked over now; `None` where it is none of this machine's.
+    pub(super) fn socket(&self) -> Option<&Path> {
+        match self {
+            Self::Socket(socket) => Some(socket),
+            Self::Either { machines, users } if !machines.exists() && users.exists() => Some(users),
+            Self::Either { machines, .. } => Some(machines),
+            Self::Remote(_) | Self::CommandLine(_) => None,
         }
     }
 
@@ -146,10 +159,10 @@ impl Daemon {
     /// # Errors
     /// [`DaemonError`].
     pub async fn api(&self) -> Result<Docker, DaemonError> {
-        let socket = match self {
-            Self::Socket(socket) => socket,
-            Self::Remote(host) => return Err(DaemonError::Remote(host.clone())),
-            Self::CommandLine(_) => {
+        let socket = match (self, self.socket()) {
+            (_, Some(socket)) => socket,
+            (Self::Remote(host), None) => return Err(DaemonError::Remote(host.clone())),
+            (_, None) => {
                 return Err(DaemonError::Answer(
                     "it is reached by its command line only".into(),
                 ));
@@ -257,5 +270,25 @@ fn installed() -> bool {
         "/usr/local/bin/dockerd",
     ]
     .iter()
-    .any(|path| std::path::Path::new(path).exists())
+    .any(|path| Path::new(path).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Daemon;
+
+    #[test]
+    fn the_daemon_that_is_there_is_asked_whichever_came_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let (machines, users) = (folder.path().join("machines"), folder.path().join("users"));
+        let docker = Daemon::Either {
+            machines: machines.clone(),
+            users: users.clone(),
+        };
+        assert_eq!(docker.socket(), Some(machines.as_path()));
+        std::fs::write(&users, "").unwrap();
+        assert_eq!(docker.socket(), Some(users.as_path()));
+        std::fs::write(&machines, "").unwrap();
+        assert_eq!(docker.socket(), Some(machines.as_path()));
+    }
 }

@@ -14,7 +14,7 @@ use super::desired::World;
 use super::overruled::overruled;
 use super::{
     Asked, Context, Daemon, DaemonError, Detected, Here, Overruled, Proxies, Target, TargetId,
-    TargetState, Told, files_say,
+    TargetState, Told, files_say, way,
 };
 use crate::bypass::Dialect;
 use crate::change::host::{Command, Host, Machine, Output};
@@ -233,17 +233,11 @@ impl Target for DockerDaemon {
     }
 
     fn told<'a>(&'a self, now: &'a Here) -> BoxFuture<'a, Told> {
-        let told = now.in_force.clone().map_or(Told::Nothing, Told::Proxies);
-        Box::pin(async { told })
+        Box::pin(async { way::in_force(now) })
     }
 
     fn way<'a>(&'a self, now: &'a Here, to: &'a Asked) -> BoxFuture<'a, (WayKind, Said)> {
-        Box::pin(async move {
-            let told = self.told(now).await;
-            let ours = self.desired().ok();
-            self.context
-                .way(told, ours.as_ref(), self.dialect(), &to.to)
-        })
+        Box::pin(way::of(self, &self.context, now, to))
     }
 
     fn plan(&self, now: &Here, desired: &Proxies) -> Vec<Change> {

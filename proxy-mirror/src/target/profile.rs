@@ -6,7 +6,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::desired::World;
-use super::{Asked, Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say};
+use super::{
+    Asked, Context, Detected, Here, Proxies, Target, TargetId, TargetState, files_say, way,
+};
 use crate::change::host::{Host, Machine};
 use crate::change::{Change, FileId};
 use crate::control::{Problem, Said, WayKind};
@@ -67,12 +69,7 @@ impl Target for Profile {
     }
 
     fn way<'a>(&'a self, now: &'a Here, to: &'a Asked) -> BoxFuture<'a, (WayKind, Said)> {
-        Box::pin(async move {
-            let told = self.told(now).await;
-            let ours = self.desired().ok();
-            self.context
-                .way(told, ours.as_ref(), self.dialect(), &to.to)
-        })
+        Box::pin(way::of(self, &self.context, now, to))
     }
 
     fn plan(&self, _: &Here, desired: &Proxies) -> Vec<Change> {

@@ -48,6 +48,23 @@ async fn way(target: &dyn Target, to: &Asked) -> WorldWay {
     }
 }
 
+/// What programs that are told alike for URLs of every kind would do.
+pub(super) async fn of<T: Target + ?Sized>(
+    target: &T,
+    context: &Context,
+    now: &Here,
+    to: &Asked,
+) -> (WayKind, Said) {
+    let told = target.told(now).await;
+    let ours = target.desired().ok();
+    context.way(told, ours.as_ref(), target.dialect(), &to.to)
+}
+
+/// What the daemon itself, or systemd, says that a target is told.
+pub(super) fn in_force(here: &Here) -> Told {
+    here.in_force.clone().map_or(Told::Nothing, Told::Proxies)
+}
+
 /// What a target is told, where nothing but its state can be asked.
 pub(super) async fn told<T: Target + ?Sized>(target: &T, here: &Here) -> Told {
     let state = match target.desired() {

@@ -2,9 +2,10 @@
 
 use proxy_engine::config::Scheme;
 
-use super::Core;
+use super::{Core, Role};
+use crate::agent::known::Known;
 use crate::agent::{logins, targets};
-use crate::change::builder;
+use crate::change::{Asking, builder};
 use crate::control::{
     Applied, ApplyRequest, Door, Examination, Explanation, Plan, Problem, SettingsChange,
     SettingsView, Status, StoreCredentials, TargetView, Undone,
@@ -96,7 +97,7 @@ impl Door for Core {
             status: &status,
             places: &self.places,
             desks: &desks,
-            docker: &Daemon::local(),
+            docker: &Daemon::local(&self.places.rootless),
             certificates: known
                 .as_ref()
                 .and_then(|known| known.decision.policy.certificates.as_ref()),
@@ -133,12 +134,16 @@ impl Door for Core {
         // Once more: the keychain may have asked somebody for a while, who may have edited the file
         // meanwhile.
         let changed = self.changed(&change).map_err(|error| error.problem())?;
-        if let Some(script) = script {
+        if let Some(script) = &script {
             script.keep().map_err(|error| error.problem())?;
         }
         settings::save(self.places.settings_files(), &changed.settings)
             .map_err(|error| error.problem())?;
         self.follow_settings().await;
+        if let Some(script) = script {
+            // Nobody follows them any longer.
+            script.forget_others(&changed.settings);
+        }
         self.settings_view(&changed.settings).await
     }
 
@@ -189,6 +194,46 @@ impl Door for Core {
 }
 
 impl Core {
+    /// Settings that cannot be read, and none from before: whatever is done would be a guess.
+    fn must_be_known(known: &Known) -> Result<(), Problem> {
+        match &known.settings_problem {
+            Some(problem) if !known.was_read => Err(problem.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where root may be asked for: somebody has typed the command that looks by itself.
+    fn asking(&self) -> Asking {
+        match self.role {
+            Role::Agent(_) => Asking::Aside,
+            Role::Alone => Asking::of_a_command(),
+        }
+    }
+
+    fn edit_settings(&self, edit: impl FnOnce(&mut Settings)) -> Result<(), Problem> {
+        let file = self.places.settings_files();
+        let mut settings = settings::load(file).map_err(|error| error.problem())?;
+        edit(&mut settings);
+        settings::save(file, &settings).map_err(|error| error.problem())
+    }
+
+    /// The new settings are in force when this returns.
+    async fn follow_settings(&self) {
+        self.follow().await;
+        self.heard().await;
+    }
+
+    async fn settings_view(&self, settings: &Settings) -> Result<SettingsView, Problem> {
+        let stored = match &settings.upstream {
+            // Without a keychain nothing is stored in it; the status says that there is none.
+            Some(upstream) => matches!(self.keychain.get_for(upstream).await, Ok(Some(_))),
+            None => false,
+        };
+        let files = self.places.settings_files();
+        let managed = settings::Managed::read(files).map_err(|error| error.problem())?;
+        Ok(settings::view(settings, files, &managed, stored))
+    }
+
     /// The settings as they are now, changed; refused where that is not the user's to change.
     fn changed(&self, change: &SettingsChange) -> Result<settings::Changed, SettingsError> {
         let files = self.places.settings_files();
