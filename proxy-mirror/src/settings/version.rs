@@ -28,7 +28,7 @@ pub(super) type Step = fn(&mut DocumentMut) -> Result<(), String>;
 pub(super) struct Versions(pub(super) &'static [Step]);
 
 /// Those of this Gangway. A key that is renamed, or means something else from now on, takes a step
-/// here and a fixture of the version before in `tests/fixtures`; a key that is new takes none.
+/// here and a fixture of the version before beside its tests; a key that is new takes none.
 pub(super) const VERSIONS: Versions = Versions(&[]);
 
 impl Versions {
